@@ -1,0 +1,190 @@
+"""Evaluation transforms as data: an image to pixels on the host, pixels to a batch on the device.
+
+The split keeps the host's share small (uint8 leaves the decode threads) and the result exact:
+``Transform`` gives bit for bit what torchvision's ``Resize``, ``CenterCrop``, ``ToTensor`` and
+``Normalize`` give on a PIL image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from imagenet_hard.errors import ClassifierError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+INTERPOLATIONS: Mapping[str, Image.Resampling] = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+}
+
+
+class ImageTransform(Protocol):
+    """Two steps: ``pixels`` runs in a decode thread, ``batch`` in front of the forward pass."""
+
+    def pixels(self, image: Image.Image) -> Any:
+        """A decoded PIL image, in the mode of its file -> what ``batch`` takes."""
+
+    def batch(self, pixels: Sequence[Any], device: torch.device | str) -> torch.Tensor:
+        """float32 (n, 3, H, W) on ``device``, channels last in memory."""
+
+    def describe(self) -> dict[str, Any]:
+        """The transform as JSON data."""
+
+    def sha256(self) -> str:
+        """Hash of the float32 output on two fixed test images."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """Resize, crop, scale to [0, 1], normalise.
+
+    ``resize``: the shorter side in pixels (torchvision's rule: the longer is
+    ``int(resize * long / short)``), or (height, width), or None. ``crop``: height and width of
+    the centre crop (padded with black where the image is smaller), or None. ``mean``, ``std``:
+    per RGB channel, in [0, 1] units. ``rgb``: "first" converts before the resize; "last" after
+    the crop, as the paper's torchvision code does (palette images differ).
+    """
+
+    resize: int | tuple[int, int] | None
+    crop: tuple[int, int] | None
+    interpolation: str = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    rgb: Literal["first", "last"] = "first"
+
+    def __post_init__(self) -> None:
+        if self.interpolation not in INTERPOLATIONS:
+            raise UsageError(
+                f"unknown interpolation {self.interpolation!r}: expected one of {', '.join(INTERPOLATIONS)}"
+            )
+        if self.crop is None and not isinstance(self.resize, tuple):
+            raise UsageError("a transform needs a crop or a fixed (height, width), or its batches are ragged")
+
+    def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+        """uint8 (H, W, 3)."""
+        if self.rgb == "first":
+            image = to_rgb(image)
+        if self.resize is not None:
+            image = image.resize(resized_size(image.size, self.resize), INTERPOLATIONS[self.interpolation])
+        if self.crop is not None:
+            image = center_crop(image, self.crop)
+        return np.asarray(to_rgb(image))
+
+    def batch(self, pixels: Sequence[NDArray[np.uint8]], device: torch.device | str) -> torch.Tensor:
+        """float32 (n, 3, H, W), channels last: ``(x / 255 - mean) / std``."""
+        import torch
+
+        host = torch.from_numpy(np.stack(pixels))
+        if torch.device(device).type == "cuda":
+            host = host.pin_memory()
+        x = host.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)
+        mean = torch.tensor(self.mean, device=device).view(3, 1, 1)
+        std = torch.tensor(self.std, device=device).view(3, 1, 1)
+        return x.sub_(mean).div_(std)
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "kind": "standard",
+            **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()},
+        }
+
+    def sha256(self) -> str:
+        return output_sha256(self)
+
+
+@dataclass(frozen=True)
+class CallableTransform:
+    """Any ``PIL image -> float32 tensor (3, H, W)``: one's own, or a backend's that is not standard."""
+
+    function: Callable[[Image.Image], Any]
+    description: Mapping[str, Any]
+
+    def pixels(self, image: Image.Image) -> torch.Tensor:
+        """float32 (3, H, W)."""
+        import torch
+
+        x = self.function(to_rgb(image))
+        if not isinstance(x, torch.Tensor) or x.ndim != 3 or x.shape[0] != 3:
+            got = f"{type(x).__name__} {tuple(getattr(x, 'shape', ()))}"
+            raise ClassifierError(f"the transform gave {got}: expected a torch tensor (3, H, W)")
+        return x.float()
+
+    def batch(self, pixels: Sequence[torch.Tensor], device: torch.device | str) -> torch.Tensor:
+        import torch
+
+        return torch.stack(list(pixels)).to(device).contiguous(memory_format=torch.channels_last)
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "callable", **self.description}
+
+    def sha256(self) -> str:
+        return output_sha256(self)
+
+
+def paper_transform(mean: tuple[float, float, float], std: tuple[float, float, float]) -> Transform:
+    """``--transform paper``: Resize(256) bilinear, CenterCrop(224), then RGB (paper, evaluation code)."""
+    return Transform(256, (224, 224), "bilinear", mean, std, rgb="last")
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """RGB as PIL's ``convert``, the way torchvision's and timm's loaders do it."""
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def resized_size(size: tuple[int, int], resize: int | tuple[int, int]) -> tuple[int, int]:
+    """(width, height) after torchvision's ``Resize`` on an image of ``size`` (width, height)."""
+    if isinstance(resize, tuple):
+        return resize[1], resize[0]
+    width, height = size
+    short, long = min(size), max(size)
+    longer = int(resize * long / short)
+    return (resize, longer) if width <= height else (longer, resize)
+
+
+def center_crop(image: Image.Image, crop: tuple[int, int]) -> Image.Image:
+    """torchvision's ``CenterCrop``: what lies outside the image is black."""
+    height, width = crop
+    if image.width < width or image.height < height:
+        # torchvision pads first, the odd pixel on the right and at the bottom, then crops.
+        left, top = max(0, (width - image.width) // 2), max(0, (height - image.height) // 2)
+        padded = Image.new(image.mode, (max(width, image.width), max(height, image.height)))
+        if image.mode == "P" and (palette := image.getpalette()):
+            padded.putpalette(palette)
+        padded.paste(image, (left, top))
+        image = padded
+    left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
+    return image.crop((left, top, left + width, top + height))
+
+
+def test_images() -> list[Image.Image]:
+    """Two fixed images, made by integer arithmetic: 500 x 375 and 120 x 200."""
+    images = []
+    for width, height in ((500, 375), (120, 200)):
+        y, x = np.mgrid[0:height, 0:width]
+        rgb = np.stack([(x * 7 + y * 3) % 256, (x * y) % 251, (x * 5 ^ y * 9) % 256], axis=2)
+        images.append(Image.fromarray(rgb.astype(np.uint8)))
+    return images
+
+
+def output_sha256(transform: ImageTransform) -> str:
+    """Hash of a transform's float32 output: two machines with one hash see the same pixels."""
+    digest = hashlib.sha256()
+    for image in test_images():
+        x = transform.batch([transform.pixels(image)], "cpu").contiguous()
+        digest.update(repr(tuple(x.shape)).encode() + x.numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,108 @@
+"""The records that flow between the rooms of the project. Read this file first.
+
+``Example`` goes in, ``Prediction`` comes out; ``ModelSpec`` and ``BenchmarkInfo``
+say which classifier and which images these belong to. No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+N_CLASSES = 1000
+"""ImageNet-1k: class indices are 0..999, in the order of the sorted wnids."""
+
+SCHEMA_VERSION = 1
+"""Version of the JSON and Parquet records; raised when a field changes meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled image, its bytes untouched.
+
+    ``id`` is unique in its benchmark; ``image`` is the encoded file (JPEG, PNG, ...);
+    ``labels`` holds one or more class indices in 0..999, sorted, without repeats;
+    ``origin`` is the variant that the image came from ("" where there is only one).
+    """
+
+    id: str
+    image: bytes = field(repr=False)
+    labels: tuple[int, ...]
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Predictions for ``n`` examples, row ``i`` belonging to ``ids[i]``.
+
+    ``top5``: int16 (n, 5), class indices, best first, the lower index first on equal logits.
+    ``logprob5``: float32 (n, 5), natural log of the softmax over all 1000 classes.
+    ``margin``: float32 (n,), best logit minus second-best logit (>= 0).
+    """
+
+    ids: tuple[str, ...]
+    top5: NDArray[np.int16]
+    logprob5: NDArray[np.float32]
+    margin: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class Record(BaseModel):
+    """Base of the JSON records: frozen, unknown keys refused, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelSpec(Record):
+    """Which classifier gave the predictions."""
+
+    backend: str = Field(description="torchvision, timm, open_clip, bundled or custom")
+    name: str = Field(description="architecture name in that backend, e.g. vit_b_32 or ViT-L-14")
+    tag: str | None = Field(None, description="weights tag, e.g. IMAGENET1K_V1, openai or a file name")
+    weights_sha256: str | None = Field(
+        None, description="sha256 over the state dict's sorted (key, dtype, shape, bytes)"
+    )
+    parameters: int | None = Field(None, ge=0, description="number of parameters")
+    input_size: tuple[int, int] | None = Field(None, description="height and width in pixels")
+    transform: Mapping[str, Any] = Field(description="the evaluation transform as data")
+    transform_sha256: str | None = Field(None, description="hash of its output on fixed test images")
+    head: Mapping[str, Any] | None = Field(
+        None, description="zero-shot head: hashes of templates and class names, their number"
+    )
+
+
+class BenchmarkInfo(Record):
+    """Which images and labels were scored."""
+
+    name: str
+    source: str = Field(description="where it was read from: hub id, 'folder' or 'package'; no local path")
+    revision: str | None = Field(None, description="the Hub commit, where there is one")
+    split: str | None = None
+    n: int = Field(ge=1)
+    limit: int | None = Field(None, description="--limit, where only the first images were scored")
+    fingerprint: str = Field(description="sha256 over ids, labels and image bytes")
+
+
+Precision = Literal["fp32", "bf16", "fp16"]
+"""Arithmetic of the forward pass; logits and softmax are always float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Everything that scoring a benchmark leaves behind; all sequences are sorted by id alike.
+
+    ``labels`` and ``origins`` repeat what the benchmark said, ``image_sha256`` is the hash of
+    each image's bytes, so metrics and the fingerprint need no second look at the images.
+    """
+
+    predictions: Predictions
+    labels: tuple[tuple[int, ...], ...]
+    origins: tuple[str, ...]
+    image_sha256: tuple[str, ...]

@@ -1,0 +1,33 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# No test may reach a real hub: what would, fails at once; the loopback tests set their own endpoint.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+pytest_plugins = ["tests.hub.server"]
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads and listings that a test caches stay out of the user's cache folder."""
+    monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path_factory.getbasetemp() / "imagenet-hard-cache"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real images and labels that stands beside the checkout; absent elsewhere."""
+    for folder in (ROOT.parent / "shared", Path(os.environ.get("IMAGENET_HARD_SHARED", "/nonexistent"))):
+        if (folder / "data").is_dir():
+            return folder
+    pytest.skip(
+        "needs real images: no ../shared/data beside the checkout and IMAGENET_HARD_SHARED is not set"
+    )
