@@ -1,0 +1,133 @@
+"""One classifier made ready on one device: pixels in, float32 logits out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from imagenet_hard.engine.fold import fold_batch_norms
+from imagenet_hard.errors import ClassifierError
+from imagenet_hard.types import N_CLASSES
+
+if TYPE_CHECKING:
+    import torch
+
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.engine.settings import RunSettings
+
+log = logging.getLogger(__name__)
+
+FOLD_TOLERANCE = 1e-3
+"""Largest difference of a logit, relative to the largest logit, at which a folded model is used."""
+
+
+class Forward:
+    """Forward passes of ``classifier`` under ``settings``, all of one batch size.
+
+    The last batch is filled up with copies of its last image: every pass then runs the same
+    kernels, and a resumed run gives the numbers of an uninterrupted one.
+    """
+
+    def __init__(self, classifier: Classifier, settings: RunSettings, device: torch.device) -> None:
+        import torch
+
+        self.classifier, self.device, self.precision = classifier, device, settings.precision
+        self.batch_size = settings.first_batch_size(device.type)
+        self._may_shrink = settings.batch_size is None
+        self._may_fold = settings.fold and device.type == "cpu"
+        self.optimizations: list[str] = []
+        module = classifier.module.eval().to(device)
+        self._module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
+        """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device.
+
+        Raises:
+            ClassifierError: for a wrong shape or a logit that is not finite, naming the image,
+                or when memory doesn't suffice for a batch size that was asked for.
+        """
+        import torch
+
+        full = [*pixels, *[pixels[-1]] * (self.batch_size - len(pixels))]
+        batch = self.classifier.transform.batch(full, self.device)
+        with torch.inference_mode(), _exact_float32(), self._autocast():
+            if self._may_fold:
+                self._fold(batch)
+            output = self._module(batch)
+        if not isinstance(output, torch.Tensor) or output.shape != (len(full), N_CLASSES):
+            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+            raise ClassifierError(
+                f"{self.classifier.spec.name} gave {shape} for {len(full)} images: expected logits of shape "
+                f"({len(full)}, {N_CLASSES}), one for each ImageNet class"
+            )
+        logits = output[: len(pixels)].float()
+        bad = (~torch.isfinite(logits).all(dim=1)).nonzero().flatten().tolist()
+        if bad:
+            raise ClassifierError(
+                f"{self.classifier.spec.name} gave NaN or infinite logits in {self.precision} for image "
+                f"{ids[bad[0]]!r} (and {len(bad) - 1} more in its batch): try --precision fp32, and check "
+                "the weights"
+            )
+        return logits
+
+    def shrink(self) -> bool:
+        """Halve an automatic batch size after memory ran out; False where that can't help."""
+        if not self._may_shrink or self.batch_size == 1:
+            return False
+        self.batch_size //= 2
+        log.warning("out of memory on %s: batch size halved to %d", self.device, self.batch_size)
+        return True
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        import torch
+
+        if self.precision == "fp32":
+            return nullcontext()
+        dtype = torch.bfloat16 if self.precision == "bf16" else torch.float16
+        return torch.autocast(self.device.type, dtype)
+
+    def _fold(self, batch: torch.Tensor) -> None:
+        """Fold on the first real batch, and keep the folded model only if it agrees there."""
+        import torch
+
+        self._may_fold = False
+        with torch.autocast(self.device.type, enabled=False):
+            try:
+                folded, n = fold_batch_norms(self._module, batch)
+                if n == 0:
+                    return
+                folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                expected, got = self._module(batch), folded(batch)
+            except Exception as error:  # a model that can't be copied or run twice is run as it is
+                log.debug("batch norms are not folded: %s", error)
+                return
+        difference = float((got - expected).abs().max() / expected.abs().max().clamp_min(1e-6))
+        if not difference <= FOLD_TOLERANCE:
+            log.info("batch norms are not folded: logits differ by %.1e", difference)
+            return
+        self._module = folded
+        self.optimizations.append(f"{n} batch norms folded")
+
+
+class _exact_float32:
+    """float32 means float32: no TF32 and no autotuned kernels inside the block."""
+
+    def __enter__(self) -> None:
+        import torch
+
+        self._saved = (
+            torch.get_float32_matmul_precision(),
+            torch.backends.cudnn.allow_tf32,
+            torch.backends.cudnn.benchmark,
+        )
+        torch.set_float32_matmul_precision("highest")
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+
+    def __exit__(self, *exc: object) -> None:
+        import torch
+
+        precision, torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark = self._saved
+        torch.set_float32_matmul_precision(precision)

@@ -1,0 +1,80 @@
+"""How to run: device, precision, batch size, workers, parsed once and passed whole."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, get_args
+
+from imagenet_hard.errors import UsageError
+from imagenet_hard.types import Precision
+
+if TYPE_CHECKING:
+    import torch
+
+AUTO_BATCH = {"cpu": 16, "cuda": 256, "mps": 64}
+"""First batch size of ``auto``: on a CPU, activations of larger batches fall out of the caches."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """``batch_size`` None means auto; ``workers`` None means one decode thread a core, 16 at most.
+
+    ``fold`` lets batch norms be folded into convolutions (same predictions but for near-ties;
+    checked on the first images).
+    """
+
+    device: str = "auto"
+    precision: Precision = "fp32"
+    batch_size: int | None = None
+    workers: int | None = None
+    fold: bool = True
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise UsageError(f"precision {self.precision!r}: expected {', '.join(get_args(Precision))}")
+        for name in ("batch_size", "workers"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} is {value}: expected 1 or more")
+
+    def first_batch_size(self, device_type: str) -> int:
+        return self.batch_size or AUTO_BATCH.get(device_type, 64)
+
+    def decode_workers(self) -> int:
+        return self.workers or min(16, available_cores())
+
+
+def available_cores() -> int:
+    """Cores that this process may use (a container's or Slurm's share, not the machine's)."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto`` is the first CUDA device, else Apple's MPS, else the CPU.
+
+    Raises:
+        UsageError: for a device that torch doesn't know or that isn't there.
+    """
+    import torch
+
+    if name == "auto":
+        has_mps = torch.backends.mps.is_available()
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"device {name!r}: expected auto, cpu, cuda, cuda:N or mps") from error
+    if device.type == "cuda":
+        n = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= n:
+            raise UsageError(
+                f"device {name!r} was asked for and torch {torch.__version__} sees {n} CUDA devices here: "
+                "use --device cpu, or install a CUDA build of torch and check nvidia-smi"
+            )
+    elif device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("device 'mps' was asked for and isn't available here: use --device cpu")
+    elif device.type not in ("cpu", "cuda", "mps"):
+        raise UsageError(f"device {name!r}: expected auto, cpu, cuda, cuda:N or mps")
+    return device

@@ -1,0 +1,154 @@
+"""What has been scored so far, on disk as it happens: one SQLite file a run.
+
+Each ``add`` is one transaction, so a run that is killed at any point loses at most the images in
+flight, and the next run with the same key goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.types import Predictions, Scored
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS scored (
+    id TEXT PRIMARY KEY, labels TEXT NOT NULL, origin TEXT NOT NULL, image_sha256 TEXT NOT NULL,
+    top5 BLOB NOT NULL, logprob5 BLOB NOT NULL, margin BLOB NOT NULL
+) STRICT;
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An example that has been read: all but its bytes."""
+
+    id: str
+    labels: tuple[int, ...]
+    origin: str
+    image_sha256: str
+
+
+class Store:
+    """Scored rows under one ``key``, the hash of everything that determines the numbers.
+
+    A file left by a run with another key is started afresh: its rows would not belong together.
+    ``path`` None keeps the rows in memory. Use as a context manager.
+
+    Raises:
+        ResultError: where the file cannot be written: read-only, full, damaged, or in use.
+    """
+
+    def __init__(self, path: Path | None, key: str) -> None:
+        self.path = path
+        with self._explained():
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
+            # Exclusive: a second run on the same file must stop, not interleave.
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(SCHEMA)
+            keys = {k for (k,) in self._db.execute("SELECT key FROM run")}
+            if keys != {key}:
+                with self._transaction():
+                    self._db.execute("DELETE FROM scored")
+                    self._db.execute("DELETE FROM run")
+                    self._db.execute("INSERT INTO run VALUES (?)", (key,))
+
+    def ids(self) -> frozenset[str]:
+        """Ids that need not be scored again."""
+        with self._explained():
+            return frozenset(i for (i,) in self._db.execute("SELECT id FROM scored"))
+
+    def add(
+        self,
+        rows: Sequence[Row],
+        top5: NDArray[np.int16],
+        logprob5: NDArray[np.float32],
+        margin: NDArray[np.float32],
+    ) -> None:
+        """Keep one batch, all of it or nothing; row ``i`` of each array belongs to ``rows[i]``."""
+        records = [
+            (r.id, json.dumps(r.labels), r.origin, r.image_sha256, t.tobytes(), p.tobytes(), m.tobytes())
+            for r, t, p, m in zip(rows, top5, logprob5, margin, strict=True)
+        ]
+        with self._explained(), self._transaction():
+            self._db.executemany("INSERT INTO scored VALUES (?, ?, ?, ?, ?, ?, ?)", records)
+
+    def read(self) -> Scored:
+        """Everything scored, sorted by id."""
+        with self._explained():
+            rows = self._db.execute("SELECT * FROM scored").fetchall()
+        rows.sort(key=lambda row: row[0])
+        columns = list(zip(*rows, strict=True)) or [()] * 7
+        return Scored(
+            predictions=Predictions(
+                ids=tuple(columns[0]),
+                top5=np.frombuffer(b"".join(columns[4]), np.int16).reshape(-1, 5),
+                logprob5=np.frombuffer(b"".join(columns[5]), np.float32).reshape(-1, 5),
+                margin=np.frombuffer(b"".join(columns[6]), np.float32),
+            ),
+            labels=tuple(tuple(json.loads(labels)) for labels in columns[1]),
+            origins=tuple(columns[2]),
+            image_sha256=tuple(columns[3]),
+        )
+
+    def delete(self) -> None:
+        """Close and remove the file: the result has been written."""
+        self.close()
+        if self.path is not None:
+            for suffix in ("", "-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:  # a full disk has rolled back on its own
+                self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise ResultError(
+                f"cannot write the scored images to {self.path}: {error}. {_advice(str(error))}"
+            ) from error
+
+
+def _advice(message: str) -> str:
+    if "full" in message or "No space" in message:
+        return "Free some space and run the same command again: it goes on from what was scored."
+    if "locked" in message:
+        return "Another run is writing there: wait for it, or give this one another --out."
+    if "malformed" in message or "not a database" in message:
+        return "The file is damaged: delete it, and the images in it are scored again."
+    return "Check that the folder exists and may be written, or give another --out."

@@ -1,0 +1,88 @@
+"""Small real parts for the engine's tests: a network with batch norms, and encoded images in memory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Container, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.transform import Transform
+from imagenet_hard.types import Example, ModelSpec
+
+TRANSFORM = Transform(40, (32, 32), "bicubic", (0.5,) * 3, (0.5,) * 3)
+
+
+def jpeg(seed: int, size: tuple[int, int] = (60, 48)) -> bytes:
+    """A smooth random JPEG."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=95)
+    return out.getvalue()
+
+
+@dataclass
+class MemoryBenchmark:
+    """Examples held in memory, with the part of ``Benchmark`` that the engine uses."""
+
+    examples: list[Example]
+    name: str = "memory"
+    limit: int | None = None
+    reads: int = 0
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def tasks(self, skip: Container[str] = ()) -> Iterator[Callable[[], Example]]:
+        for example in self.examples:
+            if example.id not in skip:
+                yield lambda example=example: self._read(example)
+
+    def _read(self, example: Example) -> Example:
+        self.reads += 1
+        return example
+
+
+def benchmark(n: int = 50) -> MemoryBenchmark:
+    return MemoryBenchmark(
+        [Example(f"{i:03}.jpg", jpeg(i), (i % 1000, 999), "even" if i % 2 == 0 else "odd") for i in range(n)]
+    )
+
+
+def classifier(seed: int = 0, classes: int = 1000) -> Classifier:
+    """Random weights, with batch-norm statistics that are far from the identity."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(seed)
+    module = nn.Sequential(
+        nn.Conv2d(3, 16, 3, stride=2, bias=False),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2),
+        nn.BatchNorm2d(32),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, classes),
+    ).eval()
+    for layer in module:
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.running_mean, -1, 1)
+            nn.init.uniform_(layer.running_var, 0.2, 2)
+            nn.init.uniform_(layer.weight, 0.5, 2)
+            nn.init.uniform_(layer.bias, -1, 1)
+    spec = ModelSpec(
+        backend="custom",
+        name="small",
+        tag=None,
+        weights_sha256=str(seed),
+        parameters=None,
+        input_size=(32, 32),
+        transform=TRANSFORM.describe(),
+        transform_sha256=TRANSFORM.sha256(),
+        head=None,
+    )
+    return Classifier(spec, module, TRANSFORM)
