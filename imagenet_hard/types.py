@@ -65,16 +65,18 @@ class ModelSpec(Record):
 
     backend: str = Field(description="torchvision, timm, open_clip, bundled or custom")
     name: str = Field(description="architecture name in that backend, e.g. vit_b_32 or ViT-L-14")
-    tag: str | None = Field(None, description="weights tag, e.g. IMAGENET1K_V1, openai or a file name")
-    weights_sha256: str | None = Field(
-        None, description="sha256 over the state dict's sorted (key, dtype, shape, bytes)"
+    tag: str | None = Field(
+        default=None, description="weights tag, e.g. IMAGENET1K_V1, openai or a file name"
     )
-    parameters: int | None = Field(None, ge=0, description="number of parameters")
-    input_size: tuple[int, int] | None = Field(None, description="height and width in pixels")
+    weights_sha256: str | None = Field(
+        default=None, description="sha256 over the state dict's sorted (key, dtype, shape, bytes)"
+    )
+    parameters: int | None = Field(default=None, ge=0, description="number of parameters")
+    input_size: tuple[int, int] | None = Field(default=None, description="height and width in pixels")
     transform: Mapping[str, Any] = Field(description="the evaluation transform as data")
-    transform_sha256: str | None = Field(None, description="hash of its output on fixed test images")
+    transform_sha256: str | None = Field(default=None, description="hash of its output on fixed test images")
     head: Mapping[str, Any] | None = Field(
-        None, description="zero-shot head: hashes of templates and class names, their number"
+        default=None, description="zero-shot head: hashes of templates and class names, their number"
     )
 
 
@@ -83,10 +85,10 @@ class BenchmarkInfo(Record):
 
     name: str
     source: str = Field(description="where it was read from: hub id, 'folder' or 'package'; no local path")
-    revision: str | None = Field(None, description="the Hub commit, where there is one")
+    revision: str | None = Field(default=None, description="the Hub commit, where there is one")
     split: str | None = None
     n: int = Field(ge=1)
-    limit: int | None = Field(None, description="--limit, where only the first images were scored")
+    limit: int | None = Field(default=None, description="--limit, where only the first images were scored")
     fingerprint: str = Field(description="sha256 over ids, labels and image bytes")
 
 

@@ -1,0 +1,152 @@
+"""The 1000 classes: wnids, names, the subsets of the variants, ObjectNet's mapping.
+
+Index = place of the wnid in sorted order, as in every ImageNet-1k classifier. The names are the
+ones that CLIP's authors chose and that open_clip ships; two pairs of classes share a name
+("missile", "sunglasses"). Everything comes from checked files in ``imagenet_hard/data``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagenet_hard.errors import ImageNetHardError, UsageError
+from imagenet_hard.types import N_CLASSES
+
+# sha256 of each file's text with "\n" line ends: a checkout with other line ends passes, an edit does not.
+_SHA256 = {
+    "imagenet1k.csv": "a2bd20a64f98b4cf106423c2e9da7c242d4237c47d20c68e0a81f0561dac9b1a",
+    "imagenet_a.txt": "9826a24166e74ce62fb87b27889874ca26917542c745712309d6e25855d63bc2",
+    "imagenet_r.txt": "a6a0729f7a99230280639cab6e51e01485a3b41a676ea35621a501c9d6e83ca4",
+    "objectnet.csv": "4027bb6beb0aa9beda4de0f6e6d758bdbfc4f0ce6f6f620584ee0c872b60758d",
+}
+_WNID = re.compile(r"n\d{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectNetClass:
+    """One of the 113 ObjectNet classes that ImageNet knows.
+
+    ``id``: ObjectNet's own class number in 0..312; ``folder``: its folder in the release;
+    ``indices``: the ImageNet classes it is mapped to, sorted; nine classes have two or three.
+    """
+
+    id: int
+    folder: str
+    name: str
+    indices: tuple[int, ...]
+
+
+@cache
+def wnids() -> tuple[str, ...]:
+    """The 1000 WordNet ids, sorted: place = class index."""
+    return tuple(wnid for wnid, _ in _classes())
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """The 1000 English names in index order, 998 of them different."""
+    return tuple(name for _, name in _classes())
+
+
+@cache
+def wnid_to_index() -> Mapping[str, int]:
+    """wnid -> class index in 0..999."""
+    return MappingProxyType({wnid: index for index, wnid in enumerate(wnids())})
+
+
+@cache
+def objectnet() -> tuple[ObjectNetClass, ...]:
+    """The 113 ObjectNet classes with an ImageNet counterpart, by ObjectNet id."""
+    index = wnid_to_index()
+    rows = csv.DictReader(_lines("objectnet.csv"))
+    return tuple(
+        ObjectNetClass(
+            int(row["objectnet_id"]),
+            row["folder"],
+            row["name"],
+            tuple(sorted(index[wnid] for wnid in row["wnids"].split())),
+        )
+        for row in rows
+    )
+
+
+@cache
+def imagenet_to_objectnet() -> Mapping[int, int]:
+    """The 125 mapped class indices -> ObjectNet id."""
+    return MappingProxyType({index: c.id for c in objectnet() for index in c.indices})
+
+
+def mask(variant: str) -> NDArray[np.bool_]:
+    """Which of the 1000 classes ``variant`` is scored over: bool (1000,), read-only.
+
+    ``variant``: imagenet-a (200 classes), imagenet-r (200) or objectnet (125). Mask the logits,
+    take the argmax, keep the index of the 1000. ImageNet-Hard itself is scored without a mask.
+
+    Raises:
+        UsageError: there is no such mask.
+    """
+    if variant not in MASKS:
+        raise UsageError(f"unknown mask {variant!r}: expected one of {', '.join(MASKS)}")
+    return _mask(variant)
+
+
+def _subset(file: str) -> tuple[int, ...]:
+    index = wnid_to_index()
+    return tuple(index[wnid] for wnid in _lines(file))
+
+
+MASKS: Mapping[str, Callable[[], Sequence[int]]] = MappingProxyType(
+    {
+        "imagenet-a": lambda: _subset("imagenet_a.txt"),
+        "imagenet-r": lambda: _subset("imagenet_r.txt"),
+        "objectnet": lambda: tuple(imagenet_to_objectnet()),
+    }
+)
+"""Name of a mask -> the class indices it keeps."""
+
+
+@cache
+def _mask(variant: str) -> NDArray[np.bool_]:
+    kept = np.zeros(N_CLASSES, dtype=np.bool_)
+    kept[list(MASKS[variant]())] = True
+    kept.setflags(write=False)
+    return kept
+
+
+@cache
+def _classes() -> tuple[tuple[str, str], ...]:
+    rows = tuple((row["wnid"], row["name"]) for row in csv.DictReader(_lines("imagenet1k.csv")))
+    ids = [wnid for wnid, _ in rows]
+    if len(set(ids)) != N_CLASSES or ids != sorted(ids) or not all(map(_WNID.fullmatch, ids)):
+        raise _damaged(
+            "imagenet1k.csv", f"{len(set(ids))} wnids, or out of order", f"{N_CLASSES} sorted wnids"
+        )
+    return rows
+
+
+def _lines(file: str) -> list[str]:
+    """The lines of a data file whose content is what it was when it was checked."""
+    try:
+        lines = files("imagenet_hard").joinpath("data", file).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise _damaged(file, f"it cannot be read ({error.strerror})", "a readable file") from error
+    got = hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
+    if got != _SHA256[file]:
+        raise _damaged(file, f"sha256 {got[:12]}...", f"{_SHA256[file][:12]}...")
+    return lines
+
+
+def _damaged(file: str, got: str, expected: str) -> ImageNetHardError:
+    return ImageNetHardError(
+        f"imagenet_hard/data/{file} is damaged: got {got}, expected {expected}. Install the package again."
+    )

@@ -1,0 +1,251 @@
+"""A benchmark: labelled images in a fixed order, their bytes read on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from imagenet_hard.dataset.fingerprint import fingerprint
+from imagenet_hard.errors import DatasetError, ImageError, UsageError
+from imagenet_hard.types import BenchmarkInfo, Example
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a benchmark comes from, and how its images are to be decoded.
+
+    ``name``: what reports call it; ``source``: a Hub id, "folder" or "package", never a local
+    path; ``revision``: the Hub commit; ``exif``: pass it to ``decode``; ``counts``: what was seen
+    and left out (``images_without_label``, ``labels_without_image``, ``excluded``, ...);
+    ``state``: a string that changes whenever the files behind the benchmark do.
+    """
+
+    name: str
+    source: str
+    revision: str | None = None
+    split: str | None = None
+    exif: bool = False
+    counts: Mapping[str, int] = field(default_factory=dict)
+    state: str = ""
+
+
+class Benchmark:
+    """Random access to ``n`` examples: ``ids``, ``labels`` and ``origins`` are in memory, images are not.
+
+    ``ids[i]`` is unique, ``labels[i]`` a sorted tuple of class indices in 0..999, ``origins[i]``
+    the variant ("" where there is one only). ``limit`` is set where only the first examples of a
+    larger benchmark are left.
+    """
+
+    def __init__(
+        self,
+        about: Source,
+        ids: Sequence[str],
+        labels: Sequence[tuple[int, ...]],
+        origins: Sequence[str],
+        read: Callable[[int], bytes],
+        limit: int | None = None,
+    ) -> None:
+        self.about = about
+        self.limit = limit
+        self._ids, self._labels, self._origins = tuple(ids), tuple(labels), tuple(origins)
+        self._read = read
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        return self.about.name
+
+    @property
+    def source(self) -> str:
+        """A Hub id, "folder" or "package"."""
+        return self.about.source
+
+    @property
+    def exif(self) -> bool:
+        """Whether ``decode`` is to turn the images by their EXIF orientation."""
+        return self.about.exif
+
+    @property
+    def revision(self) -> str | None:
+        """The Hub commit, where there is one."""
+        return self.about.revision
+
+    @property
+    def split(self) -> str | None:
+        """The split that was read, where there are splits."""
+        return self.about.split
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What was seen and left out when the benchmark was read."""
+        return self.about.counts
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Unique, in the order of iteration."""
+        return self._ids
+
+    @property
+    def labels(self) -> tuple[tuple[int, ...], ...]:
+        """Class indices in 0..999, sorted, one or more per example."""
+        return self._labels
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The variant that each image came from, or ""."""
+        return self._origins
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index: int) -> Example:
+        """Read one example.
+
+        Raises:
+            IndexError: there is no such example.
+            ImageError: its bytes cannot be read.
+        """
+        index = range(len(self))[index]
+        try:
+            image = self._read(index)
+        except OSError as error:
+            reason = error.strerror or f"{type(error).__name__}: {error}"
+            raise ImageError(f"image {self.ids[index]!r} of {self.name} cannot be read: {reason}") from error
+        return Example(self.ids[index], image, self.labels[index], self.origins[index])
+
+    def __iter__(self) -> Iterator[Example]:
+        return (read() for read in self.tasks())
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} from {self.source}>"
+
+    def tasks(self, skip: Container[str] = ()) -> Iterator[Callable[[], Example]]:
+        """One reader per example, in order, for worker threads; ids in ``skip`` are left out unread."""
+        for index, id in enumerate(self.ids):
+            if id not in skip:
+                yield partial(self.__getitem__, index)
+
+    def take(self, n: int) -> Benchmark:
+        """The first ``n`` examples; the benchmark itself where it has no more.
+
+        Raises:
+            UsageError: ``n`` is less than 1.
+        """
+        _at_least_one(n)
+        if n >= len(self):
+            return self
+        return Benchmark(self.about, self.ids[:n], self.labels[:n], self.origins[:n], self._read, limit=n)
+
+    def identity(self) -> str:
+        """A cheap sha256 that changes with ids, labels, revision, options or the files; reads no image."""
+        about = self.about
+        head = [about.source, about.revision, about.split, self.limit, about.exif, about.state]
+        digest = hashlib.sha256(json.dumps(head).encode())
+        for row in self._identity_rows():
+            digest.update(json.dumps(row).encode() + b"\n")
+        return digest.hexdigest()
+
+    def _identity_rows(self) -> Iterable[object]:
+        return zip(self.ids, self.labels, self.origins, strict=True)
+
+    def fingerprint(self) -> str:
+        """The sha256 of ids, labels and image bytes that results name; reads every image."""
+        return fingerprint((e.id, e.labels, hashlib.sha256(e.image).hexdigest()) for e in self)
+
+    def info(self, fingerprint: str) -> BenchmarkInfo:
+        """The record of this benchmark for a result."""
+        return BenchmarkInfo(
+            name=self.name,
+            source=self.source,
+            revision=self.revision,
+            split=self.split,
+            n=len(self),
+            limit=self.limit,
+            fingerprint=fingerprint,
+        )
+
+
+class StreamedError(DatasetError, TypeError):
+    """What a stream cannot tell beforehand. A TypeError too, or ``list(stream)`` would stop at ``len``."""
+
+
+class StreamingBenchmark(Benchmark):
+    """The same examples as they arrive: nothing is stored, and only iteration is possible.
+
+    ``stream`` starts one pass over the checked rows: an id, and what makes its example. ``size`` is
+    their number where the publisher states it; after one whole pass it is known anyway.
+    """
+
+    def __init__(
+        self,
+        about: Source,
+        stream: Callable[[], Iterator[tuple[str, Callable[[], Example]]]],
+        size: int | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self.about = about
+        self.limit = limit
+        self._stream, self._size = stream, size
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        raise self._unknown("ids")
+
+    @property
+    def labels(self) -> tuple[tuple[int, ...], ...]:
+        raise self._unknown("labels")
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        raise self._unknown("origins")
+
+    def __len__(self) -> int:
+        """The number of examples, where the publisher states it or a whole pass has counted them.
+
+        Raises:
+            StreamedError: neither is so yet.
+        """
+        if self._size is None:
+            raise self._unknown("length")
+        return self._size if self.limit is None else min(self._size, self.limit)
+
+    def __getitem__(self, index: int) -> Example:
+        raise self._unknown(f"example number {index}")
+
+    def tasks(self, skip: Container[str] = ()) -> Iterator[Callable[[], Example]]:
+        """As ``Benchmark.tasks``; the bytes arrive with the iteration, so the tasks only hand them over."""
+        seen = 0
+        for id, task in self._stream():
+            seen += 1
+            if id not in skip:
+                yield task
+            if seen == self.limit:
+                break
+        if self._size is None or seen < (self.limit or self._size):
+            self._size = seen
+
+    def take(self, n: int) -> StreamingBenchmark:
+        _at_least_one(n)
+        if self.limit is not None or self._size is not None:
+            known = min(x for x in (self.limit, self._size) if x is not None)
+            if n >= known:
+                return self
+        return StreamingBenchmark(self.about, self._stream, self._size, limit=n)
+
+    def _identity_rows(self) -> Iterable[object]:
+        return ()
+
+    def _unknown(self, what: str) -> StreamedError:
+        return StreamedError(
+            f"the {what} of a streamed data set cannot be known before it is read: {self.name} was opened "
+            "with streaming=True. Iterate over it, or load it without streaming."
+        )
+
+
+def _at_least_one(n: int) -> None:
+    if n < 1:
+        raise UsageError(f"the limit is {n}: expected the number of examples to keep, 1 or more")

@@ -1,0 +1,72 @@
+"""A built data set in a folder: Parquet files and a README whose front matter names the splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from imagenet_hard.dataset.benchmark import Benchmark, Source
+from imagenet_hard.dataset.causes import causes, disk_trouble
+from imagenet_hard.dataset.files import YAML, File, state
+from imagenet_hard.dataset.rows import from_stream, prepared
+from imagenet_hard.dataset.splits import choose_split
+from imagenet_hard.errors import DatasetError, ImageNetHardError
+
+
+def is_built(files: Sequence[File]) -> bool:
+    """Whether Parquet files lie in the folder or in its data/, or where its own YAML points."""
+    folders = {file.parts[:-1] for file in files if file.id.endswith(".parquet")}
+    return bool(folders & {(), ("data",)}) or (bool(folders) and any(file.id == YAML for file in files))
+
+
+def built_folder(
+    folder: Path, files: Sequence[File], *, split: str | None, streaming: bool, exif: bool
+) -> Benchmark:
+    """Read the folder as ``datasets.load_dataset(folder)`` does, but never rows that it no longer holds.
+
+    ``datasets`` keys its cache of a local folder by the README's YAML and the file pattern alone,
+    so rewritten Parquet would give the old rows. Here the cache folder is named by the files'
+    sizes and times.
+
+    Raises:
+        DatasetError: ``datasets`` cannot read it, or as ``from_dataset``.
+        UsageError: it has no such split.
+    """
+    import datasets
+
+    changed = state(f for f in files if f.id.endswith(".parquet") or f.id in ("README.md", YAML))
+    name = folder.resolve().name
+    cache = Path(datasets.config.HF_DATASETS_CACHE) / "imagenet-hard-folders" / changed[:32]
+    about = Source(name, "folder", exif=exif, state=changed)
+    try:
+        builder = datasets.load_dataset_builder(str(folder.resolve()), cache_dir=str(cache))
+        about = replace(about, split=choose_split(split, splits_of(builder), name))
+        if streaming:
+            return from_stream(
+                builder.as_streaming_dataset(about.split), about, size=size_of(builder, about.split)
+            )
+        return prepared(builder, about)
+    except (ImageNetHardError, MemoryError):
+        raise
+    except Exception as error:  # datasets, pyarrow, yaml and the file system each have their own
+        if (trouble := disk_trouble(error)) is not None:
+            raise DatasetError(f"the built data set {folder} cannot be read or cached: {trouble}") from error
+        first = list(causes(error))[-1]
+        raise DatasetError(
+            f"the built data set {folder} cannot be read: {type(first).__name__}: {first}. Expected "
+            "Parquet files such as data/validation-00000-of-00001.parquet, and a README.md whose YAML "
+            "agrees with them."
+        ) from error
+
+
+def splits_of(builder: Any) -> list[str]:
+    """The splits that a ``datasets`` builder would make."""
+    return [str(s) for s in (builder.config.data_files or builder.info.splits or ())]
+
+
+def size_of(builder: Any, split: str | None) -> int | None:
+    """The number of rows that the publisher states, if any."""
+    stated = (builder.info.splits or {}).get(split)
+    return None if stated is None else int(stated.num_examples) or None

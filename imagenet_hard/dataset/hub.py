@@ -1,0 +1,172 @@
+"""Data sets on the Hugging Face Hub: found, resolved to a commit, loaded, or read from the cache."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from imagenet_hard.dataset.benchmark import Benchmark, Source
+from imagenet_hard.dataset.built import size_of, splits_of
+from imagenet_hard.dataset.hub_errors import check_token, explained, is_passing
+from imagenet_hard.dataset.rows import from_dataset, from_stream, prepared
+from imagenet_hard.dataset.splits import choose_split
+from imagenet_hard.errors import DatasetError
+
+log = logging.getLogger(__name__)
+
+WAITS = (1, 4, 16)
+"""Seconds before a download that met a busy server is tried again."""
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+Token = str | bool | None
+
+
+def hub_dataset(
+    repo: str,
+    *,
+    name: str,
+    revision: str | None = None,
+    split: str | None = None,
+    streaming: bool = False,
+    exif: bool = False,
+    token: Token = None,
+) -> Benchmark:
+    """A data set of the Hub at one commit, which the benchmark records as its ``revision``.
+
+    ``revision``: a branch, tag or commit; None is the main branch. ``token``: None takes the one
+    of the environment (``HF_TOKEN``) or of ``hf auth login``, False none. With ``HF_HUB_OFFLINE=1``
+    what an earlier call loaded is read again, at the commit that it had then.
+
+    Raises:
+        DatasetError: not found, no access, no such revision, no network, a failing server, or
+            nothing in the cache; the message says what to do and never contains the token.
+        UsageError: there is no such split.
+    """
+    import datasets
+
+    check_token(token)
+    guard = partial(explained, repo, revision, token)
+    with guard():
+        if datasets.config.HF_HUB_OFFLINE:
+            return _cached(repo, name, revision, split, streaming, exif)
+        commit = resolve(repo, revision, token)
+        builder = datasets.load_dataset_builder(repo, revision=commit, token=token)
+        chosen = choose_split(split, splits_of(builder), repo)
+        about = Source(name, repo, commit, chosen, exif, state=commit)
+        if streaming:
+            rows = builder.as_streaming_dataset(chosen)
+            return from_stream(rows, about, size=size_of(builder, chosen), token=token, guard=guard)
+        return _patiently(lambda: prepared(builder, about), repo)
+
+
+def resolve(repo: str, revision: str | None, token: Token = None) -> str:
+    """The commit (40 hex digits) that ``revision`` of a data set repository stands for now.
+
+    Raises:
+        Exception: whatever the client raises; ``explained`` turns it into a DatasetError.
+    """
+    import huggingface_hub
+    from huggingface_hub.errors import EntryNotFoundError
+
+    commit = huggingface_hub.HfApi(token=token).dataset_info(repo, revision=revision).sha
+    if commit is None:
+        raise DatasetError(
+            f"the Hub names no commit for {repo} at revision {revision or 'main'}: try again later"
+        )
+    # The download itself asks by commit; this one leaves the name -> commit behind for offline use.
+    with suppress(EntryNotFoundError):  # a data set without a README
+        huggingface_hub.hf_hub_download(
+            repo, "README.md", repo_type="dataset", revision=revision or "main", token=token
+        )
+    return str(commit)
+
+
+def _patiently(load: Callable[[], Benchmark], repo: str) -> Benchmark:
+    """The clients try a file once; in a download of gigabytes a busy moment must not end it."""
+    for seconds in WAITS:
+        try:
+            return load()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            log.warning(
+                "%s: %s; trying again in %d s, what is downloaded is kept",
+                repo,
+                type(error).__name__,
+                seconds,
+            )
+            time.sleep(seconds)
+    return load()
+
+
+def _cached(
+    repo: str, name: str, revision: str | None, split: str | None, streaming: bool, exif: bool
+) -> Benchmark:
+    """Offline: the rows that an earlier call left in the cache of ``datasets``."""
+    if streaming:
+        raise DatasetError(
+            f"{repo} cannot be streamed offline (HF_HUB_OFFLINE is set): load it without streaming"
+        )
+    commits = _cached_commits(repo)
+    commit = _known_commit(repo, revision)
+    if commit is None and revision is None and len(commits) == 1:
+        commit = next(iter(commits))
+        log.warning(
+            "%s: the only cached commit %s is read; offline it is unknown whether it is main's", repo, commit
+        )
+    if commit not in commits:
+        there = (
+            f"cached are the commits {', '.join(sorted(commits))}" if commits else "nothing of it is cached"
+        )
+        wanted = f"revision {revision or 'main'}" + (f" ({commit})" if commit not in (None, revision) else "")
+        raise DatasetError(
+            f"{repo} at {wanted} is not in the cache, and HF_HUB_OFFLINE is set: {there}. Load it once with "
+            "the network (unset HF_HUB_OFFLINE), or choose a cached commit with revision="
+        )
+    folder = commits[commit]
+    dataset, chosen = _read_cache(folder, repo, split)
+    return from_dataset(dataset, Source(name, repo, commit, chosen, exif, state=str(commit)))
+
+
+def _known_commit(repo: str, revision: str | None) -> str | None:
+    """The commit that ``revision`` stood for when it was last looked up."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if revision is not None and _COMMIT.fullmatch(revision):
+        return revision
+    readme = try_to_load_from_cache(repo, "README.md", repo_type="dataset", revision=revision or "main")
+    return Path(readme).parent.name if isinstance(readme, str) else None
+
+
+def _cached_commits(repo: str) -> dict[str, Path]:
+    """Commit -> the folder with its rows, as ``datasets`` lays out its cache: config/version/commit."""
+    import datasets
+    from datasets.naming import camelcase_to_snakecase
+
+    owner, name = repo.split("/")
+    root = Path(datasets.config.HF_DATASETS_CACHE) / f"{owner}___{camelcase_to_snakecase(name)}"
+    found = sorted(path.parent for path in root.glob("*/*/*/dataset_info.json"))
+    return {path.name: path for path in found if _COMMIT.fullmatch(path.name)}
+
+
+def _read_cache(folder: Path, repo: str, split: str | None) -> tuple[Any, str]:
+    """The rows of one split in a cache folder, and the split."""
+    import datasets
+
+    info = datasets.DatasetInfo.from_directory(str(folder))
+    chosen = choose_split(split, info.splits or (), repo)
+    shards = sorted([*folder.glob(f"*-{chosen}.arrow"), *folder.glob(f"*-{chosen}-?????-of-?????.arrow")])
+    parts = [datasets.Dataset.from_file(str(shard)) for shard in shards]
+    rows, expected = sum(map(len, parts)), info.splits[chosen].num_examples
+    if not parts or rows != expected:
+        raise DatasetError(
+            f"the cache of {repo} is damaged: got {rows} rows of the split {chosen}, expected {expected}. "
+            f"Delete {folder} and load it again with the network"
+        )
+    return datasets.concatenate_datasets(parts), chosen

@@ -1,0 +1,134 @@
+"""Load a benchmark by name, from a folder, or from the Hub."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+
+from imagenet_hard.dataset.benchmark import Benchmark
+from imagenet_hard.errors import DatasetError, UsageError
+
+log = logging.getLogger(__name__)
+
+HUB_NAMES: Mapping[str, str] = {
+    "imagenet-hard": "taesiri/imagenet-hard",
+    "imagenet-hard-4k": "taesiri/imagenet-hard-4K",
+}
+"""Our names -> Hub ids."""
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def load_dataset(
+    name: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    split: str | None = None,
+    streaming: bool = False,
+    labels: str | os.PathLike[str] | None = None,
+    exif: bool = False,
+    token: str | bool | None = None,
+) -> Benchmark:
+    """Labelled images, ready to be scored.
+
+    ``name``: "imagenet-hard", "imagenet-hard-4k", "sample" (20 images, offline), a folder, or any
+    Hub id OWNER/NAME. As in ``datasets``, a local folder of the name comes before the Hub.
+    ``revision``: branch, tag or commit on the Hub. ``split``: default "validation", else the only
+    one. ``streaming``: read rows as they arrive instead of storing them. ``labels``: a label file
+    for a folder of images. ``exif``: turn images by their EXIF orientation (default: as the
+    published numbers, not). ``token``: for the Hub; None takes the environment's.
+
+    Raises:
+        DatasetError: missing, empty, without labels, or with labels outside 0..999.
+        UsageError: an argument that does not go with this data set, or an unknown name.
+
+    >>> load_dataset("imagenet-harder")
+    Traceback (most recent call last):
+    imagenet_hard.errors.UsageError: unknown data set 'imagenet-harder': expected imagenet-hard, \
+imagenet-hard-4k, sample, an existing folder or a Hub id OWNER/NAME. Did you mean imagenet-hard?
+    """
+    text = os.fspath(name)
+    repo = HUB_NAMES.get(text.lower(), text)
+    if text == "sample":
+        from imagenet_hard.dataset.sample import sample
+
+        _refuse(text, revision=revision, split=split, labels=labels)
+        return sample(exif=exif)
+    for folder in dict.fromkeys((Path(text).expanduser(), Path(repo))):
+        if text and folder.is_dir():
+            if text.lower() in HUB_NAMES:
+                log.warning("%s is read from the local folder %s, not from the Hub (%s)", text, folder, repo)
+            _refuse(text, revision=revision)
+            return _folder(folder, split=split, streaming=streaming, labels=labels, exif=exif, repo=repo)
+    if isinstance(name, str) and _HUB_ID.fullmatch(repo):
+        from imagenet_hard.dataset.hub import hub_dataset
+
+        _refuse(text, labels=labels)
+        ours = {hub_id.lower(): ours for ours, hub_id in HUB_NAMES.items()}
+        return hub_dataset(
+            repo,
+            name=ours.get(repo.lower(), repo),
+            revision=revision,
+            split=split,
+            streaming=streaming,
+            exif=exif,
+            token=token,
+        )
+    raise _unknown(text)
+
+
+def _folder(
+    folder: Path,
+    *,
+    split: str | None,
+    streaming: bool,
+    labels: str | os.PathLike[str] | None,
+    exif: bool,
+    repo: str,
+) -> Benchmark:
+    from imagenet_hard.dataset.built import built_folder, is_built
+    from imagenet_hard.dataset.files import walk
+    from imagenet_hard.dataset.folder import image_folder
+
+    files = walk(folder)
+    if is_built(files):
+        _refuse(str(folder), labels=labels)
+        return built_folder(folder, files, split=split, streaming=streaming, exif=exif)
+    _refuse(f"{folder} (a folder of images)", split=split)
+    try:
+        return image_folder(folder, files, labels=None if labels is None else Path(labels), exif=exif)
+    except DatasetError as error:
+        if repo in HUB_NAMES.values():
+            raise DatasetError(
+                f"{error}. This local folder hides the Hub's data set of the same name: for that one run "
+                f"from another folder, or give its id {repo}"
+            ) from None
+        raise
+
+
+def _refuse(name: str, **arguments: object) -> None:
+    for argument, value in arguments.items():
+        if value is not None:
+            meant = {
+                "revision": "a data set on the Hub",
+                "split": "a built data set",
+                "labels": "a folder of images",
+            }
+            raise UsageError(
+                f"{argument}={str(value)!r} does not go with {name}: it is for {meant[argument]}"
+            )
+
+
+def _unknown(text: str) -> UsageError:
+    if Path(text).is_file():
+        return UsageError(f"the data set {text!r} is a file: expected the folder that holds it")
+    known = [*HUB_NAMES, "sample"]
+    near = get_close_matches(text.lower(), known, n=1)
+    return UsageError(
+        f"unknown data set {text!r}: expected {', '.join(known)}, an existing folder or a Hub id OWNER/NAME."
+        + (f" Did you mean {near[0]}?" if near else "")
+    )
