@@ -1,0 +1,188 @@
+"""One's own classifier: ``module:function`` on the command line, any module or callable in Python."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.checkpoint import find
+from imagenet_hard.classifiers.identity import describe
+from imagenet_hard.classifiers.loading import load_into
+from imagenet_hard.classifiers.policy import explicit_transform
+from imagenet_hard.classifiers.probe import check_logits, probe
+from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
+from imagenet_hard.errors import ClassifierError, UsageError
+from imagenet_hard.types import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TRANSFORM = Transform(256, (224, 224), "bilinear")
+"""For a model that says nothing: shorter side to 256, centre 224, bilinear, ImageNet's mean and std."""
+
+
+def load(name: str, *, file: str | None = None) -> Classifier:
+    """``package.module:attribute``, found from the current folder as well.
+
+    The attribute is a ``torch.nn.Module``, a ``Classifier``, or a function without arguments that
+    returns one of these or ``(module, transform)``. ``file``: weights to load into it.
+
+    Raises:
+        ClassifierError: if it can't be imported or called, or gives something else.
+        WeightsError: as ``load_into``.
+    """
+    import torch
+
+    value = _import(name)
+    if not isinstance(value, (torch.nn.Module, Classifier)):
+        if not callable(value):
+            raise ClassifierError(
+                f"{name} is {type(value).__name__}: expected a function that returns a model"
+            )
+        try:
+            value = value()
+        except Exception as error:
+            raise ClassifierError(f"{name}() failed: {type(error).__name__}: {error}") from error
+    transform = None
+    if isinstance(value, tuple) and len(value) == 2:
+        value, transform = value
+    if isinstance(value, Classifier):
+        if file is None:
+            return value
+        value, transform = value.module, value.transform
+    if not isinstance(value, torch.nn.Module):
+        raise ClassifierError(
+            f"{name}() returned {type(value).__name__}: expected a torch.nn.Module, "
+            "(module, transform) or a Classifier"
+        )
+    if file is not None:
+        load_into(value, file, architecture=name)
+    return from_module(value, transform, name, tag=find(file)[0].name if file else None)
+
+
+def from_module(
+    model: nn.Module | Callable[[Any], Any],
+    transform: ImageTransform | Mapping[str, Any] | Callable[[Any], Any] | None = None,
+    name: str | None = None,
+    *,
+    tag: str | None = None,
+) -> Classifier:
+    """A classifier of any module or callable: float32 (n, 3, H, W) -> logits (n, 1000).
+
+    An output with ``.logits`` (transformers) or a tuple that starts with the logits is taken as well.
+    A module is put into eval mode. ``transform``: an ``ImageTransform``, a function from a PIL image
+    to a tensor (3, H, W) such as torchvision's ``Compose``, or ``{"resize": 256, "crop": 224, ...}``.
+    Without it a timm module gets its own, and any other 256/224 bilinear with ImageNet's mean and std.
+
+    Raises:
+        ClassifierError: if it fails on one black image, or gives something else than (1, 1000) logits.
+        UsageError: for a transform that is none of these.
+    """
+    import torch
+
+    from imagenet_hard.classifiers.wrap import LogitsOf
+
+    if not callable(model):
+        raise UsageError(f"got {type(model).__name__}: expected a torch.nn.Module or a function of a batch")
+    name = name or _name(model)
+    found = _transform(model, transform, name)
+    module = model.eval() if isinstance(model, torch.nn.Module) else LogitsOf(model)
+    output = probe(module, found, name)
+    if not isinstance(output, torch.Tensor) and not isinstance(module, LogitsOf):
+        module = LogitsOf(module)
+        output = probe(module, found, name)
+    check_logits(output, name)
+    size = found.crop or found.resize if isinstance(found, Transform) else None
+    size = size if isinstance(size, tuple) else None
+    if not isinstance(model, torch.nn.Module):
+        # The weights of a bare function can't be seen, so they are not said to be none.
+        spec = ModelSpec(
+            backend="custom",
+            name=name,
+            tag=tag,
+            weights_sha256=None,
+            parameters=None,
+            head=None,
+            input_size=size,
+            transform=found.describe(),
+            transform_sha256=found.sha256(),
+        )
+    else:
+        spec = describe(model, found, backend="custom", name=name, tag=tag, input_size=size)
+    return Classifier(spec, module, found)
+
+
+def _import(name: str) -> Any:
+    module_name, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)  # and it stays: a factory may import its own files later
+    importlib.invalidate_caches()
+    try:
+        value: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise ClassifierError(
+                f"there is no module {error.name!r} to take {name} from, neither installed nor in {here}"
+            ) from error
+        raise ClassifierError(f"importing {module_name} failed: {error}") from error
+    except Exception as error:
+        raise ClassifierError(f"importing {module_name} failed: {type(error).__name__}: {error}") from error
+    for part in attribute.split("."):
+        if not hasattr(value, part):
+            near = get_close_matches(part, dir(value), 3)
+            hint = f": did you mean {', '.join(near)}?" if near else ""
+            raise ClassifierError(f"{module_name} has no {attribute!r}{hint}")
+        value = getattr(value, part)
+    return value
+
+
+def _transform(model: Any, transform: Any, name: str) -> ImageTransform:
+    if transform is None:
+        config = getattr(model, "pretrained_cfg", None)
+        if isinstance(config, Mapping) and "input_size" in config:
+            from imagenet_hard.classifiers.timm_transform import transform_of
+
+            return transform_of(config)
+        log.warning(
+            "%s came without a transform: resize 256, crop 224, bilinear, ImageNet mean and std", name
+        )
+        return DEFAULT_TRANSFORM
+    if isinstance(transform, Mapping):
+        return explicit_transform(transform, DEFAULT_TRANSFORM.mean, DEFAULT_TRANSFORM.std)
+    if hasattr(transform, "pixels") and hasattr(transform, "batch"):
+        own: ImageTransform = transform
+        return own
+    if type(transform).__name__ == "ImageClassification" and type(transform).__module__.startswith(
+        "torchvision."
+    ):
+        from imagenet_hard.classifiers.torchvision_models import from_preset
+
+        return from_preset(transform)
+    if callable(transform):
+        return CallableTransform(transform, {"name": _name(transform), "steps": _steps(transform)})
+    raise UsageError(
+        f"the transform of {name} is {type(transform).__name__}: expected a function of a PIL image"
+    )
+
+
+def _name(value: Any) -> str:
+    """A name that is the same in every process, so no memory address."""
+    config = getattr(value, "pretrained_cfg", None)
+    if isinstance(config, Mapping) and config.get("architecture"):
+        return str(config["architecture"])
+    return str(getattr(value, "__qualname__", type(value).__name__))
+
+
+def _steps(transform: Any) -> list[str]:
+    """The steps of a ``Compose`` as they print, without memory addresses."""
+    steps = getattr(transform, "transforms", None) or [transform]
+    return [_name(s) if " at 0x" in repr(s) else repr(s) for s in steps]

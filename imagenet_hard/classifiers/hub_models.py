@@ -1,0 +1,106 @@
+"""Models on the Hugging Face Hub: timm's or open_clip's, told apart by their configuration files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from imagenet_hard.classifiers import timm_models
+from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.checkpoint import find
+from imagenet_hard.classifiers.download import hub_commit, hub_file
+from imagenet_hard.classifiers.loading import check_finite, load_into
+from imagenet_hard.errors import ClassifierError, WeightsError
+from imagenet_hard.types import N_CLASSES
+
+TIMM_CONFIG, OPEN_CLIP_CONFIG = "config.json", "open_clip_config.json"
+
+
+def kind_of(repo: str) -> tuple[Literal["timm", "open_clip"], Path]:
+    """What ``ORG/NAME[@REVISION]`` holds, and its configuration file in the Hub's cache.
+
+    A timm ``config.json`` with the 1000 classes is timm's, whatever lies beside it; else an
+    ``open_clip_config.json`` is open_clip's (CLIP towers on the Hub often have both).
+
+    Raises:
+        ClassifierError: for a timm model of other classes, and for what is neither.
+        WeightsError: if the repository can't be read.
+    """
+    repo_id, _, revision = repo.partition("@")
+    path = hub_file(repo_id, (TIMM_CONFIG, OPEN_CLIP_CONFIG), revision=revision or None, kind="configuration")
+    if path.name == OPEN_CLIP_CONFIG:
+        return "open_clip", path
+    config = _read(repo, path)
+    classes = _classes(config) if "architecture" in config else None
+    if classes == N_CLASSES:
+        return "timm", path
+    try:
+        at = hub_commit(path) or revision or None
+        return "open_clip", hub_file(repo_id, (OPEN_CLIP_CONFIG,), revision=at, kind="configuration")
+    except WeightsError as error:
+        if classes is not None:
+            timm_models.check_classes(f"hf-hub:{repo}", classes, None)
+        raise ClassifierError(
+            f"hf-hub:{repo} is neither a timm model (config.json with 'architecture') nor an open_clip model "
+            f"({OPEN_CLIP_CONFIG}): load it in a function of your own and name that, package.module:function"
+        ) from error
+
+
+def load_timm(repo: str, path: Path, *, file: str | None = None) -> Classifier:
+    """The timm model of ``ORG/NAME[@REVISION]`` whose ``config.json`` is ``path``; ``file``: other weights.
+
+    Raises:
+        ClassifierError: for an architecture that this timm lacks, or a head of other classes.
+        WeightsError: for weights that are missing, don't fit, or hold a NaN.
+    """
+    import timm
+    from timm.models import PretrainedCfg
+
+    repo_id, _, revision = repo.partition("@")
+    config, commit = _read(repo, path), hub_commit(path)
+    arch = str(config["architecture"])
+    # Older repositories keep everything on one level, and call the label names "labels".
+    cfg = {**(config.get("pretrained_cfg") or config)}
+    cfg.setdefault("label_names", cfg.get("labels"))
+    cfg |= {k: config[k] for k in ("num_classes", "label_names", "label_descriptions") if k in config}
+    timm_models.check_classes(f"hf-hub:{repo}", _classes(config), cfg.get("label_names"))
+    if not timm.is_model(arch):
+        raise ClassifierError(
+            f"hf-hub:{repo} is the architecture {arch!r}, which timm {timm.__version__} does not have: "
+            "upgrade timm (`pip install -U timm`)"
+        )
+    known = {f.name for f in dataclasses.fields(PretrainedCfg)}
+    # The weights come from the file alone, wherever this configuration was copied from.
+    cfg = {k: v for k, v in cfg.items() if k in known}
+    cfg |= {"source": "", "hf_hub_id": None, "url": None, "custom_load": False}
+    arguments = dict(config.get("model_args") or {})
+    if file is not None:
+        model = timm.create_model(arch, pretrained=False, pretrained_cfg=cfg, **arguments)
+        load_into(model, file, architecture=f"timm:{arch}", remap=timm_models.key_filter(model))
+        return timm_models.classifier(model, arch, find(file)[0].name, cfg)
+    weights = hub_file(repo_id, timm_models.WEIGHT_FILES, revision=commit or revision or None)
+    cfg["file"] = str(weights)
+    model = timm_models.create(arch, f"hf-hub:{repo}", pretrained=True, pretrained_cfg=cfg, **arguments)
+    check_finite(model, f"hf-hub:{repo}")
+    tag = f"hf-hub:{repo_id}" + (f"@{commit}" if commit else "")
+    return timm_models.classifier(model, arch, tag, cfg)
+
+
+def _read(repo: str, path: Path) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ClassifierError(f"{path.name} of hf-hub:{repo} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise ClassifierError(
+            f"{path.name} of hf-hub:{repo} is {type(config).__name__}: expected a JSON object"
+        )
+    return config
+
+
+def _classes(config: Mapping[str, Any]) -> int:
+    inner = config.get("pretrained_cfg") or config
+    return int(config.get("num_classes", inner.get("num_classes", N_CLASSES)))

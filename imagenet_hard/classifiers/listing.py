@@ -1,0 +1,190 @@
+"""Which classifiers there are, from every backend, without importing one the second time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from imagenet_hard.errors import UsageError
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Raised when the cached file changes its shape or what is listed."""
+
+USAGE = (
+    "torchvision:NAME, timm:NAME[.TAG], hf-hub:ORG/NAME[@REVISION], open_clip:ARCH/TAG, clip:NAME, "
+    "bundled:NAME, or package.module:function for your own"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelListing:
+    """One architecture; ``tags``: its weights, the default first; ``input_size``: height, width in pixels."""
+
+    backend: str
+    name: str
+    tags: tuple[str, ...]
+    input_size: tuple[int, int]
+
+    def spelled(self, tag: str | None = None) -> str:
+        """The name to load it by, with ``tag`` where the backend writes one into the name.
+
+        >>> ModelListing("open_clip", "ViT-L-14", ("openai",), (224, 224)).spelled("openai")
+        'open_clip:ViT-L-14/openai'
+        """
+        separator = {"timm": ".", "open_clip": "/"}.get(self.backend)
+        return f"{self.backend}:{self.name}" + (f"{separator}{tag}" if separator and tag else "")
+
+
+def list_models(pattern: str | None = None, backend: str | None = None) -> list[ModelListing]:
+    """Every known classifier, or those that ``pattern`` finds in their names or tags.
+
+    A pattern with ``*``, ``?`` or ``[`` is a glob of the whole name, any other a part of it; case
+    does not matter. Where it finds tags but not the name, only those tags are kept.
+
+    Raises:
+        UsageError: for an unknown backend.
+    """
+    if backend is not None and backend not in BACKENDS:
+        raise UsageError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
+    models = [m for m in _all() if backend in (None, m.backend)]
+    return [found for m in models if (found := _matching(m, pattern)) is not None]
+
+
+def unknown_model(name: str, backend: str | None = None) -> str:
+    """What to say about a name that no backend has: the nearest ones, and how names are written."""
+    models = list_models(backend=backend)
+    wanted = name.rpartition(":")[2].lower()
+    by_name: dict[str, list[ModelListing]] = {}
+    for model in models:
+        by_name.setdefault(model.name.lower(), []).append(model)
+    # An architecture may be followed by a tag, and follow an organisation.
+    parts = (wanted, wanted.partition("/")[0], wanted.rpartition("/")[2].partition(".")[0])
+    near = list(
+        dict.fromkeys(n for part in parts for n in get_close_matches(part, by_name, n=4, cutoff=0.6))
+    )[:4]
+    near += [n for n in by_name if wanted and wanted in n and n not in near][: 4 - len(near)]
+    spelled = [m.spelled(m.tags[0] if m.backend == "open_clip" else None) for n in near for m in by_name[n]]
+    where = f" in {backend}" if backend else ""
+    hub = backend is None and ":" not in name and name.count("/") == 1
+    return (
+        f"unknown model {name!r}{where}. "
+        + (f"Nearest: {', '.join(spelled[:6])}. " if spelled else "Nothing has a similar name. ")
+        + (f"For a model on the Hub write hf-hub:{name}. " if hub else "")
+        + f"Names are written {USAGE}; `imagenet-hard models PATTERN` searches them"
+    )
+
+
+def cache_dir() -> Path:
+    """Where what can be made again is kept: $IMAGENET_HARD_CACHE, else imagenet-hard in the user's cache."""
+    if own := os.environ.get("IMAGENET_HARD_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagenet-hard"
+
+
+def _all() -> list[ModelListing]:
+    """The listing of the installed versions: from the cache, or made and cached."""
+    path = cache_dir() / f"models-{_versions_hash()}.json"
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return [ModelListing(b, n, tuple(t), (s[0], s[1])) for b, n, t, s in rows]
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, TypeError, IndexError) as error:
+        log.debug("the cached listing %s is made anew: %s", path, error)
+    models = [
+        ModelListing(backend, name, tuple(tags), size)
+        for backend, names in BACKENDS.items()
+        for name, tags, size in names()
+    ]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps([list(asdict(m).values()) for m in models]), encoding="utf-8")
+        part.replace(path)
+    except OSError as error:  # a read-only home: slower, but right
+        log.debug("the listing cannot be cached in %s: %s", path.parent, error)
+    return models
+
+
+def _versions_hash() -> str:
+    found = []
+    for package in ("imagenet-hard", "torchvision", "timm", "open_clip_torch"):
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            found.append(package)
+    return hashlib.sha256(f"{FORMAT} {found}".encode()).hexdigest()[:16]
+
+
+def _matching(model: ModelListing, pattern: str | None) -> ModelListing | None:
+    if not pattern:
+        return model
+    wanted = pattern.lower()
+    glob = any(c in wanted for c in "*?[")
+
+    def matches(text: str) -> bool:
+        return fnmatchcase(text.lower(), wanted) if glob else wanted in text.lower()
+
+    if matches(model.name) or matches(model.spelled()):
+        return model
+    tags = tuple(t for t in model.tags if matches(t) or any(matches(s) for s in _spellings(model, t)))
+    return replace(model, tags=tags) if tags else None
+
+
+def _spellings(model: ModelListing, tag: str) -> tuple[str, ...]:
+    full = model.spelled(tag)
+    return full, full.partition(":")[2]
+
+
+Names = Sequence[tuple[str, Sequence[str], tuple[int, int]]]
+
+
+def _torchvision() -> Names:
+    from imagenet_hard.classifiers import torchvision_models
+
+    return torchvision_models.names()
+
+
+def _timm() -> Names:
+    from imagenet_hard.classifiers import timm_models
+
+    return timm_models.names()
+
+
+def _open_clip() -> Names:
+    import open_clip
+
+    from imagenet_hard.classifiers.open_clip_names import names
+
+    found = []
+    for arch, tags in names():
+        if not tags:
+            continue
+        size = ((open_clip.get_model_config(arch) or {}).get("vision_cfg") or {}).get("image_size", 224)
+        found.append((arch, tags, (size, size) if isinstance(size, int) else (size[0], size[1])))
+    return found
+
+
+def _bundled() -> Names:
+    from imagenet_hard.classifiers.bundled import SIZES
+
+    return [(name, (), (size, size)) for name, size in SIZES.items()]
+
+
+BACKENDS: dict[str, Callable[[], Names]] = {
+    "bundled": _bundled,
+    "torchvision": _torchvision,
+    "timm": _timm,
+    "open_clip": _open_clip,
+}
+"""Backend -> what lists its models; the order of the listing."""

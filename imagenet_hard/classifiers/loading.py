@@ -1,0 +1,111 @@
+"""A checkpoint into a module: whole or not at all, and never a silent random layer."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagenet_hard.classifiers.checkpoint import NOT_WEIGHTS, load_state_dict
+from imagenet_hard.errors import WeightsError
+from imagenet_hard.types import N_CLASSES
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    State = dict[str, torch.Tensor]
+
+log = logging.getLogger(__name__)
+
+
+def load_into(
+    module: nn.Module,
+    path: str | Path,
+    *,
+    architecture: str,
+    remap: Callable[[State, nn.Module], Mapping[str, torch.Tensor]] | None = None,
+    optional: str | None = None,
+) -> None:
+    """Load a checkpoint file into ``module``, whole or not at all.
+
+    ``remap`` turns older key names into the module's own; it is tried where the keys differ.
+    ``optional`` is a pattern of keys that may be in the file only, such as auxiliary heads.
+
+    Raises:
+        WeightsError: as ``load_state_dict``, and for keys or shapes of another architecture, for
+            another number of classes, and for a weight that is NaN or infinite.
+    """
+    own = module.state_dict()
+    state = load_state_dict(path, keys=own.keys())
+    if remap is not None and state.keys() != own.keys():
+        try:
+            state = dict(remap(state, module))
+        except Exception as error:  # a filter that meets a foreign layout; the comparison below says more
+            log.debug("the key filter of %s does not apply to %s: %r", architecture, path, error)
+    dropped = [k for k in state if NOT_WEIGHTS.search(k) or (optional and re.match(optional, k))]
+    for key in set(dropped) - own.keys():
+        del state[key]
+    _check_shapes(state, own, path, architecture)
+    if not hasattr(state, "_metadata"):
+        # Some modules (MNASNet) read their version from it; safetensors and renaming lose it.
+        state = OrderedDict(state)
+        state._metadata = own._metadata  # type: ignore[attr-defined]
+    try:
+        result = module.load_state_dict(state, strict=False)
+    except (RuntimeError, ValueError) as error:
+        raise WeightsError(
+            f"{path} does not fit {architecture}: {str(error).splitlines()[-1].strip()}"
+        ) from error
+    # Old files lack the batch counters, which evaluation does not use.
+    missing = [k for k in result.missing_keys if not k.endswith("num_batches_tracked")]
+    if missing or result.unexpected_keys:
+        raise WeightsError(
+            f"{path} holds weights of another architecture than {architecture}: "
+            f"{_few('missing', missing)}; {_few('unexpected', result.unexpected_keys)}. "
+            "Name the model that was trained, or pass the file that belongs to this one"
+        )
+    check_finite(module, path)
+
+
+def check_finite(module: nn.Module, source: str | Path) -> None:
+    """Refuse weights with a NaN or an infinity: they would score as a constant prediction.
+
+    Raises:
+        WeightsError: naming the first such weight.
+    """
+    import torch
+
+    for key, tensor in module.state_dict().items():
+        if torch.is_tensor(tensor) and tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise WeightsError(
+                f"{source}: {bad} of the {tensor.numel()} values of {key!r} are NaN or infinite: "
+                "the training diverged or the file is damaged; take an earlier checkpoint"
+            )
+
+
+def _check_shapes(state: State, own: Mapping[str, torch.Tensor], path: str | Path, architecture: str) -> None:
+    wrong = [k for k in state if k in own and state[k].shape != own[k].shape]
+    heads = [k for k in wrong if own[k].shape[:1] == (N_CLASSES,) and state[k].shape[1:] == own[k].shape[1:]]
+    if heads and len(heads) == len(wrong):
+        raise WeightsError(
+            f"{path} has {state[heads[0]].shape[0]} classes ({heads[0]!r}), expected the {N_CLASSES} of "
+            "ImageNet-1k in the order of their wnids: a head of other classes cannot be scored here"
+        )
+    if wrong:
+        key = wrong[0]
+        raise WeightsError(
+            f"{path} holds weights of another architecture than {architecture}: {len(wrong)} shapes differ, "
+            f"for instance {key!r} is {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+        )
+
+
+def _few(what: str, keys: list[str], n: int = 3) -> str:
+    """'2 missing (a, b)', with the first ``n`` keys."""
+    if not keys:
+        return f"none {what}"
+    return f"{len(keys)} {what} ({', '.join(keys[:n])}{', ...' if len(keys) > n else ''})"

@@ -1,0 +1,109 @@
+"""``--transform``: the model's own, the paper's, or an explicit one, for any classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.probe import check_logits, probe
+from imagenet_hard.classifiers.transform import INTERPOLATIONS, ImageTransform, Transform, paper_transform
+from imagenet_hard.errors import ClassifierError, UsageError
+
+Triple = tuple[float, float, float]
+
+KEYS = ("resize", "crop", "interpolation", "mean", "std", "rgb")
+
+
+def with_policy(classifier: Classifier, transform: str | Mapping[str, Any]) -> Classifier:
+    """``classifier`` under "native", "paper", or a mapping such as ``{"resize": 800, "crop": 800}``.
+
+    Mean and std stay the model's own. "paper" is 256/224 bilinear; for open_clip it is the model's
+    own preprocessing, as in the paper.
+
+    Raises:
+        UsageError: for another word or key, and where the model's mean and std are not known.
+        ClassifierError: for a model that takes one input size only, and it is another.
+    """
+    if transform == "native" or (transform == "paper" and classifier.spec.backend == "open_clip"):
+        return classifier
+    mean, std = _mean_std(classifier.transform)
+    if isinstance(transform, Mapping):
+        found = explicit_transform(transform, mean, std)
+    elif transform == "paper":
+        _known(classifier, mean, std)
+        found = paper_transform(mean, std)  # type: ignore[arg-type]  # known, as just checked
+    else:
+        raise UsageError(
+            f"unknown transform {transform!r}: expected native, paper or a mapping with {', '.join(KEYS)}"
+        )
+    size = found.crop or found.resize
+    assert isinstance(size, tuple)
+    name = classifier.spec.name
+    if size != classifier.spec.input_size:
+        try:
+            check_logits(probe(classifier.module, found, name), name)
+        except ClassifierError as error:
+            native = classifier.spec.input_size
+            raise ClassifierError(
+                f"{name} cannot take {size[0]} x {size[1]} pixels"
+                + (f", its own size is {native[0]} x {native[1]}" if native else "")
+                + f": use --transform native. ({error})"
+            ) from error
+    changed = classifier.with_transform(found)
+    return replace(changed, spec=changed.spec.model_copy(update={"input_size": size}))
+
+
+def explicit_transform(settings: Mapping[str, Any], mean: Triple | None, std: Triple | None) -> Transform:
+    """A mapping as a suite file has it; ``crop`` and ``resize`` are one number or (height, width).
+
+    Raises:
+        UsageError: for an unknown key, a value of another kind, or without mean and std.
+    """
+    if unknown := sorted(set(settings) - set(KEYS)):
+        raise UsageError(f"unknown transform setting {', '.join(unknown)}: expected {', '.join(KEYS)}")
+    mean, std = _triple(settings, "mean", mean), _triple(settings, "std", std)
+    if mean is None or std is None:
+        raise UsageError("the model's mean and std are not known: give both in the transform")
+    resize = _size(settings, "resize")
+    crop = _size(settings, "crop")
+    interpolation = settings.get("interpolation", "bilinear")
+    if interpolation not in INTERPOLATIONS:
+        raise UsageError(f"unknown interpolation {interpolation!r}: expected {', '.join(INTERPOLATIONS)}")
+    rgb = settings.get("rgb", "first")
+    if rgb not in ("first", "last"):
+        raise UsageError(f"transform rgb is {rgb!r}: expected first or last")
+    return Transform(resize, (crop, crop) if isinstance(crop, int) else crop, interpolation, mean, std, rgb)
+
+
+def _mean_std(transform: ImageTransform) -> tuple[Triple | None, Triple | None]:
+    data = transform.describe()
+    return _triple(data, "mean", None), _triple(data, "std", None)
+
+
+def _known(classifier: Classifier, mean: Triple | None, std: Triple | None) -> None:
+    if mean is None or std is None:
+        raise UsageError(
+            f"{classifier.spec.name} brings a transform whose mean and std can't be seen, which "
+            "--transform paper keeps: pass an imagenet_hard Transform, or use --transform native"
+        )
+
+
+def _triple(settings: Mapping[str, Any], key: str, default: Triple | None) -> Triple | None:
+    value = settings.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        raise UsageError(f"transform {key} is {value!r}: expected three numbers in [0, 1]")
+    return float(value[0]), float(value[1]), float(value[2])
+
+
+def _size(settings: Mapping[str, Any], key: str) -> int | tuple[int, int] | None:
+    value = settings.get(key)
+    if value is None:
+        return None
+    numbers = list(value) if isinstance(value, (list, tuple)) else [value]
+    if len(numbers) > 2 or not numbers or not all(type(n) is int and n > 0 for n in numbers):
+        raise UsageError(f"transform {key} is {value!r}: expected pixels, or [height, width]")
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else numbers[0]
