@@ -1,0 +1,89 @@
+"""Where a result was made: versions and the commit. No user, no host, no path, and no heavy import."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+from pydantic import Field
+
+from imagenet_hard.types import Record
+from imagenet_hard.version import __version__
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "open_clip_torch",
+    "transformers",
+    "numpy",
+    "pillow",
+    "pyarrow",
+    "datasets",
+    "huggingface_hub",
+    "safetensors",
+    "pydantic",
+)
+
+
+class Environment(Record):
+    """Software that made a result."""
+
+    python: str
+    platform: str = Field(description="operating system and processor architecture")
+    versions: dict[str, str] = Field(description="imagenet-hard and the packages that touch the numbers")
+    commit: str | None = Field(None, description="git commit of the package's checkout, where it is one")
+    dirty: bool | None = Field(None, description="whether that checkout's package differs from the commit")
+
+
+def environment() -> Environment:
+    """The environment of this process. Reads package metadata and imports none of the packages."""
+    versions = {"imagenet-hard": __version__}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    commit, dirty = checkout_state(Path(__file__).resolve().parents[2])
+    return Environment(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        versions=versions,
+        commit=commit,
+        dirty=dirty,
+    )
+
+
+def checkout_state(root: Path) -> tuple[str | None, bool | None]:
+    """Commit and dirty flag of the checkout at ``root``; (None, None) if it is none or git is missing.
+
+    Only ``root`` itself counts, so a virtual environment inside somebody's repository is not taken for
+    ours. Dirty: ``imagenet_hard/`` has changed or new files.
+    """
+    if not (root / ".git").exists():
+        return None, None
+    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    status = _git(root, "status", "--porcelain", "--", "imagenet_hard")
+    if not commit or status is None:
+        return None, None
+    return commit.strip(), bool(status.strip())
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    # A hook's GIT_DIR would point elsewhere; the lock would write into the checkout.
+    variables = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
+            ["git", "-C", str(root), *arguments],  # noqa: S607 - the user's own git
+            env={**variables, "GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout

@@ -1,0 +1,136 @@
+"""Files of results: written whole or not at all, read with bounds and with errors that say where."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.types import Record
+
+MAX_JSON_BYTES = 64 * 2**20
+R = TypeVar("R", bound=Record)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` under a temporary name beside ``path``, flush it to disk, then rename it.
+
+    A reader sees the old file or the new one, also after a crash. Makes the folder.
+
+    Raises:
+        ResultError: the disk is full, the folder is read-only, or anything else the system refuses.
+    """
+    temporary = path.with_name(f".{path.name[:200]}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise ResultError(f"cannot write {path}: {_reason(error, len(data))}") from error
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The whole file, if it is a regular file of at most ``limit`` bytes.
+
+    Raises:
+        ResultError: missing, unreadable, not a file, or larger.
+    """
+    try:
+        if not path.is_file():
+            what = "a folder" if path.is_dir() else "not a regular file" if path.exists() else "not there"
+            raise ResultError(f"cannot read {path}: it is {what}")
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise ResultError(f"cannot read {path}: {error.strerror or error}") from error
+    if len(data) > limit:
+        raise ResultError(f"{path} has more than {limit} bytes: it is not read")
+    return data
+
+
+def read_record(path: Path, record: type[R]) -> R:
+    """A JSON file as a validated record: at most 64 MiB, no repeated keys, no NaN.
+
+    Raises:
+        ResultError: naming the file, the place of the first wrong key, what stands there and why.
+    """
+    data = read_bounded(path, MAX_JSON_BYTES)
+    try:
+        # First: pydantic's parser bounds the nesting, so the second look below cannot run away.
+        # Strict: a number is a number, not a string that looks like one.
+        value = record.model_validate_json(data, strict=True)
+        json.loads(data, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+    except ValidationError as error:
+        raise ResultError(f"{path}: {first_problem(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{path}: {error}") from None
+    return value
+
+
+def first_problem(error: ValidationError, loc: Sequence[int | str] | None = None) -> str:
+    """The first error of a validation as one line: place (``loc``, if given), message, what stood there."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where, message = place(first["loc"] if loc is None else loc), first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing":
+        message = "this key is missing"
+    elif first["type"] == "extra_forbidden":
+        message = "unknown key"
+    elif first["type"] == "json_invalid":
+        return f"not JSON: {message.removeprefix('Invalid JSON: ')}"
+    got = "" if first["type"] in ("missing", "value_error") else f" (got {shorten(first['input'])})"
+    return f"{where}: {message}{got}" if where else f"{message}{got}"
+
+
+def place(loc: Sequence[int | str]) -> str:
+    """A path of keys as one writes it: ``metrics.top1.low``, ``models[3].name``."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in loc).removeprefix(".")
+
+
+def shorten(value: Any, width: int = 80) -> str:
+    """``repr`` of a value, cut for a message."""
+    text = repr(value)
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in keys if names.count(name) > 1)
+        raise ValueError(f"the key {repeated!r} stands twice in one object")
+    return keys
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself durable, where the system lets one open a folder."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _reason(error: OSError, size: int) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"disk full or quota reached ({size} bytes to write); free space or choose another --out"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "the folder is read-only for this user; choose another --out"
+    return f"{error.strerror or error}; choose another --out"

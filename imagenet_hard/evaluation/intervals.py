@@ -1,0 +1,74 @@
+"""Intervals and tests on counts: Wilson, McNemar, paired bootstrap. Counts in, numbers out."""
+
+from __future__ import annotations
+
+from math import sqrt
+from statistics import NormalDist
+
+import numpy as np
+
+from imagenet_hard.errors import UsageError
+
+CONFIDENCE = 0.95
+RESAMPLES = 10_000
+
+
+def wilson(n_correct: int, n_total: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson score interval of a share, both ends in [0, 1] (Wilson 1927; no continuity correction).
+
+    Raises:
+        UsageError: nothing was counted, or ``n_correct`` is outside 0..``n_total``.
+
+    >>> low, high = wilson(8, 10)
+    >>> round(low, 3), round(high, 3)
+    (0.49, 0.943)
+    """
+    if n_total < 1 or not 0 <= n_correct <= n_total:
+        raise UsageError(f"no interval for {n_correct} of {n_total}: expected 0 <= n_correct <= n_total >= 1")
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    p, zz = n_correct / n_total, z * z / n_total
+    centre, half = p + zz / 2, z * sqrt(p * (1 - p) / n_total + zz / (4 * n_total))
+    # At 0 and n the end is 0 and 1 exactly; rounding alone would leave 1e-17.
+    low = 0.0 if n_correct == 0 else (centre - half) / (1 + zz)
+    high = 1.0 if n_correct == n_total else (centre + half) / (1 + zz)
+    return low, high
+
+
+def mcnemar_exact(only_a: int, only_b: int) -> float:
+    """Two-sided exact McNemar p: chance of so lopsided a split of the discordant images (McNemar 1947).
+
+    Under the null each of the ``only_a + only_b`` images that one of two classifiers alone gets
+    right falls to either with probability 1/2. 1.0 where there is none.
+    """
+    if only_a < 0 or only_b < 0:
+        raise UsageError(f"counts cannot be negative: got {only_a} and {only_b}")
+    from scipy.special import bdtr  # the binomial distribution function
+
+    discordant = only_a + only_b
+    return min(1.0, 2.0 * float(bdtr(min(only_a, only_b), discordant, 0.5))) if discordant else 1.0
+
+
+def paired_bootstrap(
+    only_a: int,
+    only_b: int,
+    n_total: int,
+    *,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of accuracy(A) - accuracy(B) on the same ``n_total`` images.
+
+    Resampling images with replacement draws the counts of "only A", "only B" and "neither alone"
+    from a multinomial, so this is the ordinary bootstrap without touching the images.
+
+    Raises:
+        UsageError: counts that are negative or exceed ``n_total``, or nothing was counted.
+    """
+    if n_total < 1 or only_a < 0 or only_b < 0 or only_a + only_b > n_total:
+        raise UsageError(f"no bootstrap for {only_a} + {only_b} of {n_total} images")
+    shares = np.array([only_a, only_b, n_total - only_a - only_b]) / n_total
+    draws = np.random.default_rng(seed).multinomial(n_total, shares, size=resamples)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile((draws[:, 0] - draws[:, 1]) / n_total, [tail, 1 - tail])
+    return float(low), float(high)

@@ -1,0 +1,192 @@
+"""The Result: who was scored on what, how, and what came out. One JSON file beside one Parquet file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.evaluation.calibration import Count, calibrate
+from imagenet_hard.evaluation.environment import Environment
+from imagenet_hard.evaluation.files import read_record, write_atomically
+from imagenet_hard.evaluation.isolated import read_isolated
+from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
+from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
+from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Precision, Predictions, Record
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Protocol(Record):
+    """How the images went through the model: everything besides model and benchmark that moves a number."""
+
+    precision: Precision
+    batch_size: int = Field(ge=1)
+    transform: Literal["native", "paper", "custom"] = Field(
+        description="native: the model's own; paper: Resize(256) bilinear, CenterCrop(224), then RGB; "
+        "custom: given by the user. The transform itself is in model.transform"
+    )
+    decode: Mapping[str, Any] = Field(description="decode policy: whether EXIF rotates, and the like")
+    tf32: bool = Field(False, description="whether matrix products on a GPU may round to TF32")
+    optimizations: list[str] = Field([], description="rewrites of the model, e.g. folded_batch_norm")
+    tta: None = None  # test-time augmentation: none yet
+
+
+class Runtime(Record):
+    """What the run took. Never part of ``run_key``."""
+
+    seconds: float = Field(ge=0, description="wall clock of scoring the n_scored images")
+    n_scored: Count = Field(description="images scored in this run")
+    n_resumed: Count = Field(0, description="images whose predictions an interrupted run had left behind")
+    images_per_second: float | None = Field(None, ge=0, description="n_scored / seconds; None for no image")
+    device: str = Field(description="cpu, or the accelerator's name")
+    workers: int = Field(ge=0, description="decode threads")
+    peak_memory_bytes: int | None = Field(
+        None, ge=0, description="of the process; on a CUDA device, of its tensors"
+    )
+
+
+class Result(Record):
+    """One model's score on one benchmark, with its provenance."""
+
+    schema_version: int = SCHEMA_VERSION
+    model: ModelSpec
+    benchmark: BenchmarkInfo
+    protocol: Protocol
+    metrics: Metrics
+    runtime: Runtime
+    environment: Environment
+    predictions_sha256: Sha256 = Field(description="hash of the predictions' values (predictions.py)")
+    run_key: Sha256 = Field(description="hash of what determines the numbers")
+    created: AwareDatetime = Field(description="UTC")
+
+    @field_validator("schema_version")
+    @classmethod
+    def _known(cls, value: int) -> int:
+        if value != SCHEMA_VERSION:
+            raise ValueError(
+                f"schema version {value}: this release reads {SCHEMA_VERSION}; "
+                f"{'upgrade imagenet-hard' if value > SCHEMA_VERSION else 'score the model again'}"
+            )
+        return value
+
+    @field_validator("created")
+    @classmethod
+    def _utc(cls, value: datetime) -> datetime:
+        if value.utcoffset() != timedelta(0):
+            raise ValueError("expected a time in UTC, as 2026-01-31T12:00:00Z")
+        return value.astimezone(UTC).replace(microsecond=0)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Result:
+        n_run = self.runtime.n_scored + self.runtime.n_resumed
+        if n_run != self.metrics.n_total:
+            raise ValueError(f"runtime counts {n_run} images: metrics count {self.metrics.n_total}")
+        if self.benchmark.n != self.metrics.n_total:
+            raise ValueError(
+                f"benchmark.n is {self.benchmark.n}: metrics count {self.metrics.n_total} images"
+            )
+        return self
+
+
+def result_stem(model: ModelSpec, precision: Precision, transform: str) -> str:
+    """File name of a result without its suffix; tells weights tags, transforms and precisions apart.
+
+    Only letters, digits, ``.``, ``_`` and ``-``. Where that or the length cost something, 8 hex digits
+    of a hash keep two names apart.
+
+    >>> result_stem(ModelSpec(backend="timm", name="vit_tiny", tag="in1k", transform={}), "fp32", "native")
+    'timm-vit_tiny-in1k-native-fp32'
+    """
+    parts = [model.backend, model.name, model.tag or "untagged", transform, precision]
+    safe = [re.sub(r"[^A-Za-z0-9._-]+", "_", part).strip(".-")[:80] for part in parts]
+    if safe != parts or model.tag == "untagged":
+        safe.append(hashlib.sha256(json.dumps([*parts[:2], model.tag, *parts[3:]]).encode()).hexdigest()[:8])
+    return "-".join(safe)
+
+
+def write_result(
+    folder: str | Path, result: Result, predictions: Predictions, *, stem: str | None = None
+) -> Path:
+    """Write ``<stem>.parquet``, then ``<stem>.json``; the JSON's path. Each appears whole or not at all.
+
+    ``stem``: ``result_stem`` unless given; an existing pair of that name is replaced.
+
+    Raises:
+        ResultError: the predictions are not the result's, or the disk is full or read-only.
+    """
+    stem = stem or result_stem(result.model, result.protocol.precision, result.protocol.transform)
+    path = Path(folder) / f"{stem}.json"
+    check_together(result, predictions, where=str(path))
+    write_predictions(_beside(path), predictions)
+    write_atomically(path, result_json(result).encode())
+    return path
+
+
+def result_json(result: Result) -> str:
+    """The result as indented JSON, each list of numbers on one line."""
+    text = result.model_dump_json(indent=2)
+    # A line break inside a string is escaped in JSON, so this pattern meets lists only.
+    return re.sub(r"\[\n[-+.,eE\d\s]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
+
+
+def read_result(path: str | Path, *, isolated: bool = False) -> tuple[Result, Predictions]:
+    """A result and the predictions beside it, both checked and belonging together.
+
+    ``isolated``: parse the Parquet file in a process with limits, for files of strangers.
+
+    Raises:
+        ResultError: naming the file and the place of what is wrong in it.
+    """
+    path = Path(path)
+    if path.suffix != ".json":
+        raise ResultError(f"{path} is not a result: expected the .json beside the .parquet")
+    result = read_record(path, Result)
+    predictions = (read_isolated if isolated else read_predictions)(_beside(path))
+    check_together(result, predictions, where=str(path))
+    return result, predictions
+
+
+def check_together(result: Result, predictions: Predictions, *, where: str = "result") -> None:
+    """Do these predictions belong to this result, and does it say about them what is true?
+
+    Raises:
+        ResultError: another number of rows, another hash, or metrics that the predictions contradict.
+    """
+    metrics = result.metrics
+    if len(predictions) != metrics.n_total:
+        raise ResultError(f"{where}: {len(predictions)} predictions for {metrics.n_total} images")
+    if (got := predictions_sha256(predictions)) != result.predictions_sha256:
+        raise ResultError(
+            f"{where}: the predictions hash to {got[:16]}..., the result names "
+            f"{result.predictions_sha256[:16]}...: the files do not belong together; score the model again"
+        )
+    if (ties := near_ties(predictions, metrics.near_ties.epsilon)) != metrics.near_ties:
+        raise ResultError(f"{where}: metrics.near_ties.n is {metrics.near_ties.n}: the margins give {ties.n}")
+    expected = calibrate(confidence(predictions), metrics.correct()).model_dump()
+    for name, got_value in metrics.calibration.model_dump().items():
+        if not np.allclose(got_value, expected[name], rtol=0, atol=1e-6):
+            raise ResultError(f"{where}: metrics.calibration.{name} does not follow from the predictions")
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(".json") + ".parquet")
+
+
+def result_schema() -> str:
+    """The JSON schema of a Result, as kept in ``docs/result.schema.json``."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Result.model_json_schema()}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(result_schema())

@@ -1,0 +1,218 @@
+"""Score a classifier on a benchmark and say how the number came about."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from imagenet_hard.dataset.decode import DECODE_POLICY
+from imagenet_hard.dataset.fingerprint import fingerprint
+from imagenet_hard.engine.settings import RunSettings, resolve_device
+from imagenet_hard.evaluation.environment import environment
+from imagenet_hard.evaluation.metrics import Metrics
+from imagenet_hard.evaluation.predictions import predictions_sha256
+from imagenet_hard.evaluation.result import (
+    Protocol,
+    Result,
+    Runtime,
+    read_result,
+    result_stem,
+    write_result,
+)
+from imagenet_hard.types import SCHEMA_VERSION, Precision
+
+if TYPE_CHECKING:
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.dataset.benchmark import Benchmark
+    from imagenet_hard.engine.run import RunReport
+
+log = logging.getLogger(__name__)
+
+TransformPolicy = Literal["native", "paper", "custom"]
+
+
+def evaluate(
+    model: Any,
+    dataset: str | Path | Benchmark = "imagenet-hard",
+    *,
+    weights: str | Path | None = None,
+    pretrained: str | None = None,
+    transform: Any = "native",
+    templates: str | None = None,
+    classnames: str | None = None,
+    revision: str | None = None,
+    split: str | None = None,
+    labels: str | Path | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+    precision: Precision = "fp32",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    exif: bool = False,
+    fold: bool = True,
+    out: str | Path | None = None,
+    on_progress: Callable[..., None] | None = None,
+    verbose: bool = False,
+) -> Result:
+    """Top-1 of ``model`` on ``dataset``, right if it is among an image's labels (paper, ImageNet-Hard).
+
+    ``model``: a name (``"vit_b_32"``, ``"timm:..."``, ``"open_clip:ARCH/TAG"``, ...), a
+    ``Classifier``, any ``torch.nn.Module``, or a callable from float32 (n, 3, H, W) to logits
+    (n, 1000). ``transform``: "native", "paper", a mapping ``{resize, crop, interpolation}``, or for
+    a module a callable from a PIL image to a float32 tensor (3, H, W). ``dataset``: what
+    ``load_dataset`` takes (with ``revision``, ``split``, ``labels`` and ``exif``), or its return
+    value. ``batch_size`` None: automatic. ``out``: a folder
+    that the result and its predictions are written to; work that is finished there is read
+    instead of done again, and interrupted work goes on. None keeps everything in memory.
+    ``on_progress(n, resumed=0)`` is told of each batch.
+
+    Raises:
+        UsageError: for arguments that don't fit together.
+        DatasetError, ImageError, ClassifierError, ResultError: see ``imagenet_hard.errors``.
+    """
+    from imagenet_hard.dataset.load import load_dataset
+    from imagenet_hard.engine.run import score
+    from imagenet_hard.engine.store import Store
+
+    settings = RunSettings(device, precision, batch_size, workers, fold)
+    device_type = resolve_device(device).type
+    if isinstance(dataset, str | Path):
+        benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels, exif=exif)
+    else:
+        benchmark = dataset
+    if limit is not None:
+        benchmark = benchmark.take(limit)
+    classifier = _classifier(model, weights, pretrained, transform, templates, classnames, device, verbose)
+    policy: TransformPolicy = transform if transform in ("native", "paper") else "custom"
+    key = run_key(classifier, benchmark, settings, device_type, policy)
+
+    with ExitStack() as stack:
+        folder = stem = None
+        if out is not None:
+            folder, stem, finished = _place(Path(out), classifier, benchmark, precision, policy, key)
+            if finished is not None:
+                log.info("%s on %s is finished: read from %s", classifier.spec.name, benchmark.name, folder)
+                return finished
+        store = stack.enter_context(Store(folder / f".{stem}.partial.sqlite" if folder else None, key))
+        if on_progress and (done := len(store.ids())):
+            log.info("%s: goes on after %d images that were scored before", classifier.spec.name, done)
+            on_progress(0, resumed=done)
+        scored, report = score(classifier, benchmark, settings, store, on_progress or (lambda n: None))
+        digest = fingerprint(zip(scored.predictions.ids, scored.labels, scored.image_sha256, strict=True))
+        result = Result(
+            schema_version=SCHEMA_VERSION,
+            model=classifier.spec,
+            benchmark=benchmark.info(digest),
+            protocol=Protocol(
+                precision=precision,
+                batch_size=report.batch_size,
+                transform=policy,
+                decode={**DECODE_POLICY, "exif_rotation": benchmark.exif},
+                tf32=False,
+                optimizations=list(report.optimizations),
+            ),
+            metrics=Metrics.from_scored(scored, precision),
+            runtime=_runtime(report),
+            environment=environment(),
+            predictions_sha256=predictions_sha256(scored.predictions),
+            run_key=key,
+            created=datetime.now(UTC),
+        )
+        if folder is not None and stem is not None:
+            write_result(folder, result, scored.predictions, stem=stem)
+            store.delete()
+    return result
+
+
+def run_key(
+    classifier: Classifier,
+    benchmark: Benchmark,
+    settings: RunSettings,
+    device_type: str,
+    policy: TransformPolicy,
+) -> str:
+    """sha256 of all that determines the numbers: finished or partial work is reused under one key only."""
+    parts = {
+        "schema": SCHEMA_VERSION,
+        "model": classifier.spec.model_dump(mode="json"),
+        "benchmark": benchmark.identity(),
+        "limit": benchmark.limit,
+        "precision": settings.precision,
+        "batch_size": settings.batch_size or "auto",
+        "fold": settings.fold,
+        "device": device_type,
+        "transform": policy,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _classifier(
+    model: Any,
+    weights: str | Path | None,
+    pretrained: str | None,
+    transform: Any,
+    templates: str | None,
+    classnames: str | None,
+    device: str,
+    verbose: bool,
+) -> Classifier:
+    from imagenet_hard.classifiers.base import Classifier
+
+    if isinstance(model, Classifier):
+        return model
+    if isinstance(model, str):
+        from imagenet_hard.classifiers.registry import load_classifier
+
+        return load_classifier(
+            model,
+            weights=None if weights is None else str(weights),
+            pretrained=pretrained,
+            transform=transform,
+            templates=templates,
+            classnames=classnames,
+            device=str(resolve_device(device)),
+            progress=verbose,
+        )
+    from imagenet_hard.classifiers.custom import from_module
+
+    return from_module(model, transform=None if transform == "native" else transform)
+
+
+def _place(
+    out: Path,
+    classifier: Classifier,
+    benchmark: Benchmark,
+    precision: Precision,
+    policy: TransformPolicy,
+    key: str,
+) -> tuple[Path, str, Result | None]:
+    """Folder and file stem, and the result that is finished there. A result of other settings stays."""
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in benchmark.name).strip(".-") or "data"
+    folder = out / (f"{name}-first-{benchmark.limit}" if benchmark.limit else name)
+    stem = result_stem(classifier.spec, precision, policy)
+    for candidate in (stem, f"{stem}-{key[:8]}"):
+        path = folder / f"{candidate}.json"
+        if not path.exists():
+            return folder, candidate, None
+        found, _ = read_result(path)
+        if found.run_key == key:
+            return folder, candidate, found
+    raise AssertionError("a run key names one result")
+
+
+def _runtime(report: RunReport) -> Runtime:
+    return Runtime(
+        seconds=report.seconds,
+        images_per_second=report.n_scored / report.seconds if report.n_scored else None,
+        n_scored=report.n_scored,
+        n_resumed=report.n_resumed,
+        device=report.device,
+        workers=report.workers,
+        peak_memory_bytes=report.peak_memory_bytes,
+    )

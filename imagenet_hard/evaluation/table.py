@@ -1,0 +1,198 @@
+"""Results and comparisons as tables: for a terminal, as Markdown, as CSV, as JSON.
+
+Names in a result come from files that anybody may have written: no cell is read as markup, and
+control characters never reach the terminal.
+"""
+
+from __future__ import annotations
+
+import csv as csv_format
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from imagenet_hard.evaluation.compare import Cells, Comparison
+from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.evaluation.result import Result
+from imagenet_hard.types import BenchmarkInfo, ModelSpec
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+CURATED_BY = re.compile(r"^ViT-L-14(-336)?(-quickgelu)?$")
+"""OpenAI's CLIP ViT-L/14 picked the images that it gets wrong itself (paper, ImageNet-Hard)."""
+
+
+def used_in_curation(model: ModelSpec, benchmark: BenchmarkInfo) -> bool:
+    """Whether the benchmark was made of this model's own failures, which biases its score low."""
+    family = model.backend == "open_clip" and model.tag == "openai" and CURATED_BY.match(model.name)
+    return bool(family) and benchmark.name.lower().rpartition("/")[2].startswith("imagenet-hard")
+
+
+def results_table(results: Sequence[Result]) -> Table:
+    """One row a result, best first within a benchmark, for ``rich.print``."""
+    return _rich(*_grid(results))
+
+
+def markdown(results: Sequence[Result]) -> str:
+    """The same table in GitHub's Markdown."""
+    header, rows, numeric = _grid(results)
+    rule = ["---:" if right else "---" for right in numeric]
+    lines = [[_md(cell) for cell in header], rule, *([_md(cell) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def csv(results: Sequence[Result]) -> str:
+    """One line a result with plain numbers: shares in [0, 1], not percent."""
+    origins = _origins(results)
+    out = io.StringIO()
+    writer = csv_format.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            *("benchmark", "fingerprint", "backend", "model", "weights", "n_correct", "n_total"),
+            *("top1", "low", "high", "top5", "images_per_second", "used_in_curation"),
+            *(_spreadsheet(f"top1 {name}") for name in origins),
+        ]
+    )
+    for result in results:
+        top1, speed = result.metrics.top1, result.runtime.images_per_second
+        text = (result.benchmark.name, result.benchmark.fingerprint, result.model.backend, result.model.name)
+        rates = [result.metrics.per_origin.get(name) for name in origins]
+        writer.writerow(
+            [
+                *map(_spreadsheet, (*text, result.model.tag or "")),
+                *(top1.n_correct, top1.n_total, top1.accuracy, top1.low, top1.high),
+                *(result.metrics.top5.accuracy, "" if speed is None else speed),
+                str(used_in_curation(result.model, result.benchmark)).lower(),
+                *("" if rate is None else rate.accuracy for rate in rates),
+            ]
+        )
+    return out.getvalue()
+
+
+def json_list(results: Iterable[Result]) -> str:
+    """The results as one JSON array, in the given order."""
+    return json.dumps([result.model_dump(mode="json") for result in results], indent=2) + "\n"
+
+
+def comparison_tables(comparison: Comparison, max_flips: int = 20) -> list[Table]:
+    """Who wins where, by origin and in all; then the first ``max_flips`` images that only one gets right."""
+    a, b = (_who(side.model) for side in (comparison.a, comparison.b))
+    parts = {**comparison.per_origin, "all": comparison.cells} if len(comparison.per_origin) > 1 else {}
+    cells = [
+        _cells_row(name or "(none)", each) for name, each in (parts or {"all": comparison.cells}).items()
+    ]
+    kappa = "undefined" if comparison.kappa is None else f"{comparison.kappa:.3f}"
+    points = [100 * x for x in (comparison.difference, comparison.low, comparison.high)]
+    outcome = _rich(
+        ["origin", "n", "both right", "only A", "only B", "both wrong", "A - B"],
+        cells,
+        [False, *[True] * 6],
+        title=f"A = {a}, B = {b}",
+        caption=f"A - B: {points[0]:+.2f} points, 95 % interval {points[1]:+.2f} to {points[2]:+.2f} "
+        f"(paired bootstrap); McNemar exact p = {comparison.mcnemar_p:.3g}; "
+        f"agreement {100 * comparison.agreement:.2f} %, kappa {kappa}; "
+        f"same top-1 class on {comparison.same_prediction} of {comparison.n_total}",
+    )
+    if not comparison.flips or max_flips < 1:
+        return [outcome]
+    shown = comparison.flips[:max_flips]
+    flips = _rich(
+        ["id", "origin", "right", "A says", "B says"],
+        [[f.id, f.origin, f.right.upper(), f"{f.a} {f.a_name}", f"{f.b} {f.b_name}"] for f in shown],
+        [False] * 5,
+        title=f"{len(shown)} of {len(comparison.flips)} images that only one gets right",
+    )
+    return [outcome, flips]
+
+
+def plain(text: str) -> str:
+    """One line of printable characters; what is none becomes U+FFFD.
+
+    >>> plain("a\\x1b[31mb")
+    'a\N{REPLACEMENT CHARACTER}[31mb'
+    """
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[bool]]:
+    """Header, rows and which columns are numbers: shared by the terminal and Markdown."""
+    ordered = sorted(
+        results, key=lambda r: (r.benchmark.name, r.benchmark.fingerprint, -r.metrics.top1.accuracy)
+    )
+    origins = _origins(results) if len(_origins(results)) > 1 else []
+    several = len({result.benchmark.fingerprint for result in results}) > 1
+    protocols = len({_protocol(result) for result in results}) > 1
+    note = any(used_in_curation(result.model, result.benchmark) for result in results)
+    header = ["data set"] * several + ["model", "weights"] + ["protocol"] * protocols
+    numeric = [False] * len(header) + [True] * 4
+    header += ["top-1 %", "95 % interval", "top-5 %", "n"]
+    rows = []
+    for result in ordered:
+        metrics, speed = result.metrics, result.runtime.images_per_second
+        row = [f"{result.benchmark.name} {result.benchmark.fingerprint[:8]}"] * several
+        row += [_name(result.model), result.model.tag or "", *[_protocol(result)] * protocols]
+        row += [_percent(metrics.top1), f"{100 * metrics.top1.low:.2f} to {100 * metrics.top1.high:.2f}"]
+        row += [_percent(metrics.top5), str(metrics.n_total)]
+        row += [_percent(metrics.per_origin.get(name)) for name in origins]
+        row += ["" if speed is None else f"{speed:.1f}"]
+        row += ["used in curation" if used_in_curation(result.model, result.benchmark) else ""] * note
+        rows.append(row)
+    header += [*(name or "(none)" for name in origins), "images/s"] + ["note"] * note
+    numeric += [True] * (len(origins) + 1) + [False] * note
+    return header, rows, numeric
+
+
+def _rich(
+    header: list[str], rows: list[list[str]], numeric: list[bool], title: str = "", caption: str = ""
+) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    # Text, never str: rich would read "[link=...]" in a str as markup, in titles as well.
+    table = Table(
+        title=Text(plain(title)) if title else None, caption=Text(plain(caption)) if caption else None
+    )
+    for name, right in zip(header, numeric, strict=True):
+        table.add_column(Text(plain(name)), justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    return table
+
+
+def _origins(results: Sequence[Result]) -> list[str]:
+    return sorted({name for result in results for name in result.metrics.per_origin})
+
+
+def _protocol(result: Result) -> str:
+    return f"{result.protocol.transform} {result.protocol.precision}"
+
+
+def _name(model: ModelSpec) -> str:
+    return model.name if model.backend == "torchvision" else f"{model.backend}:{model.name}"
+
+
+def _who(model: ModelSpec) -> str:
+    return f"{_name(model)} {model.tag or ''}".strip()
+
+
+def _percent(rate: Rate | None) -> str:
+    return "" if rate is None else f"{100 * rate.accuracy:.2f}"
+
+
+def _cells_row(name: str, cells: Cells) -> list[str]:
+    difference = 100 * (cells.only_a - cells.only_b) / cells.n_total
+    counts = (cells.n_total, cells.both_right, cells.only_a, cells.only_b, cells.both_wrong)
+    return [name, *map(str, counts), f"{difference:+.2f}"]
+
+
+def _md(text: str) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>|~#!&:@])", r"\\\1", plain(text))
+
+
+def _spreadsheet(text: str) -> str:
+    """Keep a spreadsheet from running a name as a formula."""
+    text = plain(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
