@@ -39,7 +39,7 @@ class Forward:
         self._may_fold = settings.fold and device.type == "cpu"
         self.optimizations: list[str] = []
         module = classifier.module.eval().to(device)
-        self._module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._module = module.to(memory_format=torch.channels_last)
 
     def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
         """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device.
@@ -62,7 +62,7 @@ class Forward:
                 f"{self.classifier.spec.name} gave {shape} for {len(full)} images: expected logits of shape "
                 f"({len(full)}, {N_CLASSES}), one for each ImageNet class"
             )
-        logits = output[: len(pixels)].float()
+        logits = output[: len(pixels)].detach().float()
         bad = (~torch.isfinite(logits).all(dim=1)).nonzero().flatten().tolist()
         if bad:
             raise ClassifierError(
@@ -93,12 +93,13 @@ class Forward:
         import torch
 
         self._may_fold = False
+        batch = batch[:2]  # enough to tell a wrong fold from rounding, and quick
         with torch.autocast(self.device.type, enabled=False):
             try:
                 folded, n = fold_batch_norms(self._module, batch)
                 if n == 0:
                     return
-                folded = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                folded = folded.to(memory_format=torch.channels_last)
                 expected, got = self._module(batch), folded(batch)
             except Exception as error:  # a model that can't be copied or run twice is run as it is
                 log.debug("batch norms are not folded: %s", error)

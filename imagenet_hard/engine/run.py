@@ -65,7 +65,6 @@ def score(
     settings: RunSettings,
     store: Store,
     on_progress: Callable[[int], None] = lambda n: None,
-    exif: bool = False,
 ) -> tuple[Scored, RunReport]:
     """Score every example that ``store`` doesn't hold yet; ``on_progress`` is told of each batch's size.
 
@@ -78,7 +77,7 @@ def score(
     forward = Forward(classifier, settings, device)
     done = store.ids()
     tasks = benchmark.tasks(skip=done)
-    prepare = _preparer(classifier.transform.pixels, exif)
+    prepare = _preparer(classifier.transform.pixels, benchmark.exif)
     failures: list[str] = []
     n_scored, start = 0, time.perf_counter()
     with keep_activations(), ThreadPoolExecutor(settings.decode_workers(), "decode") as pool:

@@ -31,6 +31,7 @@ class MemoryBenchmark:
     examples: list[Example]
     name: str = "memory"
     limit: int | None = None
+    exif: bool = False
     reads: int = 0
 
     def __len__(self) -> int:

@@ -1,0 +1,36 @@
+# Two commands for a fresh machine with Python 3.11+, pip and a package registry: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-dev
+
+.PHONY: demo test test-slow check bench clean
+
+# The stamp makes the second run quick: only a changed pyproject.toml installs again.
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $(STAMP)
+
+demo: $(STAMP)  ## score real weights on real images, offline
+	HF_HUB_OFFLINE=1 $(BIN)/imagenet-hard-eval --dataset sample --suite demo --out results/demo
+
+test: $(STAMP)  ## the whole suite without its slow part
+	$(BIN)/python -m pytest -q
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -q -m slow
+
+check: $(STAMP)  ## what CI asks of the sources
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/evaluation.py
+	$(BIN)/python benchmarks/head.py
+	$(BIN)/python benchmarks/memory.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,40 @@
+"""``imagenet-hard compare``: two results on the same images, paired."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("compare", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option(
+    "--flips", type=click.IntRange(min=0), default=20, show_default=True, help="How many flips to show."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+def command(a: Path, b: Path, flips: int, seed: int, as_json: bool) -> int:
+    """Compare the results A.json and B.json image by image.
+
+    Shows who is right where, McNemar's exact test, a paired bootstrap interval of the difference,
+    and the images on which the two flip. Both must be results on the very same images.
+    """
+    from imagenet_hard.evaluation.compare import compare
+
+    comparison = compare(a, b, seed=seed)
+    if as_json:
+        click.echo(json.dumps(comparison.model_dump(mode="json"), indent=2))
+        return 0
+    from rich.console import Console
+
+    from imagenet_hard.evaluation.table import comparison_tables
+
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)
+    for table in comparison_tables(comparison, max_flips=flips):
+        console.print(table)
+    return 0

@@ -1,0 +1,243 @@
+"""``imagenet-hard eval``: score one or more classifiers and print a results table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imagenet_hard.errors import DatasetError, ImageNetHardError
+
+if TYPE_CHECKING:
+    from imagenet_hard.dataset.benchmark import Benchmark
+    from imagenet_hard.evaluation.result import Result
+    from imagenet_hard.evaluation.suite import SuiteModel
+
+
+def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+    if value == "auto":
+        return None
+    if not value.isdigit() or int(value) < 1:
+        raise click.BadParameter(f"{value!r}: expected a number of images of 1 or more, or 'auto'")
+    return int(value)
+
+
+@click.command("eval", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--model",
+    "-m",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Classifier; may be repeated. See `imagenet-hard models`.",
+)
+@click.option(
+    "--suite", metavar="NAME|FILE", help="A list of classifiers: paper, openclip, demo, or a YAML file."
+)
+@click.option(
+    "--dataset",
+    "-d",
+    default="imagenet-hard",
+    show_default=True,
+    metavar="NAME",
+    help="imagenet-hard, imagenet-hard-4k, sample, a folder, or a Hub id.",
+)
+@click.option("--revision", metavar="REV", help="Branch, tag or commit of a data set on the Hub.")
+@click.option("--split", metavar="NAME", help="Split of the data set [default: validation].")
+@click.option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Labels of a flat folder of images (val.txt, real.json, CSV).",
+)
+@click.option("--weights", metavar="TAG|FILE", help="Weights tag of the backend, or a local checkpoint.")
+@click.option("--pretrained", metavar="TAG", help="Weights tag of an open_clip architecture, e.g. openai.")
+@click.option(
+    "--transform",
+    type=click.Choice(["native", "paper"]),
+    default="native",
+    show_default=True,
+    help="The model's own transform, or the paper's Resize(256), CenterCrop(224).",
+)
+@click.option(
+    "--templates",
+    metavar="NAME|FILE",
+    help="Prompts of zero-shot models: openai-80, simple, or a file [default: openai-80].",
+)
+@click.option(
+    "--classnames", metavar="FILE", help="1000 class names of zero-shot models [default: open_clip's]."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic of the forward pass.",
+)
+@click.option(
+    "--batch-size",
+    "-b",
+    callback=_batch_size,
+    metavar="N|auto",
+    default="auto",
+    show_default=True,
+    help="Images in a forward pass.",
+)
+@click.option(
+    "--workers", "-j", type=click.IntRange(min=1), metavar="N", help="Decoding threads [default: one a core]."
+)
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Score the first N images only.")
+@click.option("--streaming", is_flag=True, help="Read a Hub data set as it arrives, storing nothing.")
+@click.option(
+    "--exif", is_flag=True, help="Rotate images by their EXIF orientation (off: the paper's numbers)."
+)
+@click.option("--no-fold", is_flag=True, help="Do not fold batch norms into convolutions on the CPU.")
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    metavar="DIR",
+    help="Where results and predictions go.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON instead of a table.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def command(**options: Any) -> int:
+    """Score classifiers on ImageNet-Hard, or on any set with ImageNet's 1000 classes.
+
+    \b
+    imagenet-hard-eval --model vit_b_32
+    imagenet-hard-eval --model ViT-L-14 --pretrained openai --precision bf16
+    imagenet-hard-eval --model resnet50 --weights my.pth --dataset path/to/imagenet/val
+    imagenet-hard-eval --model mypackage.models:build --limit 500
+    imagenet-hard-eval --suite paper --json
+
+    Each result is written to DIR/DATASET/MODEL.json with its predictions beside it. Finished
+    models are not scored again; interrupted ones go on where they stopped.
+    """
+    requests = _requests(options)
+    results, failed = _score_all(requests, options)
+    _report(results, options["as_json"])
+    if failed:
+        click.echo(f"{len(failed)} of {len(requests)} models failed: {', '.join(failed)}", err=True)
+        return 1
+    return 0
+
+
+def _requests(options: dict[str, Any]) -> list[SuiteModel]:
+    from imagenet_hard.evaluation.suite import SuiteModel, load_suite
+
+    requests = [
+        SuiteModel(
+            model=name,
+            weights=options["weights"],
+            pretrained=options["pretrained"],
+            transform=options["transform"],
+        )
+        for name in options["models"]
+    ]
+    if options["suite"]:
+        if options["weights"] or options["pretrained"]:
+            raise click.UsageError("--weights and --pretrained belong to --model: a suite names its own")
+        requests += load_suite(options["suite"]).models
+    if not requests:
+        raise click.UsageError(
+            "nothing to score: give --model NAME or --suite NAME, e.g. --model vit_b_32 "
+            "(`imagenet-hard models` lists what there is)"
+        )
+    return requests
+
+
+def _score_all(requests: list[SuiteModel], options: dict[str, Any]) -> tuple[list[Result], list[str]]:
+    """Score one after another; in a list, one failure does not end the others."""
+    from imagenet_hard.dataset.load import load_dataset
+    from imagenet_hard.engine.settings import resolve_device
+
+    resolve_device(options["device"])  # before anything is read
+    benchmark = load_dataset(
+        options["dataset"],
+        revision=options["revision"],
+        split=options["split"],
+        labels=options["labels"],
+        streaming=options["streaming"],
+        exif=options["exif"],
+    )
+    if options["limit"]:
+        benchmark = benchmark.take(options["limit"])
+    results, failed = [], []
+    for request in requests:
+        try:
+            results.append(_score_one(request, benchmark, options))
+        except ImageNetHardError as error:
+            if len(requests) == 1:
+                raise
+            click.echo(f"Error: {request.model}: {error}", err=True)
+            failed.append(request.model)
+    return results, failed
+
+
+def _score_one(request: SuiteModel, benchmark: Benchmark, options: dict[str, Any]) -> Result:
+    from imagenet_hard.evaluation.run import evaluate
+
+    try:
+        total = len(benchmark)
+    except DatasetError:  # a stream whose publisher doesn't state its length
+        total = None
+    with _progress(request.model, total, options["quiet"]) as update:
+        return evaluate(
+            request.model,
+            benchmark,
+            weights=request.weights,
+            pretrained=request.pretrained,
+            transform=request.transform,
+            templates=options["templates"],
+            classnames=options["classnames"],
+            device=options["device"],
+            precision=request.precision or options["precision"],
+            batch_size=options["batch_size"],
+            workers=options["workers"],
+            fold=not options["no_fold"],
+            out=options["out"],
+            on_progress=update,
+            verbose=not options["quiet"],
+        )
+
+
+@contextmanager
+def _progress(name: str, total: int | None, quiet: bool) -> Iterator[Any]:
+    from tqdm import tqdm
+
+    # The bar starts with the first batch: loading weights is not scoring.
+    bar: tqdm[Any] | None = None
+
+    def update(n: int, resumed: int = 0) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(total=total, initial=resumed, desc=name, unit=" images", disable=quiet, smoothing=0.1)
+        bar.update(n)
+
+    try:
+        yield update
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _report(results: list[Result], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=2))
+    elif results:
+        from rich.console import Console
+
+        from imagenet_hard.evaluation.table import results_table
+
+        console = Console()
+        if not console.is_terminal:  # a pipe or a log file: as wide as it needs
+            console = Console(width=160)
+        console.print(results_table(results))

@@ -1,0 +1,78 @@
+"""``imagenet-hard``: the umbrella command. Each subcommand is imported when it is called."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+
+import click
+
+from imagenet_hard.errors import ImageNetHardError
+from imagenet_hard.version import __version__
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "eval": ("imagenet_hard.cli.eval", "Score classifiers on ImageNet-Hard or any ImageNet variant."),
+    "models": ("imagenet_hard.cli.models", "List and search the classifiers that can be scored."),
+    "compare": ("imagenet_hard.cli.compare", "Compare two results image by image."),
+    "doctor": ("imagenet_hard.cli.doctor", "Check versions, devices, hashes, the Hub and disk space."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose ``--help`` needs no import of its commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="imagenet-hard")
+def group() -> None:
+    """The images that stay misclassified however you zoom, and how models do on them."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of ``imagenet-hard``."""
+    sys.exit(run(group, args, "imagenet-hard"))
+
+
+def eval_main() -> None:
+    """Entry point of ``imagenet-hard-eval``, which is ``imagenet-hard eval`` itself."""
+    sys.exit(run(import_module(COMMANDS["eval"][0]).command, None, "imagenet-hard-eval"))
+
+
+def run(command: click.Command, args: list[str] | None, name: str) -> int:
+    """Exit code: 0 done, 1 failed or a check did not hold, 2 wrong usage, 130 interrupted."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("imagenet_hard").setLevel(logging.INFO)
+    try:
+        code = command.main(args, prog_name=name, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except ImageNetHardError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted. What was scored is kept: run the same command again to go on.", err=True)
+        return 130
+    except BrokenPipeError:  # `imagenet-hard models | head`
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+if __name__ == "__main__":
+    main()

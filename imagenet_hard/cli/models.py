@@ -1,0 +1,35 @@
+"""``imagenet-hard models``: list and search the classifiers that can be scored."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command("models", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("pattern", required=False)
+@click.option("--backend", help="Only this backend: torchvision, timm, open_clip or bundled.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(pattern: str | None, backend: str | None, as_json: bool) -> int:
+    """List classifiers whose name or tag matches PATTERN (text, or a glob such as 'vit*').
+
+    One's own models are given as module:function, and any of timm's or open_clip's on the Hub as
+    hf-hub:ORG/NAME; these are not listed.
+    """
+    from imagenet_hard.classifiers.listing import list_models
+
+    models = list_models(pattern, backend=backend)
+    if as_json:
+        rows = [
+            {"name": m.name, "backend": m.backend, "tags": list(m.tags), "input_size": m.input_size}
+            for m in models
+        ]
+        click.echo(json.dumps(rows, indent=2))
+    elif models:
+        width = max(len(m.name) for m in models)
+        for m in models:
+            size = f"{m.input_size[0]}x{m.input_size[1]}" if m.input_size else "?"
+            click.echo(f"{m.name:<{width}}  {m.backend:<11}  {size:<9}  {', '.join(m.tags)}")
+    click.echo(f"{len(models)} models", err=True)
+    return 0 if models else 1

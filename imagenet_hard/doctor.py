@@ -1,0 +1,147 @@
+"""Checks of a machine: versions, devices, pixel hashes on fixed images, the Hub, disk space."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "open_clip_torch",
+    "datasets",
+    "huggingface_hub",
+    "pillow",
+    "numpy",
+)
+LOW_DISK_BYTES = 5 << 30
+HUB_TIMEOUT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report; only "failed" makes the exit code 1."""
+
+    name: str
+    status: Literal["ok", "warning", "failed"]
+    detail: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(offline: bool = False) -> list[Check]:
+    """All checks, in the order in which they are read. A check that raises has failed and says why."""
+    checks = [_versions(name) for name in PACKAGES]
+    for name, probe in (
+        ("devices", _devices),
+        ("decode hash", _decode_hash),
+        ("transform hash", _transform_hash),
+        ("forward pass", _forward),
+        ("disk space of the caches", _disk),
+    ):
+        checks.append(_guarded(name, probe))
+    if not offline:
+        checks.append(_guarded("Hub", _hub))
+    return checks
+
+
+def _guarded(name: str, probe: Callable[[], Check]) -> Check:
+    try:
+        return probe()
+    except Exception as error:  # a doctor reports, whatever it meets
+        return Check(name, "failed", f"{type(error).__name__}: {error}")
+
+
+def _versions(name: str) -> Check:
+    try:
+        return Check(name, "ok", version(name))
+    except PackageNotFoundError:
+        return Check(name, "failed", f"not installed: pip install {name}")
+
+
+def _devices() -> Check:
+    import torch
+
+    from imagenet_hard.engine.settings import available_cores
+
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    found = [*cuda, *(["Apple MPS"] if torch.backends.mps.is_available() else [])]
+    return Check("devices", "ok", f"{available_cores()} CPU cores; {', '.join(found) or 'no accelerator'}")
+
+
+def _decode_hash() -> Check:
+    """Of the pixels that this machine's JPEG decoder makes of a fixed file."""
+    from PIL import features
+
+    from imagenet_hard.classifiers.transform import to_rgb
+    from imagenet_hard.dataset.decode import decode
+
+    fixed = (files("imagenet_hard") / "data" / "fixed.jpg").read_bytes()
+    pixels = to_rgb(decode(fixed, id="fixed JPEG")).tobytes()
+    digest = hashlib.sha256(pixels).hexdigest()
+    turbo = features.version_feature("libjpeg_turbo")
+    codec = f"libjpeg-turbo {turbo}" if turbo else "libjpeg"
+    return Check("decode hash", "ok", f"{digest[:16]} ({codec})")
+
+
+def _transform_hash() -> Check:
+    from imagenet_hard.classifiers.transform import IMAGENET_MEAN, IMAGENET_STD, Transform, paper_transform
+
+    native = Transform(256, (224, 224), "bicubic").sha256()
+    paper = paper_transform(IMAGENET_MEAN, IMAGENET_STD).sha256()
+    return Check("transform hash", "ok", f"bicubic 256/224 {native[:16]}, paper {paper[:16]}")
+
+
+def _forward() -> Check:
+    """A convolution in float32 must be what float64 gives, or the numbers of this machine mislead."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    x, w = (torch.randn(s, generator=generator) for s in ((2, 8, 32, 32), (16, 8, 3, 3)))
+    exact = torch.nn.functional.conv2d(x.double(), w.double())
+    error = float((torch.nn.functional.conv2d(x, w) - exact).abs().max() / exact.abs().max())
+    return Check(
+        "forward pass", "ok" if error < 1e-5 else "failed", f"float32 convolution is off by {error:.1e}"
+    )
+
+
+def _disk() -> Check:
+    folders = {
+        "Hugging Face": os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface",
+        "torch": os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch",
+        "results": Path.cwd(),
+    }
+    free = {name: shutil.disk_usage(_existing(Path(folder))).free for name, folder in folders.items()}
+    detail = ", ".join(f"{name} {n / 2**30:.0f} GiB free" for name, n in free.items())
+    return Check(
+        "disk space of the caches", "ok" if min(free.values()) >= LOW_DISK_BYTES else "warning", detail
+    )
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _hub() -> Check:
+    from huggingface_hub import HfApi, constants, get_token
+
+    if constants.HF_HUB_OFFLINE:
+        return Check(
+            "Hub", "warning", "offline mode (HF_HUB_OFFLINE): only cached data sets and weights load"
+        )
+    token = "with a token" if get_token() else "no token (public repositories only)"
+    try:
+        info = HfApi().dataset_info("taesiri/imagenet-hard", timeout=HUB_TIMEOUT_SECONDS)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:160]
+        return Check("Hub", "warning", f"{constants.ENDPOINT} not reached, {token}: {reason}")
+    return Check("Hub", "ok", f"imagenet-hard is at commit {(info.sha or '?')[:12]}, {token}")

@@ -1,0 +1,69 @@
+"""`imagenet_hard.evaluate` with one's own modules and callables."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import imagenet_hard
+from imagenet_hard.errors import ClassifierError, ImageNetHardError
+
+pytest.importorskip("foolbox", reason="needs the extra: pip install '.[demo]'")
+
+
+class Constant(nn.Module):
+    """Always the class ``k``."""
+
+    def __init__(self, k: int, classes: int = 1000) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.arange(classes, dtype=torch.float32).eq(k).float() * 9)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.logits.expand(len(x), -1)
+
+
+def test_any_module_in_three_lines():
+    """A module that always says k is right on the images of class k."""
+    benchmark = imagenet_hard.load_dataset("sample")
+    k = benchmark.labels[0][0]
+    result = imagenet_hard.evaluate(Constant(k), benchmark, device="cpu")
+    assert result.metrics.n_correct == sum(k in labels for labels in benchmark.labels)
+    assert result.metrics.n_total == 20
+    assert result.model.backend == "custom"
+
+
+def test_a_plain_callable_with_its_own_transform():
+    """No nn.Module is needed, and the transform is recorded as one's own."""
+    from torchvision.transforms import Compose, Resize, ToTensor
+
+    def predict(x: torch.Tensor) -> torch.Tensor:
+        assert x.shape[1:] == (3, 32, 32)
+        return torch.zeros(len(x), 1000)
+
+    transform = Compose([Resize((32, 32)), ToTensor()])
+    result = imagenet_hard.evaluate(predict, "sample", transform=transform, device="cpu", limit=3)
+    assert result.metrics.n_total == 3
+    assert result.protocol.transform == "custom"
+    assert result.metrics.near_ties.n == 3
+
+
+def test_wrong_number_of_classes():
+    """A module of ten classes is refused with both numbers."""
+    with pytest.raises(ClassifierError, match="1000"):
+        imagenet_hard.evaluate(Constant(1, classes=10), "sample", device="cpu")
+
+
+def test_no_gpu_here():
+    """A GPU that was asked for and isn't there is an error at once."""
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ImageNetHardError, match="sees 0 CUDA devices"):
+        imagenet_hard.evaluate(Constant(1), "sample", device="cuda")
+
+
+def test_the_fingerprint_is_the_benchmarks_own():
+    """What the run saw is what the benchmark is: no image was lost or read twice."""
+    benchmark = imagenet_hard.load_dataset("sample")
+    result = imagenet_hard.evaluate(Constant(1), benchmark, device="cpu")
+    assert result.benchmark.fingerprint == benchmark.fingerprint()

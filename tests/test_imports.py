@@ -1,0 +1,51 @@
+"""Torch stays out where it isn't needed, and starting the command line is quick because of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "torchvision", "timm", "open_clip", "datasets", "transformers", "pandas", "sklearn")
+
+
+def loaded_after(code: str) -> set[str]:
+    """The heavy packages that a fresh interpreter has imported after ``code``."""
+    probe = f"{code}\nimport sys\nprint('loaded:', *[m for m in {HEAVY!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import imagenet_hard",
+        "import imagenet_hard.types, imagenet_hard.errors, imagenet_hard.content, imagenet_hard.classes",
+        "from imagenet_hard.evaluation import metrics, result, compare, predictions",
+        "import imagenet_hard.evaluation.table, imagenet_hard.evaluation.suite",
+        "from imagenet_hard import Result, compare, read_result, Example",
+        "from imagenet_hard.cli.main import group, run\nrun(group, ['--help'], 'x')",
+        "from imagenet_hard.cli.main import group, run\nrun(group, ['eval', '--help'], 'x')",
+        "from imagenet_hard.cli.main import group, run\nrun(group, ['compare', '--help'], 'x')",
+        "from imagenet_hard.cli.main import group, run\nrun(group, ['models', '--help'], 'x')",
+    ],
+)
+def test_no_heavy_import(code):
+    """None of these needs a framework."""
+    assert loaded_after(code) == set()
+
+
+def test_this_test_can_fail():
+    """The probe does see torch where it is imported."""
+    assert "torch" in loaded_after("import torch")
+
+
+def test_every_public_name_exists():
+    """`__all__` promises nothing that isn't there."""
+    import imagenet_hard
+
+    for name in imagenet_hard.__all__:
+        assert getattr(imagenet_hard, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = imagenet_hard.nonsense

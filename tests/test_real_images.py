@@ -1,0 +1,107 @@
+"""On real images with real weights the predictions are those of the paper's protocol.
+
+The protocol: a plain loop over PIL images, torchvision's transforms, float32, in the order
+resize, crop, to tensor, normalise. Near-ties (margin below 1e-3) may fall either way.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import transforms
+
+import imagenet_hard
+from imagenet_hard.classifiers.registry import load_classifier
+from imagenet_hard.evaluation.predictions import read_predictions
+
+NEAR_TIE = 1e-3
+MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+
+
+def protocol_predictions(model: str, images: list[bytes]) -> np.ndarray:
+    """int64 (n,): argmax of a plain loop in batches of 32."""
+    classifier = load_classifier(model)
+    t = classifier.transform.describe()
+    steps = transforms.Compose(
+        [
+            transforms.Resize(t["resize"], transforms.InterpolationMode(t["interpolation"])),
+            transforms.CenterCrop(t["crop"]),
+            transforms.ToTensor(),
+            transforms.Normalize(t["mean"], t["std"]),
+        ]
+    )
+    tensors = [steps(Image.open(io.BytesIO(data)).convert("RGB")) for data in images]
+    with torch.no_grad():
+        return torch.cat([classifier.module(torch.stack(tensors[i : i + 32])).argmax(1)
+                          for i in range(0, len(tensors), 32)]).numpy()  # fmt: skip
+
+
+def check_against_protocol(model: str, benchmark, out: Path) -> imagenet_hard.Result:
+    result = imagenet_hard.evaluate(model, benchmark, device="cpu", out=out)
+    predictions = read_predictions(next(out.rglob(f"*{model}*.parquet")))
+    examples = {e.id: e for e in benchmark}
+    assert set(predictions.ids) == set(examples)
+    expected = protocol_predictions(model, [examples[i].image for i in predictions.ids])
+    differs = predictions.top5[:, 0] != expected
+    assert (predictions.margin[differs] < NEAR_TIE).all()
+    right = sum(int(p) in examples[i].labels for i, p in zip(predictions.ids, expected, strict=True))
+    assert abs(result.metrics.n_correct - right) <= differs.sum()
+    return result
+
+
+def samples(shared: Path, n: int | None = None):
+    benchmark = imagenet_hard.load_dataset(str(shared / "data" / "imagenet-samples"))
+    return benchmark if n is None else benchmark.take(n)
+
+
+def test_predictions_are_the_protocols_on_a_few_images(shared, tmp_path):
+    """EfficientNet-Lite0 on 64 sample images."""
+    result = check_against_protocol("efficientnet_lite0", samples(shared, 64), tmp_path)
+    assert result.metrics.top1.accuracy > 0.7
+    assert result.benchmark.limit == 64
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("model", MODELS)
+def test_predictions_are_the_protocols_on_all_samples(model, shared, tmp_path):
+    """All three models on all 700 sample images."""
+    result = check_against_protocol(model, samples(shared), tmp_path)
+    assert 0.85 < result.metrics.top1.accuracy < 0.93
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("labels", ["val.txt", "real.json"])
+def test_validation_images_with_original_and_real_labels(model, labels, shared, tmp_path):
+    """867 validation images, by the original label and by ReaL, whose unlabelled images are left out."""
+    data = shared / "data"
+    benchmark = imagenet_hard.load_dataset(
+        str(data / "imagenet-val" / "images"), labels=str(data / "labels" / labels)
+    )
+    if labels == "real.json":
+        real = json.loads((data / "labels" / "real.json").read_text())
+        names = sorted(p.name for p in (data / "imagenet-val" / "images").iterdir())
+        labelled = [n for n in names if real[int(n.split("_")[-1].split(".")[0]) - 1]]
+        assert len(benchmark) == len(labelled)
+    else:
+        assert len(benchmark) == 867
+    check_against_protocol(model, benchmark, tmp_path)
+
+
+def test_the_second_run_reads_the_first(shared, tmp_path):
+    """Finished work is not done again; another precision is another result."""
+    few = samples(shared, 8)
+    first = imagenet_hard.evaluate("efficientnet_lite0", few, device="cpu", out=tmp_path)
+    second = imagenet_hard.evaluate("efficientnet_lite0", few, device="cpu", out=tmp_path)
+    assert first == second
+    other = imagenet_hard.evaluate("efficientnet_lite0", few, device="cpu", precision="bf16", out=tmp_path)
+    assert other.run_key != first.run_key
+    assert len(list(tmp_path.rglob("*.json"))) == 2
