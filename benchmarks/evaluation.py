@@ -157,7 +157,8 @@ def main() -> None:
         limit = [d + f for d, f in zip(seconds["decode"], seconds[f"forward {precision}"], strict=True)]
         print(
             f"ours {precision}: {ratio(seconds['loop'], mine):.2f} x the loop, "
-            f"{ratio(seconds['timm'], mine):.2f} x timm, {ratio(limit, mine):.2f} of the limit; "
+            f"{ratio(seconds['timm'], mine):.2f} x timm, {ratio(limit, mine):.2f} of the limit "
+            f"(which is {ratio(seconds['loop'], limit):.2f} x the loop); "
             f"{int((answers[f'ours {precision}'] == answers['loop']).sum())} of {n} predictions equal"
         )
 

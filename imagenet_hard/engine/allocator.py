@@ -2,7 +2,7 @@
 
 glibc gives every block above 32 MiB back to the kernel when it is freed, so each layer of a
 convolutional network faults its activations in anew, page by page. Kept in the heap they are
-reused. No environment variable is needed, and the defaults come back after the run.
+reused. No environment variable is needed, and ordinary thresholds come back after the run.
 """
 
 from __future__ import annotations
@@ -13,10 +13,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
-# <malloc.h>; the defaults are glibc's own (malloc/malloc.c).
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
+# <malloc.h>
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -2, -3, -4
 KEEP = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1, M_TOP_PAD: 64 << 20}
-DEFAULTS = {M_MMAP_MAX: 65536, M_TRIM_THRESHOLD: 128 << 10, M_TOP_PAD: 0}
+# Setting any of these ends glibc's own adjustment of the thresholds for the life of the process, so
+# they are left where that adjustment ends after a large block has been freed (malloc/malloc.c),
+# not at the 128 KiB where it begins: the caller's code would fault in every tensor anew.
+AFTERWARDS = {
+    M_MMAP_MAX: 65536,
+    M_MMAP_THRESHOLD: 32 << 20,
+    M_TRIM_THRESHOLD: 64 << 20,
+    M_TOP_PAD: 128 << 10,
+}
 
 
 @cache
@@ -40,6 +48,6 @@ def keep_activations() -> Iterator[bool]:
     try:
         yield True
     finally:
-        for option, value in DEFAULTS.items():
+        for option, value in AFTERWARDS.items():
             libc.mallopt(option, value)
         libc.malloc_trim(0)

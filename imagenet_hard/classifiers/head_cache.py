@@ -1,0 +1,128 @@
+"""Zero-shot heads kept on disk: a head depends on text alone, so it is built once for each model.
+
+A file is named after everything that the head follows from. One that is damaged is built again, and
+a folder that cannot be written costs time but never a run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Raised when the way a head is built changes its values."""
+
+
+def heads_folder() -> Path:
+    """``$IMAGENET_HARD_CACHE/heads``, else ``imagenet-hard/heads`` in the user's cache folder."""
+    if own := os.environ.get("IMAGENET_HARD_CACHE"):
+        return Path(own).expanduser() / "heads"
+    base = os.environ.get("XDG_CACHE_HOME")
+    # A home folder that cannot be told stays "~", where nothing will be found; expanduser never raises.
+    return Path(base or os.path.expanduser("~/.cache")) / "imagenet-hard" / "heads"  # noqa: PTH111
+
+
+def head_key(
+    model: nn.Module,
+    tokenizer: Callable[[list[str]], Tensor],
+    classnames: Sequence[str],
+    templates: Sequence[str],
+    *,
+    weights_sha256: str,
+    precision: str,
+) -> str:
+    """sha256 of all that a head follows from.
+
+    The tokenizer counts by what it does to these names and templates, the architecture by the
+    settings of its modules: an activation or a number of heads leaves no trace in the weights.
+    """
+    tokens = tokenizer([*dict.fromkeys(classnames), *templates])
+    parts = {
+        "format": FORMAT,
+        "weights": weights_sha256,
+        "architecture": _settings(model),
+        "tokens": [list(tokens.shape), hashlib.sha256(tokens.cpu().numpy().tobytes()).hexdigest()],
+        "classnames": list(classnames),
+        "templates": list(templates),
+        "precision": precision,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def cached_head(key: str, build: Callable[[], Tensor]) -> Tensor:
+    """The head with this key, float32 (embed_dim, classes): from the disk, or built and put there."""
+    path = heads_folder() / f"{key}.safetensors"
+    head = _read(path)
+    if head is None:
+        head = build()
+        _write(path, head)
+    return head
+
+
+def head_sha256(head: Tensor) -> str:
+    """sha256 over the shape and the float32 values."""
+    digest = hashlib.sha256(repr(tuple(head.shape)).encode())
+    digest.update(head.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _settings(model: nn.Module) -> list[Any]:
+    """Name, type, plain attributes and buffers of every module that takes part in ``encode_text``."""
+    found = []
+    for name, module in model.named_modules():
+        if name.split(".")[0] in ("visual", "text_decoder"):
+            continue
+        plain: Mapping[str, Any] = {
+            k: v
+            for k, v in vars(module).items()
+            if isinstance(v, str | int | float) and not k.startswith("_") and k != "training"
+        }
+        present = [k for k, buffer in module.named_buffers(recurse=False) if buffer is not None]
+        found.append([name, type(module).__qualname__, plain, present])
+    return found
+
+
+def _read(path: Path) -> Tensor | None:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata, head = file.metadata() or {}, file.get_tensor("head")
+    except (OSError, SafetensorError) as error:
+        log.warning("the cached head %s cannot be read and is built again: %s", path, error)
+        return None
+    if not isinstance(head, Tensor) or metadata.get("sha256") != head_sha256(head):
+        log.warning("the cached head %s is damaged (its sha256 differs) and is built again", path)
+        return None
+    return head
+
+
+def _write(path: Path, head: Tensor) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    # Written beside its place, then moved there: nobody ever sees half a file.
+    part = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"head": head.contiguous()}, part, {"sha256": head_sha256(head)})
+        os.replace(part, path)  # noqa: PTH105 - atomic on every system
+    except (OSError, SafetensorError) as error:
+        log.warning("the head is not cached, so the next run builds it again: %s", error)
+    finally:
+        try:
+            part.unlink(missing_ok=True)
+        except OSError as error:
+            log.debug("%s is left behind: %s", part, error)

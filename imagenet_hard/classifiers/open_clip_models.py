@@ -1,0 +1,178 @@
+"""CLIP-like models of open_clip as zero-shot classifiers: a tag, a file, a Hub repository, one's own."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imagenet_hard.classifiers import open_clip_build as build
+from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.download import hub_commit, hub_file
+from imagenet_hard.classifiers.identity import describe
+from imagenet_hard.classifiers.loading import load_into
+from imagenet_hard.classifiers.open_clip_names import (
+    QUICK,
+    names,
+    other_gelu_tags,
+    parse_clip_alias,
+    resolve,
+    tags_of,
+)
+from imagenet_hard.classifiers.open_clip_transform import size_of, transform_of
+from imagenet_hard.classifiers.policy import with_policy
+from imagenet_hard.classifiers.zero_shot_head import HeadOptions, head_of
+from imagenet_hard.errors import ClassifierError, UsageError
+from imagenet_hard.types import Precision
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+__all__ = ["HeadOptions", "from_model", "load", "load_hub", "names", "parse_clip_alias"]
+
+log = logging.getLogger(__name__)
+
+DEFAULT_HEAD = HeadOptions()
+
+
+def load(
+    arch: str,
+    tag: str | None = None,
+    *,
+    weights: str | Path | None = None,
+    templates: str | Path | None = None,
+    classnames: str | Path | None = None,
+    head_cache: bool = True,
+    transform: str | Mapping[str, Any] = "native",
+    precision: Precision = "fp32",
+    device: torch.device | str = "cpu",
+    progress: bool = False,
+) -> Classifier:
+    """The open_clip model ``arch`` with the published weights ``tag``, or with those of a file.
+
+    ``weights``: a checkpoint file; a ``tag`` beside it says which activation and preprocessing the
+    file was trained with. ``arch`` may be ``hf-hub:ORG/NAME[@REVISION]``, see ``load_hub``. The
+    options of the head are those of ``HeadOptions``. ``transform``: see ``from_model``.
+
+    Raises:
+        UnknownModelError: for an unknown architecture or tag.
+        UsageError: without a tag or a file, and for templates or names that cannot be used.
+        WeightsError: for weights or tokenizer files that are missing, unsafe or of another model.
+        ClassifierError: for a model that open_clip cannot build here.
+    """
+    head = HeadOptions(templates, classnames, head_cache, precision, device, progress)
+    if arch.startswith("hf-hub:"):
+        return load_hub(arch, weights=weights, transform=transform, head=head)
+    import open_clip
+
+    source, name = resolve(arch, tag), f"open_clip:{arch}"
+    if tag is None and weights is None:
+        raise UsageError(f"{name} needs weights, as {name}/TAG or --weights FILE: {tags_of(arch)}")
+    head.texts()  # before anything large: a slip in a file of templates shows at once
+    build.check_text_parts(open_clip.get_model_config(source.config)["text_cfg"], name)
+    file = None if weights else build.published_file(source, f"{name}/{tag}", progress=progress)
+    model = build.create(
+        source.config, quick_gelu=source.quick_gelu, force_preprocess_cfg=dict(source.pretrained)
+    )
+    tokenizer = build.create_tokenizer(source.config)
+    if file is not None:
+        build.load_published(model, file, f"{name}/{tag}")
+        return from_model(model, tokenizer, name=arch, tag=tag, transform=transform, head=head)
+    assert weights is not None
+    if tag is None and (other := other_gelu_tags(source)):
+        log.warning(
+            "%s runs with plain GELU, which open_clip:%s has by itself; were these weights trained with "
+            "QuickGELU, as %s were, then load them as open_clip:%s%s",
+            weights, arch, ", ".join(other), arch, QUICK,
+        )  # fmt: skip
+    load_into(model, weights, architecture=name, remap=build.remap)
+    return from_model(model, tokenizer, name=arch, tag=_file_name(weights), transform=transform, head=head)
+
+
+def load_hub(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    transform: str | Mapping[str, Any] = "native",
+    head: HeadOptions = DEFAULT_HEAD,
+) -> Classifier:
+    """The open_clip model of the Hub repository ``ORG/NAME[@REVISION]`` (with or without ``hf-hub:``).
+
+    Its ``open_clip_config.json`` gives the architecture, the activation and the preprocessing;
+    ``weights``: a file to use in place of the repository's. The commit becomes part of the tag.
+
+    Raises:
+        WeightsError: for a repository, weights or a tokenizer that cannot be had or do not fit.
+        ClassifierError: for a configuration that open_clip cannot build here.
+    """
+    repo = name.removeprefix("hf-hub:")
+    repo_id, _, revision = repo.partition("@")
+    head.texts()
+    config = hub_file(repo_id, (build.CONFIG_FILE,), revision=revision or None, kind="configuration")
+    commit = hub_commit(config)
+    text_cfg = _text_cfg(config, repo)
+    build.check_text_parts(text_cfg, f"hf-hub:{repo}")
+    file = None if weights else hub_file(repo_id, build.WEIGHT_FILES, revision=commit or revision or None)
+    folder = f"local-dir:{config.parent}"
+    model = build.create(folder)
+    # A Hugging Face tokenizer has a repository of its own; open_clip would look for it in the folder.
+    tokenizer = build.create_tokenizer(f"hf-hub:{repo_id}" if text_cfg.get("hf_tokenizer_name") else folder)
+    if file is not None:
+        build.load_published(model, file, f"hf-hub:{repo}")
+        tag = f"hf-hub:{repo_id}" + (f"@{commit}" if commit else "")
+    else:
+        assert weights is not None
+        load_into(model, weights, architecture=f"hf-hub:{repo}", remap=build.remap)
+        tag = _file_name(weights)
+    return from_model(
+        model, tokenizer, name=repo_id.rpartition("/")[2], tag=tag, transform=transform, head=head
+    )
+
+
+def from_model(
+    model: nn.Module,
+    tokenizer: Callable[[list[str]], Tensor],
+    *,
+    name: str,
+    tag: str | None = None,
+    transform: str | Mapping[str, Any] = "native",
+    head: HeadOptions = DEFAULT_HEAD,
+) -> Classifier:
+    """A classifier of an open_clip model that is already there, and its tokenizer.
+
+    The image tower of ``model`` becomes part of the classifier; nothing is copied. ``transform``:
+    "native", the model's own, with images made RGB first; "paper", the same with the conversion
+    last, which is what open_clip does and the paper did; or a mapping, see ``policy``.
+
+    Raises:
+        UsageError: for templates, class names or a transform that cannot be used.
+        ClassifierError: for a text embedding that is not finite.
+    """
+    from imagenet_hard.classifiers.zero_shot import ZeroShotModule
+
+    model = model.eval()
+    visual: Any = model.visual
+    config: Mapping[str, Any] = visual.preprocess_cfg
+    own = transform_of(config, rgb="last" if transform == "paper" else "first")
+    spec = describe(model, own, backend="open_clip", name=name, tag=tag, input_size=size_of(config))
+    assert spec.weights_sha256 is not None
+    matrix, facts = head_of(model, tokenizer, spec.weights_sha256, head)
+    spec = spec.model_copy(update={"head": facts})
+    return with_policy(Classifier(spec, ZeroShotModule(visual, matrix).eval(), own), transform)
+
+
+def _text_cfg(config: Path, repo: str) -> Mapping[str, Any]:
+    try:
+        text_cfg = json.loads(config.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
+        return dict(text_cfg)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ClassifierError(
+            f"{build.CONFIG_FILE} of hf-hub:{repo} is not open_clip's: expected JSON with model_cfg.text_cfg"
+        ) from error
+
+
+def _file_name(weights: str | Path) -> str:
+    return Path(str(weights).partition("#")[0]).name
