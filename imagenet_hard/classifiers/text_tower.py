@@ -44,7 +44,7 @@ class CausalTower:
         """
         last, shared = self.last(tokens), self.shared(tokens, group)
         first = torch.stack([(group == g).nonzero()[0, 0] for g in range(len(shared))])
-        past = self._prefix(tokens[first], int(shared.max()))
+        past = self._prefix(tokens[first], max(1, int(shared.max())))
         start = shared[group]
         order = torch.argsort(last - start, descending=True)
         sizes = (last - start + 1)[order].tolist()
@@ -53,8 +53,7 @@ class CausalTower:
             # Longest first: the first prompt of a batch says where all of it can be cut.
             size = sizes[done]
             rows = order[done : done + max(1, batch_tokens // size)]
-            own = [(k[group[rows]], v[group[rows]]) for k, v in past]
-            yield rows, self._forward(tokens[rows], start[rows], last[rows], size, own)
+            yield rows, self._forward(tokens[rows], start[rows], last[rows], size, past, group[rows])
             done += len(rows)
 
     def last(self, tokens: Tensor) -> Tensor:
@@ -103,9 +102,9 @@ class CausalTower:
         return past
 
     def _forward(
-        self, tokens: Tensor, start: Tensor, last: Tensor, size: int, past: list[KeyValue]
+        self, tokens: Tensor, start: Tensor, last: Tensor, size: int, past: list[KeyValue], group: Tensor
     ) -> Tensor:
-        """Embeddings of one batch: each row's ``size`` tokens from ``start`` on, behind its ``past``."""
+        """Embeddings of one batch: each row's ``size`` tokens from ``start`` on, behind its group's past."""
         text, cls, context = self.text, self.pool == "cls", tokens.shape[1]
         ahead = torch.arange(size, device=tokens.device)
         wanted = start[:, None] + ahead
@@ -124,9 +123,9 @@ class CausalTower:
         valid = torch.cat([*keys, seen[:, -1:]] if cls else keys, dim=1)
         mask = F.pad(ahead <= ahead[:, None], (len(before), 0), value=True) & valid[:, None, None]
         *blocks, final = text.transformer.resblocks
-        for i, block in enumerate(blocks):
-            x, _ = _block(block, x, mask, past[i])
-        x, _ = _block(final, x, mask, past[-1], query)
+        for block, (k, v) in zip(blocks, past, strict=False):
+            x, _ = _block(block, x, mask, (k[group], v[group]))
+        x, _ = _block(final, x, mask, (past[-1][0][group], past[-1][1][group]), query)
         pooled: Tensor = text.ln_final(x[:, 0])
         if isinstance(text.text_projection, nn.Linear):
             pooled = text.text_projection(pooled)

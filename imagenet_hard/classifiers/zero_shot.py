@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imagenet_hard.classifiers.prompts import fill
-from imagenet_hard.classifiers.text_tower import CausalTower, causal_tower
+from imagenet_hard.classifiers.text_tower import causal_tower
 from imagenet_hard.errors import ClassifierError
 from imagenet_hard.types import Precision
 
@@ -32,8 +32,11 @@ TOLERANCE = 1e-5
 BATCH_TOKENS = {"cpu": 1024, "cuda": 32768}
 """Tokens of one forward pass; on a CPU the activations of more fall out of the caches."""
 
-Encode = Callable[[Tensor], Tensor]
-"""Tokens int64 (n, context_length) to embeddings (n, embed_dim), not normalised."""
+TOKENISED = 20_000
+"""Prompts that are held as tokens at a time (12 MB at 77 tokens)."""
+
+Encode = Callable[[Tensor, Tensor], Iterator[tuple[Tensor, Tensor]]]
+"""Tokens int64 (n, context_length) and each row's template (n,), to batches of (rows, embeddings)."""
 
 
 class ZeroShotModule(nn.Module):
@@ -97,18 +100,19 @@ def build_head(
     device = torch.device(device)
     names = list(dict.fromkeys(classnames))  # two pairs of ImageNet's classes share a name
     total, done = len(names) * len(templates), 0
+    some = min(100, max(1, TOKENISED // len(names)))
     sums: Tensor | None = None
     with _at_work(model, device), torch.inference_mode():
-        encode, size = _encoder(model, tokenizer, names, templates, device)
+        encode = _encoder(model, tokenizer, names, templates, device)
         with _autocast(device, precision):
-            for template in templates:
-                tokens = tokenizer([fill(template, name) for name in names])
-                for start in range(0, len(names), size):
-                    embedded = F.normalize(encode(tokens[start : start + size].to(device)).float(), dim=-1)
+            for i in range(0, len(templates), some):
+                tokens, group = _tokens(tokenizer, names, templates[i : i + some], device)
+                for rows, embedded in encode(tokens, group):
+                    unit = F.normalize(embedded.float(), dim=-1).cpu()
                     if sums is None:
-                        sums = torch.zeros(len(names), embedded.shape[1])
-                    sums[start : start + size] += embedded.cpu()
-                    done += len(embedded)
+                        sums = torch.zeros(len(names), unit.shape[1])
+                    sums.index_add_(0, rows.cpu() % len(names), unit)
+                    done += len(rows)
                     if progress:
                         progress(done, total)
     assert sums is not None
@@ -124,40 +128,55 @@ def build_head(
     return head
 
 
+def _tokens(
+    tokenizer: Callable[[list[str]], Tensor],
+    names: Sequence[str],
+    templates: Sequence[str],
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Prompts of one template after the other: tokens (n, context_length), number of the template (n,)."""
+    tokens = tokenizer([fill(template, name) for template in templates for name in names])
+    group = torch.arange(len(templates)).repeat_interleave(len(names))
+    return tokens.to(device), group.to(device)
+
+
 def _encoder(
     model: Any,
     tokenizer: Callable[[list[str]], Tensor],
     names: Sequence[str],
     templates: Sequence[str],
     device: torch.device,
-) -> tuple[Encode, int]:
-    """How to embed prompts, and how many at a time: the short way where it is exact, else the model's."""
+) -> Encode:
+    """How to embed prompts: the short way where it is exact, else the model's."""
     budget = BATCH_TOKENS.get(device.type, BATCH_TOKENS["cpu"])
 
-    def full(tokens: Tensor) -> Tensor:
-        embedded: Tensor = model.encode_text(tokens)
-        return embedded
+    def full(tokens: Tensor, group: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        for rows in torch.split(torch.arange(len(tokens), device=device), max(1, budget // tokens.shape[1])):
+            yield rows, model.encode_text(tokens[rows])
 
-    # Two prompts of each of four templates: what the short way must agree on before it is trusted.
-    chosen = templates[:: max(1, len(templates) // 4)][:4]
-    by_length = sorted(names, key=len)
-    samples = [tokenizer([fill(t, by_length[0]), fill(t, by_length[-1])]).to(device) for t in chosen]
-    size = max(1, budget // samples[0].shape[1])
     tower = causal_tower(model)
     if tower is None:
-        log.info("text tower %s: prompts run at full length", type(model).__name__)
-        return full, size
-    difference = max(_difference(tower, full, tokens, budget) for tokens in samples)
+        log.info("%s: prompts run at full length", type(model).__name__)
+        return full
+    # The shortest and the longest name in four templates: what must agree before the short way is trusted.
+    by_length = sorted(names, key=len)
+    sample = _tokens(
+        tokenizer, [by_length[0], by_length[-1]], templates[:: max(1, len(templates) // 4)][:4], device
+    )
+    difference = _difference(tower.encode(*sample, budget), full(*sample))
     if not difference <= TOLERANCE:
         log.warning("the short text forward differs by %.1e: prompts run at full length", difference)
-        return full, size
-    return lambda tokens: tower.encode(tokens, budget), len(names)
+        return full
+    return lambda tokens, group: tower.encode(tokens, group, budget)
 
 
-def _difference(tower: CausalTower, full: Encode, tokens: Tensor, budget: int) -> float:
-    """Largest difference of the normalised embeddings, the short way against the model's own."""
-    short, long = tower.encode(tokens, budget), full(tokens)
-    return float((F.normalize(short.float(), dim=-1) - F.normalize(long.float(), dim=-1)).abs().max())
+def _difference(*ways: Iterator[tuple[Tensor, Tensor]]) -> float:
+    """Largest difference of the normalised embeddings that two ways give for the same rows."""
+    found = []
+    for way in ways:
+        rows, embedded = (torch.cat(parts) for parts in zip(*way, strict=True))
+        found.append(F.normalize(embedded.float(), dim=-1)[torch.argsort(rows)])
+    return float((found[0] - found[1]).abs().max())
 
 
 def _autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
