@@ -17,19 +17,12 @@ from uuid import uuid4
 
 from torch import Tensor, nn
 
+from imagenet_hard.cache import cache_dir
+
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Raised when the way a head is built changes its values."""
-
-
-def heads_folder() -> Path:
-    """``$IMAGENET_HARD_CACHE/heads``, else ``imagenet-hard/heads`` in the user's cache folder."""
-    if own := os.environ.get("IMAGENET_HARD_CACHE"):
-        return Path(own).expanduser() / "heads"
-    base = os.environ.get("XDG_CACHE_HOME")
-    # A home folder that cannot be told stays "~", where nothing will be found; expanduser never raises.
-    return Path(base or os.path.expanduser("~/.cache")) / "imagenet-hard" / "heads"  # noqa: PTH111
 
 
 def head_key(
@@ -61,7 +54,7 @@ def head_key(
 
 def cached_head(key: str, build: Callable[[], Tensor]) -> Tensor:
     """The head with this key, float32 (embed_dim, classes): from the disk, or built and put there."""
-    path = heads_folder() / f"{key}.safetensors"
+    path = cache_dir() / "heads" / f"{key}.safetensors"
     head = _read(path)
     if head is None:
         head = build()

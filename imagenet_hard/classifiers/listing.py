@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
+from imagenet_hard.cache import cache_dir
 from imagenet_hard.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -82,13 +82,6 @@ def unknown_model(name: str, backend: str | None = None) -> str:
         + (f"For a model on the Hub write hf-hub:{name}. " if hub else "")
         + f"Names are written {USAGE}; `imagenet-hard models PATTERN` searches them"
     )
-
-
-def cache_dir() -> Path:
-    """Where what can be made again is kept: $IMAGENET_HARD_CACHE, else imagenet-hard in the user's cache."""
-    if own := os.environ.get("IMAGENET_HARD_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagenet-hard"
 
 
 def _all() -> list[ModelListing]:

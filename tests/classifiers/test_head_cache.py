@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from imagenet_hard.classifiers.head_cache import cached_head, head_key, head_sha256, heads_folder
+from imagenet_hard.classifiers.head_cache import cached_head, head_key, head_sha256
 from tests.classifiers.small_clip import CONFIGS, small_model
 
 HEAD = torch.randn(16, 10, generator=torch.Generator().manual_seed(0))
@@ -123,18 +123,6 @@ def test_an_interrupted_build_writes_nothing(folder: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         cached_head("a", interrupted)
     assert not folder.exists()
-
-
-def test_where_heads_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The project's variable, then XDG's, then the home folder."""
-    monkeypatch.setenv("IMAGENET_HARD_CACHE", "/own")
-    assert heads_folder() == Path("/own/heads")
-    monkeypatch.delenv("IMAGENET_HARD_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    assert heads_folder() == Path("/xdg/imagenet-hard/heads")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert heads_folder() == Path("/home/someone/.cache/imagenet-hard/heads")
 
 
 def test_the_hash_of_a_head() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.classifiers import listing
-from imagenet_hard.classifiers.listing import cache_dir, list_models, unknown_model
+from imagenet_hard.classifiers.listing import list_models, unknown_model
 from imagenet_hard.errors import UsageError
 
 
@@ -97,16 +97,6 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path / "file" / "cache"))
     monkeypatch.setattr(listing, "BACKENDS", {"bundled": listing._bundled})
     assert len(list_models()) == 3
-
-
-def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """IMAGENET_HARD_CACHE, then XDG_CACHE_HOME, then ~/.cache."""
-    assert cache_dir() == Path(os.environ["IMAGENET_HARD_CACHE"])
-    monkeypatch.delenv("IMAGENET_HARD_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_dir() == tmp_path / "imagenet-hard"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_dir() == Path.home() / ".cache" / "imagenet-hard"
 
 
 @pytest.mark.parametrize(
