@@ -70,7 +70,7 @@ class MemoryBenchmark:
     def __len__(self) -> int:
         return len(self.examples)
 
-    def tasks(self, skip: Any = ()) -> Any:
+    def tasks(self) -> Any:
         return iter([lambda e=e: e for e in self.examples])
 
 

@@ -26,7 +26,7 @@ source, n = list(load_dataset("sample")), int(sys.argv[1])
 class Repeated:
     name, limit, exif = "repeated", None, False
     def __len__(self): return n
-    def tasks(self, skip=()):
+    def tasks(self):
         for i in range(n):
             e = source[i % len(source)]
             yield lambda i=i, e=e: Example(f"{i:08}", bytes(e.image), e.labels)

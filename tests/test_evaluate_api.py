@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import imagenet_hard
-from imagenet_hard.errors import ClassifierError, ImageNetHardError
+from imagenet_hard.errors import ClassifierError, ImageNetHardError, UsageError
 
 pytest.importorskip("foolbox", reason="needs the extra: pip install '.[demo]'")
 
@@ -67,3 +67,51 @@ def test_the_fingerprint_is_the_benchmarks_own():
     benchmark = imagenet_hard.load_dataset("sample")
     result = imagenet_hard.evaluate(Constant(1), benchmark, device="cpu")
     assert result.benchmark.fingerprint == benchmark.fingerprint()
+
+
+def test_a_classifier_is_scored_under_the_transform_that_is_recorded():
+    """What the result says of the transform is what was done."""
+    classifier = imagenet_hard.load_classifier("efficientnet_lite0")
+    native = imagenet_hard.evaluate(classifier, "sample", device="cpu", limit=4)
+    paper = imagenet_hard.evaluate(classifier, "sample", device="cpu", limit=4, transform="paper")
+    assert paper.model.transform["interpolation"] == "bilinear"
+    assert paper.model.transform_sha256 != native.model.transform_sha256
+    module = imagenet_hard.evaluate(Constant(1), "sample", device="cpu", limit=4, transform="paper")
+    assert (module.protocol.transform, module.model.transform["rgb"]) == ("paper", "last")
+
+
+def test_two_functions_of_one_name_never_share_a_result(tmp_path):
+    """The weights of a function can't be seen; what it answers can."""
+
+    def make(k):
+        def predict(x):
+            logits = torch.zeros(len(x), 1000)
+            logits[:, k] = 1
+            return logits
+
+        return predict
+
+    first, second, again = (
+        imagenet_hard.evaluate(make(k), "sample", device="cpu", out=tmp_path) for k in (609, 7, 609)
+    )
+    assert first.metrics.n_correct > second.metrics.n_correct
+    assert again == first
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+
+
+def test_the_callers_module_comes_back_as_it_was():
+    """A model in the middle of its training stays in training mode, layer by layer."""
+    model = nn.Sequential(nn.Dropout(), Constant(1))
+    model.train()
+    model[1].eval()
+    imagenet_hard.evaluate(model, "sample", device="cpu", limit=3)
+    assert [m.training for m in model.modules()] == [True, True, False]
+
+
+def test_arguments_that_would_be_ignored_are_refused():
+    """Nothing that was asked for is dropped in silence."""
+    benchmark = imagenet_hard.load_dataset("sample")
+    with pytest.raises(UsageError, match="revision, exif: only with a data set's name"):
+        imagenet_hard.evaluate(Constant(1), benchmark, revision="main", exif=True, device="cpu")
+    with pytest.raises(UsageError, match="weights: only with a model's name"):
+        imagenet_hard.evaluate(Constant(1), benchmark, weights="x.pth", device="cpu")

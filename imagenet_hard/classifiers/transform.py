@@ -171,7 +171,7 @@ def center_crop(image: Image.Image, crop: tuple[int, int]) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
-def test_images() -> list[Image.Image]:
+def fixed_images() -> list[Image.Image]:
     """Two fixed images, made by integer arithmetic: 500 x 375 and 120 x 200."""
     images = []
     for width, height in ((500, 375), (120, 200)):
@@ -184,7 +184,7 @@ def test_images() -> list[Image.Image]:
 def output_sha256(transform: ImageTransform) -> str:
     """Hash of a transform's float32 output: two machines with one hash see the same pixels."""
     digest = hashlib.sha256()
-    for image in test_images():
+    for image in fixed_images():
         x = transform.batch([transform.pixels(image)], "cpu").contiguous()
         digest.update(repr(tuple(x.shape)).encode() + x.numpy().tobytes())
     return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,9 +60,7 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
 @click.option(
     "--transform",
     type=click.Choice(["native", "paper"]),
-    default="native",
-    show_default=True,
-    help="The model's own transform, or the paper's Resize(256), CenterCrop(224).",
+    help="The model's own transform, or the paper's Resize(256), CenterCrop(224) [default: native].",
 )
 @click.option(
     "--templates",
@@ -138,13 +137,15 @@ def _requests(options: dict[str, Any]) -> list[SuiteModel]:
             model=name,
             weights=options["weights"],
             pretrained=options["pretrained"],
-            transform=options["transform"],
+            transform=options["transform"] or "native",
         )
         for name in options["models"]
     ]
     if options["suite"]:
-        if options["weights"] or options["pretrained"]:
-            raise click.UsageError("--weights and --pretrained belong to --model: a suite names its own")
+        if options["weights"] or options["pretrained"] or options["transform"]:
+            raise click.UsageError(
+                "--weights, --pretrained and --transform belong to --model: a suite names its own"
+            )
         requests += load_suite(options["suite"]).models
     if not requests:
         raise click.UsageError(
@@ -174,9 +175,11 @@ def _score_all(requests: list[SuiteModel], options: dict[str, Any]) -> tuple[lis
     for request in requests:
         try:
             results.append(_score_one(request, benchmark, options))
-        except ImageNetHardError as error:
+        except Exception as error:  # of whatever kind: the other models still get their turn
             if len(requests) == 1:
                 raise
+            if not isinstance(error, ImageNetHardError):
+                traceback.print_exc()
             click.echo(f"Error: {request.model}: {error}", err=True)
             failed.append(request.model)
     return results, failed

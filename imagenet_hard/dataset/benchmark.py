@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -123,11 +123,10 @@ class Benchmark:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} from {self.source}>"
 
-    def tasks(self, skip: Container[str] = ()) -> Iterator[Callable[[], Example]]:
-        """One reader per example, in order, for worker threads; ids in ``skip`` are left out unread."""
-        for index, id in enumerate(self.ids):
-            if id not in skip:
-                yield partial(self.__getitem__, index)
+    def tasks(self) -> Iterator[Callable[[], Example]]:
+        """One reader per example, in order, for worker threads."""
+        for index in range(len(self.ids)):
+            yield partial(self.__getitem__, index)
 
     def take(self, n: int) -> Benchmark:
         """The first ``n`` examples; the benchmark itself where it has no more.
@@ -216,13 +215,12 @@ class StreamingBenchmark(Benchmark):
     def __getitem__(self, index: int) -> Example:
         raise self._unknown(f"example number {index}")
 
-    def tasks(self, skip: Container[str] = ()) -> Iterator[Callable[[], Example]]:
+    def tasks(self) -> Iterator[Callable[[], Example]]:
         """As ``Benchmark.tasks``; the bytes arrive with the iteration, so the tasks only hand them over."""
         seen = 0
-        for id, task in self._stream():
+        for _, task in self._stream():
             seen += 1
-            if id not in skip:
-                yield task
+            yield task
             if seen == self.limit:
                 break
         if self._size is None or seen < (self.limit or self._size):

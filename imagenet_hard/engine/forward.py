@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FOLD_TOLERANCE = 1e-3
+FOLD_TOLERANCE = 1e-4
 """Largest difference of a logit, relative to the largest logit, at which a folded model is used."""
 
 
@@ -55,7 +55,7 @@ class Forward:
         with torch.inference_mode(), _exact_float32(), self._autocast():
             if self._may_fold:
                 self._fold(batch)
-            output = self._module(batch)
+            output = self._run(batch)
         if not isinstance(output, torch.Tensor) or output.shape != (len(full), N_CLASSES):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise ClassifierError(
@@ -71,6 +71,19 @@ class Forward:
                 "the weights"
             )
         return logits
+
+    def _run(self, batch: torch.Tensor) -> Any:
+        import torch
+
+        try:
+            return self._module(batch)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # anything may go wrong in a model, of one's own above all
+            raise ClassifierError(
+                f"{self.classifier.spec.name} failed on a batch of shape {tuple(batch.shape)} in "
+                f"{self.precision} on {self.device}: {type(error).__name__}: {error}"
+            ) from error
 
     def shrink(self) -> bool:
         """Halve an automatic batch size after memory ran out; False where that can't help."""

@@ -8,11 +8,10 @@ accelerator the next images are decoded while it computes.
 from __future__ import annotations
 
 import hashlib
-import resource
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -45,6 +44,10 @@ class Ready:
     pixels: Any
 
 
+Prepared = Ready | Row | str
+Prepare = Callable[[Callable[[], Example]], Prepared]
+
+
 @dataclass(frozen=True)
 class RunReport:
     """How a run went. ``seconds`` is wall time from first read to last write, resumed images apart."""
@@ -55,7 +58,7 @@ class RunReport:
     device: str
     batch_size: int
     workers: int
-    peak_memory_bytes: int
+    peak_memory_bytes: int | None
     optimizations: tuple[str, ...]
 
 
@@ -68,6 +71,9 @@ def score(
 ) -> tuple[Scored, RunReport]:
     """Score every example that ``store`` doesn't hold yet; ``on_progress`` is told of each batch's size.
 
+    A stored row counts if its image's bytes and labels are still the same; reading and hashing an
+    image takes a hundredth of scoring it.
+
     Raises:
         ImageError: after all others are scored and kept, where images cannot be decoded; each is
             named, and a run after they are mended scores only these.
@@ -75,19 +81,26 @@ def score(
     """
     device = resolve_device(settings.device)
     forward = Forward(classifier, settings, device)
-    done = store.ids()
-    tasks = benchmark.tasks(skip=done)
-    prepare = _preparer(classifier.transform.pixels, benchmark.exif)
+    known = store.rows()
+    stale = set(known)
+    prepare = _preparer(classifier.transform.pixels, benchmark.exif, known)
     failures: list[str] = []
-    n_scored, start = 0, time.perf_counter()
+    n_scored, n_resumed, start = 0, 0, time.perf_counter()
     with keep_activations(), ThreadPoolExecutor(settings.decode_workers(), "decode") as pool:
         ready = _overlapped if device.type != "cpu" else _in_turns
         batch: list[Ready] = []
         try:
-            for item in ready(pool, prepare, tasks):
+            for item in ready(pool, prepare, benchmark.tasks()):
                 if isinstance(item, str):
                     failures.append(item)
                     continue
+                if isinstance(item, Row):
+                    stale.discard(item.id)
+                    n_resumed += 1
+                    continue
+                if item.row.id in stale:  # the image was replaced since
+                    store.remove([item.row.id])
+                    stale.discard(item.row.id)
                 batch.append(item)
                 if len(batch) == forward.batch_size:
                     n_scored += _score_batch(forward, batch, store, on_progress)
@@ -99,28 +112,33 @@ def score(
     report = RunReport(
         seconds=time.perf_counter() - start,
         n_scored=n_scored,
-        n_resumed=len(done),
+        n_resumed=n_resumed,
         device=_device_name(device),
         batch_size=forward.batch_size,
         workers=settings.decode_workers(),
         peak_memory_bytes=_peak_memory(device),
         optimizations=tuple(forward.optimizations),
     )
+    store.remove(stale)  # of images that are not in the benchmark any more
     if failures:
         shown = "\n  ".join(failures[:20]) + (f"\n  and {len(failures) - 20} more" if failures[20:] else "")
         raise ImageError(
-            f"{len(failures)} of {n_scored + len(done) + len(failures)} images of {benchmark.name} cannot be "
+            f"{len(failures)} of {n_scored + n_resumed + len(failures)} images of {benchmark.name} cannot be "
             f"scored, so there is no result:\n  {shown}\n"
-            f"The other {n_scored + len(done)} are kept: mend or remove these and run the same command again."
+            f"The other {n_scored + n_resumed} are kept: mend or remove these and run the same command again."
         )
     return store.read(), report
 
 
-def _preparer(pixels: Callable[[Any], Any], exif: bool) -> Callable[[Callable[[], Example]], Ready | str]:
-    def prepare(read: Callable[[], Example]) -> Ready | str:
-        """One image, in a decode thread; a text says why one can't be scored."""
+def _preparer(pixels: Callable[[Any], Any], exif: bool, known: Mapping[str, Row]) -> Prepare:
+    def prepare(read: Callable[[], Example]) -> Prepared:
+        """One image, in a decode thread: ready, or its row if that is scored, or why it can't be."""
         try:
             example = read()
+            digest = hashlib.sha256(example.image).hexdigest()
+            row = Row(example.id, example.labels, example.origin, digest)
+            if known.get(row.id) == row:
+                return row
             image = decode(example.image, id=example.id, exif=exif)
         except (ImageError, OSError) as error:
             return str(error)
@@ -133,17 +151,16 @@ def _preparer(pixels: Callable[[Any], Any], exif: bool) -> Callable[[Callable[[]
                 f"the transform failed on image {example.id!r} "
                 f"({image.mode}, {image.width} x {image.height}): {type(error).__name__}: {error}"
             ) from error
-        digest = hashlib.sha256(example.image).hexdigest()
-        return Ready(Row(example.id, example.labels, example.origin, digest), data)
+        return Ready(row, data)
 
     return prepare
 
 
 def _in_turns(
     pool: ThreadPoolExecutor,
-    prepare: Callable[[Callable[[], Example]], Ready | str],
+    prepare: Prepare,
     tasks: Iterator[Callable[[], Example]],
-) -> Iterator[Ready | str]:
+) -> Iterator[Prepared]:
     """Decode a chunk on all cores, then hand it out while no decoder runs."""
     while chunk := list(islice(tasks, CHUNK)):
         yield from list(pool.map(prepare, chunk))
@@ -151,11 +168,11 @@ def _in_turns(
 
 def _overlapped(
     pool: ThreadPoolExecutor,
-    prepare: Callable[[Callable[[], Example]], Ready | str],
+    prepare: Prepare,
     tasks: Iterator[Callable[[], Example]],
-) -> Iterator[Ready | str]:
+) -> Iterator[Prepared]:
     """Keep a bounded number of images decoding while the consumer computes."""
-    pending: deque[Future[Ready | str]] = deque()
+    pending: deque[Future[Prepared]] = deque()
     ahead = max(2 * CHUNK, 1024)
     for task in tasks:
         pending.append(pool.submit(prepare, task))
@@ -199,11 +216,15 @@ def _device_name(device: torch.device) -> str:
     return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
-def _peak_memory(device: torch.device) -> int:
+def _peak_memory(device: torch.device) -> int | None:
     """Of the device for CUDA, else of the process (resident set), in bytes."""
     import torch
 
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -1,14 +1,16 @@
 """What has been scored so far, on disk as it happens: one SQLite file a run.
 
 Each ``add`` is one transaction, so a run that is killed at any point loses at most the images in
-flight, and the next run with the same key goes on from there.
+flight, and the next run with the same key goes on from there. Whether a stored row still belongs to
+an image is decided by the image's bytes and labels, not by file times: a folder in which one broken
+file was mended keeps all its other rows.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +42,7 @@ class Row:
 
 
 class Store:
-    """Scored rows under one ``key``, the hash of everything that determines the numbers.
+    """Scored rows under one ``key``, the hash of everything but the image that determines a row.
 
     A file left by a run with another key is started afresh: its rows would not belong together.
     ``path`` None keeps the rows in memory. Use as a context manager.
@@ -67,10 +69,16 @@ class Store:
                     self._db.execute("DELETE FROM run")
                     self._db.execute("INSERT INTO run VALUES (?)", (key,))
 
-    def ids(self) -> frozenset[str]:
-        """Ids that need not be scored again."""
+    def rows(self) -> dict[str, Row]:
+        """Id -> the example as it was when it was scored."""
         with self._explained():
-            return frozenset(i for (i,) in self._db.execute("SELECT id FROM scored"))
+            found = self._db.execute("SELECT id, labels, origin, image_sha256 FROM scored").fetchall()
+        return {id: Row(id, tuple(json.loads(labels)), origin, sha) for id, labels, origin, sha in found}
+
+    def remove(self, ids: Iterable[str]) -> None:
+        """Forget rows whose images have changed or are gone."""
+        with self._explained(), self._transaction():
+            self._db.executemany("DELETE FROM scored WHERE id = ?", [(id,) for id in ids])
 
     def add(
         self,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from imagenet_hard.dataset.decode import DECODE_POLICY
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.engine.settings import RunSettings, resolve_device
+from imagenet_hard.errors import UsageError
 from imagenet_hard.evaluation.environment import environment
 from imagenet_hard.evaluation.metrics import Metrics
 from imagenet_hard.evaluation.predictions import predictions_sha256
@@ -67,10 +68,10 @@ def evaluate(
     (n, 1000). ``transform``: "native", "paper", a mapping ``{resize, crop, interpolation}``, or for
     a module a callable from a PIL image to a float32 tensor (3, H, W). ``dataset``: what
     ``load_dataset`` takes (with ``revision``, ``split``, ``labels`` and ``exif``), or its return
-    value. ``batch_size`` None: automatic. ``out``: a folder
-    that the result and its predictions are written to; work that is finished there is read
-    instead of done again, and interrupted work goes on. None keeps everything in memory.
-    ``on_progress(n, resumed=0)`` is told of each batch.
+    value. ``batch_size`` None: automatic. ``out``: a folder that the result and its predictions are
+    written to; work that is finished there is read instead of done again, and interrupted work goes
+    on. None keeps everything in memory. ``on_progress(n, resumed=0)`` is told of each batch.
+    A module of the caller's comes back on its device and in its mode (train or eval).
 
     Raises:
         UsageError: for arguments that don't fit together.
@@ -86,21 +87,45 @@ def evaluate(
         benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels, exif=exif)
     else:
         benchmark = dataset
+        _only_with("a data set's name", revision=revision, split=split, labels=labels, exif=exif or None)
     if limit is not None:
         benchmark = benchmark.take(limit)
-    classifier = _classifier(model, weights, pretrained, transform, templates, classnames, device, verbose)
     policy: TransformPolicy = transform if transform in ("native", "paper") else "custom"
-    key = run_key(classifier, benchmark, settings, device_type, policy)
 
     with ExitStack() as stack:
+        stack.enter_context(_as_it_was(model))
+        if isinstance(model, str):
+            from imagenet_hard.classifiers.registry import load_classifier
+
+            classifier = load_classifier(
+                model,
+                weights=None if weights is None else str(weights),
+                pretrained=pretrained,
+                transform=transform,
+                templates=templates,
+                classnames=classnames,
+                device=str(resolve_device(device)),
+                progress=verbose,
+            )
+        else:
+            _only_with(
+                "a model's name",
+                weights=weights,
+                pretrained=pretrained,
+                templates=templates,
+                classnames=classnames,
+            )
+            classifier = _own(model, transform)
+        row_key = _row_key(classifier, benchmark, settings, device_type, policy)
+        key = _sha256([row_key, benchmark.identity(), benchmark.limit])
         folder = stem = None
         if out is not None:
             folder, stem, finished = _place(Path(out), classifier, benchmark, precision, policy, key)
             if finished is not None:
                 log.info("%s on %s is finished: read from %s", classifier.spec.name, benchmark.name, folder)
                 return finished
-        store = stack.enter_context(Store(folder / f".{stem}.partial.sqlite" if folder else None, key))
-        if on_progress and (done := len(store.ids())):
+        store = stack.enter_context(Store(_partial(folder, stem, row_key), row_key))
+        if on_progress and (done := len(store.rows())):
             log.info("%s: goes on after %d images that were scored before", classifier.spec.name, done)
             on_progress(0, resumed=done)
         scored, report = score(classifier, benchmark, settings, store, on_progress or (lambda n: None))
@@ -130,58 +155,92 @@ def evaluate(
     return result
 
 
-def run_key(
+def _row_key(
     classifier: Classifier,
     benchmark: Benchmark,
     settings: RunSettings,
     device_type: str,
     policy: TransformPolicy,
 ) -> str:
-    """sha256 of all that determines the numbers: finished or partial work is reused under one key only."""
+    """sha256 of all but the image that determines a row of predictions."""
     parts = {
         "schema": SCHEMA_VERSION,
         "model": classifier.spec.model_dump(mode="json"),
-        "benchmark": benchmark.identity(),
-        "limit": benchmark.limit,
         "precision": settings.precision,
         "batch_size": settings.batch_size or "auto",
         "fold": settings.fold,
         "device": device_type,
         "transform": policy,
+        "decode": {**DECODE_POLICY, "exif_rotation": benchmark.exif},
     }
+    if classifier.spec.backend == "custom":
+        # A function's weights can't be seen, and one's own code changes under one name.
+        parts["behaviour"] = _behaviour(classifier)
+    return _sha256(parts)
+
+
+def _behaviour(classifier: Classifier) -> list[Any]:
+    """Top-5 on the fixed test images, to four digits: tells one's own models apart."""
+    import torch
+
+    from imagenet_hard.classifiers.transform import fixed_images
+    from imagenet_hard.engine.topk import top5
+
+    module = classifier.module.eval()
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    found = []
+    for image in fixed_images():
+        pixels = classifier.transform.pixels(image)
+        with torch.inference_mode():
+            classes, logprob, _ = top5(module(classifier.transform.batch([pixels], device)))
+        found.append([classes[0].tolist(), [f"{x:.3e}" for x in logprob[0]]])
+    return found
+
+
+def _sha256(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _classifier(
-    model: Any,
-    weights: str | Path | None,
-    pretrained: str | None,
-    transform: Any,
-    templates: str | None,
-    classnames: str | None,
-    device: str,
-    verbose: bool,
-) -> Classifier:
+def _own(model: Any, transform: Any) -> Classifier:
+    """A classifier, module or callable of the caller's, under the transform that was asked for."""
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.classifiers.custom import from_module
+    from imagenet_hard.classifiers.policy import with_policy
+
+    if isinstance(transform, str | Mapping):
+        return with_policy(model if isinstance(model, Classifier) else from_module(model), transform)
+    return from_module(model.module if isinstance(model, Classifier) else model, transform)
+
+
+@contextmanager
+def _as_it_was(model: Any) -> Iterator[None]:
+    """Give a module of the caller's back on its device, with each layer in the mode that it was in."""
     from imagenet_hard.classifiers.base import Classifier
 
-    if isinstance(model, Classifier):
-        return model
-    if isinstance(model, str):
-        from imagenet_hard.classifiers.registry import load_classifier
+    module = model.module if isinstance(model, Classifier) else model
+    if isinstance(model, str) or not hasattr(module, "modules"):
+        yield
+        return
+    modes = [(layer, layer.training) for layer in module.modules()]
+    device = next((p.device for p in module.parameters()), None)
+    try:
+        yield
+    finally:
+        if device is not None:
+            module.to(device)
+        for layer, training in modes:
+            layer.training = training
 
-        return load_classifier(
-            model,
-            weights=None if weights is None else str(weights),
-            pretrained=pretrained,
-            transform=transform,
-            templates=templates,
-            classnames=classnames,
-            device=str(resolve_device(device)),
-            progress=verbose,
-        )
-    from imagenet_hard.classifiers.custom import from_module
 
-    return from_module(model, transform=None if transform == "native" else transform)
+def _only_with(what: str, **arguments: Any) -> None:
+    """Refuse what would be ignored."""
+    if given := [name for name, value in arguments.items() if value is not None]:
+        raise UsageError(f"{', '.join(given)}: only with {what}, but an object was given")
+
+
+def _partial(folder: Path | None, stem: str | None, key: str) -> Path | None:
+    """Rows of other settings lie in files of their own, so none replaces another's."""
+    return None if folder is None else folder / f".{stem}.{key[:8]}.partial.sqlite"
 
 
 def _place(

@@ -18,8 +18,7 @@ from torchvision.models import ResNet50_Weights
 from imagenet_hard.classifiers.custom import DEFAULT_TRANSFORM, from_module
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.timm_transform import transform_of
-from imagenet_hard.classifiers.transform import CallableTransform, Transform
-from imagenet_hard.classifiers.transform import test_images as fixed_images
+from imagenet_hard.classifiers.transform import CallableTransform, Transform, fixed_images
 from imagenet_hard.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 
 SOURCE = """

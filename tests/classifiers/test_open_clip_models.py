@@ -27,8 +27,7 @@ from imagenet_hard.classifiers.open_clip_models import (
 from imagenet_hard.classifiers.open_clip_names import CLIP_ALIASES, resolve
 from imagenet_hard.classifiers.open_clip_transform import transform_of
 from imagenet_hard.classifiers.prompts import load_classnames
-from imagenet_hard.classifiers.transform import CallableTransform, Transform
-from imagenet_hard.classifiers.transform import test_images as fixed_images
+from imagenet_hard.classifiers.transform import CallableTransform, Transform, fixed_images
 from imagenet_hard.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 from tests.classifiers.small_clip import CONFIGS, small_model, write_config
 from tests.hub.server import LoopbackHub

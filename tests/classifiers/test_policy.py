@@ -13,8 +13,7 @@ from torchvision import transforms
 from imagenet_hard.classifiers.custom import from_module
 from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.registry import load_classifier
-from imagenet_hard.classifiers.transform import Transform
-from imagenet_hard.classifiers.transform import test_images as fixed_images
+from imagenet_hard.classifiers.transform import Transform, fixed_images
 from imagenet_hard.errors import ClassifierError, UsageError
 
 

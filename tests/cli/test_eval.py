@@ -103,6 +103,9 @@ def test_bad_images_are_named_and_there_is_no_result(tmp_path, capsys):
     assert not list((tmp_path / "o").rglob("*.json"))
     victim.write_bytes(good)
     assert cli(*args) == 0
+    [path] = (tmp_path / "o").rglob("*.json")
+    runtime = imagenet_hard.read_result(path)[0].runtime
+    assert (runtime.n_resumed, runtime.n_scored) == (19, 1)
 
 
 @pytest.mark.skipif(shutil.which("chattr") is None, reason="needs chattr")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,19 +32,13 @@ class MemoryBenchmark:
     name: str = "memory"
     limit: int | None = None
     exif: bool = False
-    reads: int = 0
 
     def __len__(self) -> int:
         return len(self.examples)
 
-    def tasks(self, skip: Container[str] = ()) -> Iterator[Callable[[], Example]]:
+    def tasks(self) -> Iterator[Callable[[], Example]]:
         for example in self.examples:
-            if example.id not in skip:
-                yield lambda example=example: self._read(example)
-
-    def _read(self, example: Example) -> Example:
-        self.reads += 1
-        return example
+            yield lambda example=example: example
 
 
 def benchmark(n: int = 50) -> MemoryBenchmark:

@@ -12,12 +12,13 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
+from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.errors import ClassifierError, ImageError
 from imagenet_hard.types import Example
-from tests.engine.small import MemoryBenchmark, benchmark, classifier, jpeg
+from tests.engine.small import TRANSFORM, MemoryBenchmark, benchmark, classifier, jpeg
 
 CPU = RunSettings(device="cpu", workers=2)
 
@@ -82,10 +83,17 @@ def test_resume_scores_only_what_is_missing_and_ends_with_the_same_numbers(tmp_p
 
     with pytest.raises(Killed), Store(tmp_path / "s.sqlite", "key") as store:
         score(classifier(), data, CPU, store, die)
-    data.reads = 0
+    model, decoded = classifier(), []
+
+    class Counting(Transform):
+        def pixels(self, image):
+            decoded.append(image)
+            return super().pixels(image)
+
+    counting = Counting(**{f.name: getattr(TRANSFORM, f.name) for f in dataclasses.fields(TRANSFORM)})
     with Store(tmp_path / "s.sqlite", "key") as store:
-        scored, report = score(classifier(), data, CPU, store)
-    assert (report.n_resumed, report.n_scored, data.reads) == (32, 18, 18)
+        scored, report = score(dataclasses.replace(model, transform=counting), data, CPU, store)
+    assert (report.n_resumed, report.n_scored, len(decoded)) == (32, 18, 18)
     for name in ("top5", "logprob5", "margin"):
         assert (getattr(scored.predictions, name) == getattr(whole.predictions, name)).all()
     assert scored.labels == whole.labels
@@ -103,6 +111,33 @@ def test_bad_images_are_named_and_the_others_kept():
     data.examples[3] = good
     scored, report = run(data=data, store=store)
     assert (report.n_scored, len(scored.predictions)) == (1, 20)
+
+
+def test_a_stored_row_counts_only_for_the_same_bytes_and_labels(tmp_path):
+    """Replaced and relabelled images are scored again, those that are gone leave no row behind."""
+    data, store = benchmark(20), Store(None, "key")
+    run(data=data, store=store)
+    data.examples[3] = dataclasses.replace(data.examples[3], image=jpeg(777))
+    data.examples[4] = dataclasses.replace(data.examples[4], labels=(5,))
+    del data.examples[10]
+    scored, report = run(data=data, store=store)
+    assert (report.n_resumed, report.n_scored) == (17, 2)
+    fresh, _ = run(data=data)
+    assert scored.predictions.ids == fresh.predictions.ids
+    assert (scored.predictions.top5 == fresh.predictions.top5).all()
+    assert scored.labels == fresh.labels
+    assert scored.image_sha256 == fresh.image_sha256
+
+
+def test_a_model_that_fails_is_named_with_its_batch():
+    """What goes wrong inside a model is an error of ours, so a suite goes on after it."""
+
+    class Broken(nn.Module):
+        def forward(self, x):
+            return x @ torch.zeros(7, 7)
+
+    with pytest.raises(ClassifierError, match=r"small failed on a batch of shape \(16, 3, 32, 32\) in fp32"):
+        run(dataclasses.replace(classifier(), module=Broken()))
 
 
 def test_wrong_number_of_classes():
