@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 
 from imagenet_hard.errors import ResultError
 from imagenet_hard.types import Record
+from imagenet_hard.validation import first_problem
 
 MAX_JSON_BYTES = 64 * 2**20
 R = TypeVar("R", bound=Record)
@@ -78,31 +78,6 @@ def read_record(path: Path, record: type[R]) -> R:
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{path}: {error}") from None
     return value
-
-
-def first_problem(error: ValidationError, loc: Sequence[int | str] | None = None) -> str:
-    """The first error of a validation as one line: place (``loc``, if given), message, what stood there."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    where, message = place(first["loc"] if loc is None else loc), first["msg"].removeprefix("Value error, ")
-    if first["type"] == "missing":
-        message = "this key is missing"
-    elif first["type"] == "extra_forbidden":
-        message = "unknown key"
-    elif first["type"] == "json_invalid":
-        return f"not JSON: {message.removeprefix('Invalid JSON: ')}"
-    got = "" if first["type"] in ("missing", "value_error") else f" (got {shorten(first['input'])})"
-    return f"{where}: {message}{got}" if where else f"{message}{got}"
-
-
-def place(loc: Sequence[int | str]) -> str:
-    """A path of keys as one writes it: ``metrics.top1.low``, ``models[3].name``."""
-    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in loc).removeprefix(".")
-
-
-def shorten(value: Any, width: int = 80) -> str:
-    """``repr`` of a value, cut for a message."""
-    text = repr(value)
-    return text if len(text) <= width else text[: width - 3] + "..."
 
 
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

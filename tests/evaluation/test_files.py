@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.files import read_bounded, read_record, shorten, write_atomically
+from imagenet_hard.evaluation.files import read_bounded, read_record, write_atomically
 from imagenet_hard.types import Record
+from imagenet_hard.validation import shorten
 
 
 class Point(Record):

@@ -149,7 +149,7 @@ def test_unknown_suites(name: str, message: str) -> None:
         ("{[a]: b}", "S:1: a key must be a word"),
         ("name: 2020-99-99", "S: not YAML: month must be in"),
         ("\0", "S: not YAML: unacceptable character"),
-        ("", "S: expected the keys name, description and models"),
+        ("", "S: expected the keys name, models"),
         ("- 1", "S: expected the keys"),
     ],
 )

@@ -1,0 +1,1 @@
+"""``imagenet-hard curate``: from sources to a published data set, one command a step."""

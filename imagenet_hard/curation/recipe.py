@@ -1,0 +1,201 @@
+"""Recipes: which images, which classifiers, which zooms make a data set; YAML, checked when read.
+
+name: my-hard-images
+version: 1.0.0
+sources:
+  - {variant: imagenet, path: imagenet-val, labels: val.txt, licence: "ImageNet terms"}
+classifiers:
+  - {model: efficientnet_lite0}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from imagenet_hard.types import Record
+from imagenet_hard.yaml_records import load_record, parse_record, record_names
+from imagenet_hard.zoom import PAPER_SCALES, PAPER_SIZE, ZoomGrid
+
+FOLDER = "curation/recipes"
+
+Variant = Literal[
+    "imagenet",
+    "imagenet-v2",
+    "imagenet-real",
+    "imagenet-a",
+    "imagenet-c",
+    "imagenet-r",
+    "imagenet-sketch",
+    "objectnet",
+]
+Mask = Literal["none", "imagenet-a", "imagenet-r", "objectnet"]
+
+VARIANT_MASKS: dict[str, Mask] = {
+    "imagenet-a": "imagenet-a",
+    "imagenet-r": "imagenet-r",
+    "objectnet": "objectnet",
+}
+"""The classes that a variant is scored over (paper, section 3); all 1000 for the others."""
+
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+
+
+class SourceSpec(Record):
+    """One source of images. Paths are relative to the folder given by ``--data``, or absolute."""
+
+    variant: Variant
+    name: Name | None = Field(
+        None, description="prefix of its ids and its origin in the data set; the variant if not given"
+    )
+    path: Text | None = Field(None, description="folder of images")
+    hub: Text | None = Field(None, description="or a data set on the Hub, ORG/NAME")
+    revision: Text | None = None
+    split: Text | None = None
+    labels: Text | None = Field(
+        None, description="label file: ground truth of a flat folder; real.json for imagenet-real"
+    )
+    original_labels: Text | None = Field(
+        None, description="imagenet-real: ground truth of the validation images, to be united with ReaL's"
+    )
+    make: bool = Field(False, description="imagenet-c: corrupt the clean images of `path` on the fly")
+    corruptions: tuple[Text, ...] = Field((), description="imagenet-c: which; all that are there if empty")
+    severities: tuple[Annotated[int, Field(ge=1, le=5)], ...] = Field((1, 2, 3, 4, 5))
+    seed: Annotated[int, Field(ge=0)] = Field(
+        0, description="imagenet-c with make: for the random corruptions"
+    )
+    border: Annotated[int, Field(ge=0, le=100)] = Field(
+        2, description="objectnet: pixels cut off at each side (the release has a red frame of 2)"
+    )
+    mask: Mask | None = Field(None, description="classes scored over; the variant's own if not given")
+    limit: Annotated[int, Field(ge=1)] | None = Field(None, description="the first N images only")
+    licence: Text = "unknown"
+    url: Text | None = None
+
+    @property
+    def id(self) -> str:
+        """The name that ids, origins and messages use."""
+        return self.name or self.variant
+
+    @property
+    def mask_name(self) -> Mask:
+        """The mask that is in force."""
+        return self.mask or VARIANT_MASKS.get(self.variant, "none")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SourceSpec:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either path (a folder) or hub (a data set on the Hub)")
+        if self.hub is None and (self.revision or self.split):
+            raise ValueError("revision and split belong to hub")
+        for key, wanted in (
+            ("make", "imagenet-c"),
+            ("corruptions", "imagenet-c"),
+            ("original_labels", "imagenet-real"),
+        ):
+            if getattr(self, key) and self.variant != wanted:
+                raise ValueError(f"{key} belongs to {wanted}, not to {self.variant}")
+        if self.variant == "imagenet-real" and self.labels is None:
+            raise ValueError("imagenet-real needs labels: the path of real.json")
+        return self
+
+
+class ClassifierSpec(Record):
+    """One of the classifiers that an image has to defeat."""
+
+    model: Text
+    weights: Text | None = None
+    pretrained: Text | None = None
+    templates: Text | None = None
+    normalization: Literal["native", "imagenet"] = Field(
+        "native",
+        description="mean and std: the model's own, or ImageNet's as in the paper's code, also for CLIP",
+    )
+    size: Annotated[int, Field(ge=16, le=2048)] = Field(
+        PAPER_SIZE, description="side of the zoom's crop in pixels; the scales grow with it"
+    )
+    note: str = ""
+
+    @property
+    def id(self) -> str:
+        """A name that is unique in a recipe."""
+        extra = [x for x in (self.weights, self.pretrained) if x]
+        extra += [self.normalization] if self.normalization != "native" else []
+        extra += [str(self.size)] if self.size != PAPER_SIZE else []
+        return "/".join([self.model, *extra])
+
+
+class OutputSpec(Record):
+    """What the published data set is called, and what its card says."""
+
+    name: Name = "imagenet-hard"
+    title: Text = "ImageNet-Hard"
+    licence_name: Name = "mixed"
+    licence_link: Text | None = None
+    homepage: Text | None = None
+    summary: Annotated[str, Field(max_length=4000)] = ""
+    known_biases: Annotated[str, Field(max_length=4000)] = ""
+    shard_bytes: Annotated[int, Field(ge=2**16)] = 400 * 2**20
+
+
+class Recipe(Record):
+    """How a data set of hard images is made."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    description: str = ""
+    sources: tuple[SourceSpec, ...] = Field(min_length=1)
+    classifiers: tuple[ClassifierSpec, ...] = Field(min_length=1)
+    rule: Literal["any-zoom"] = Field(
+        "any-zoom", description="hard: no classifier is right under any of the zooms"
+    )
+    scales: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
+        PAPER_SCALES, description="shorter sides in pixels, for crops of 224"
+    )
+    exif: bool = Field(False, description="turn images by their EXIF orientation; the paper does not")
+    exclusions: tuple[Text, ...] = Field(
+        (), description="CSV files of ids left out, beside the recipe or in curation/exclusions"
+    )
+    output: OutputSpec = OutputSpec()
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Recipe:
+        for what in ("sources", "classifiers"):
+            ids = [each.id for each in getattr(self, what)]
+            for index, id in enumerate(ids):
+                if id in ids[:index]:
+                    raise ValueError(f"{what}[{index}] ({id}) repeats an earlier one: give it another name")
+        ZoomGrid(self.scales)
+        return self
+
+    def grid(self, size: int = PAPER_SIZE) -> ZoomGrid:
+        """The zooms for a classifier whose crop is ``size`` pixels wide."""
+        if size == PAPER_SIZE:
+            return ZoomGrid(self.scales)
+        return ZoomGrid.for_size(size, self.scales)
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the project."""
+    return record_names(FOLDER)
+
+
+def load_recipe(name_or_path: str | Path) -> Recipe:
+    """A recipe by its name, or from a YAML file.
+
+    Raises:
+        UsageError: no such recipe, or the file's first wrong line with what is wrong in it.
+    """
+    return load_record(Recipe, name_or_path, FOLDER)
+
+
+def parse_recipe(data: bytes, where: str) -> Recipe:
+    """YAML text as a recipe; ``where`` stands in front of every message.
+
+    Raises:
+        UsageError: ``where:LINE: place: what is wrong``.
+    """
+    return parse_record(Recipe, data, where)

@@ -1,0 +1,157 @@
+"""YAML files that people write (suites, recipes) as checked records; errors name the file and the line."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from imagenet_hard.content import content_dir
+from imagenet_hard.errors import UsageError
+from imagenet_hard.types import Record
+from imagenet_hard.validation import first_problem
+
+MAX_BYTES = 2**20
+MAX_DEPTH = 20
+
+R = TypeVar("R", bound=Record)
+
+
+def record_names(folder: str) -> list[str]:
+    """The files of a content folder, such as ``evaluate/suites``, by name."""
+    return sorted(path.stem for path in content_dir(folder).glob("*.yaml"))
+
+
+def load_record(kind: type[R], name_or_path: str | Path, folder: str) -> R:
+    """A record by its name in a content folder, or from a ``.yaml`` or ``.yml`` file.
+
+    Raises:
+        UsageError: no such name or file, or the file's first wrong line with what is wrong in it.
+    """
+    path = record_path(kind, name_or_path, folder)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"cannot read the {_what(kind)} {path}: {error.strerror or error}") from None
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"the {_what(kind)} {path} has more than {MAX_BYTES} bytes")
+    return parse_record(kind, data, str(path))
+
+
+def record_path(kind: type[Record], name_or_path: str | Path, folder: str) -> Path:
+    """The file of a name or path; a path has a YAML suffix or a separator in it.
+
+    Raises:
+        UsageError: there is no such name; the message lists the names and the nearest.
+    """
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml") or path.name != str(name_or_path):
+        return path
+    names = record_names(folder)
+    if path.name not in names:
+        near = get_close_matches(path.name, names, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"there is no {_what(kind)} {path.name!r}: {hint}there are {', '.join(names)}, "
+            "or give the path of a .yaml file"
+        )
+    return content_dir(folder) / f"{path.name}.yaml"
+
+
+def parse_record(kind: type[R], data: bytes, where: str) -> R:
+    """YAML text as a record; ``where`` stands in front of every message.
+
+    Raises:
+        UsageError: ``where:LINE: place: what is wrong``.
+    """
+    try:
+        node = _compose(data)
+        value = yaml.constructor.SafeConstructor().construct_document(node) if node else None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{where}:{mark.line + 1}" if mark else where
+        raise UsageError(f"{place}: {error.problem or error.context or 'not YAML'}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise UsageError(f"{where}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict):
+        required = [name for name, field in kind.model_fields.items() if field.is_required()]
+        raise UsageError(f"{where}: expected the keys {', '.join(required)}")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        line, loc = _locate(node, error.errors()[0]["loc"])
+        raise UsageError(f"{where}:{line}: {first_problem(error, loc)}") from None
+
+
+def line_of(data: bytes, *loc: str | int) -> int:
+    """The line (from 1) of a place such as ``("sources", 2, "path")`` in YAML text that parses."""
+    return _locate(_compose(data), loc)[0]
+
+
+def _what(kind: type[Record]) -> str:
+    return kind.__name__.lower()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what a list of models never needs: aliases (they can unfold without end),
+    repeated keys (the last would win in silence), deep nesting."""
+
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call] # PyYAML's stubs leave it out
+        is_alias: bool = isinstance(event, yaml.AliasEvent)
+        if is_alias:
+            raise yaml.MarkedYAMLError(problem="aliases are not read", problem_mark=event.start_mark)
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem="nested too deep", problem_mark=event.start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            problem = (
+                "a key must be a word"
+                if not isinstance(key, yaml.ScalarNode)
+                else f"the key {key.value!r} stands twice"
+                if key.value in seen
+                else None
+            )
+            if problem:
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            seen.add(key.value)
+        return node
+
+
+def _compose(data: bytes) -> yaml.Node | None:
+    loader = _Loader(data)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+def _locate(node: yaml.Node | None, loc: tuple[int | str, ...]) -> tuple[int, list[int | str]]:
+    """Line of the deepest part of ``loc`` that the file has, and ``loc`` without pydantic's union tags."""
+    assert node is not None
+    line, known = node.start_mark.line, list[int | str]()
+    for depth, key in enumerate(loc, start=1):
+        if isinstance(node, yaml.SequenceNode) and isinstance(key, int):
+            known.append(key)
+            node = node.value[key]
+            line = node.start_mark.line
+        elif isinstance(node, yaml.MappingNode):
+            found = [(k, v) for k, v in node.value if k.value == key]
+            if found:
+                line, node = found[0][0].start_mark.line, found[0][1]
+            if found or depth == len(loc):  # the last one may be a key that is missing
+                known.append(key)
+    return line + 1, known
