@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imagenet_hard.classifiers.transform import resized_size
 from imagenet_hard.errors import UsageError
 
 PAPER_SIZE = 224
@@ -87,6 +86,11 @@ class ZoomGrid:
     def __iter__(self) -> Iterator[Zoom]:
         return (self[index] for index in range(len(self)))
 
+    @property
+    def has_standard(self) -> bool:
+        """Whether the grid holds the standard view."""
+        return self.standard_scale in self.scales
+
     @cached_property
     def standard(self) -> int:
         """Number of the standard view.
@@ -94,7 +98,7 @@ class ZoomGrid:
         Raises:
             UsageError: the grid has been made without its scale.
         """
-        if self.standard_scale not in self.scales:
+        if not self.has_standard:
             raise UsageError(
                 f"the zoom scales {list(self.scales)} lack {self.standard_scale}, that of the standard view"
             )
@@ -124,6 +128,13 @@ class ZoomGrid:
 def resize(image: Image.Image, scale: int) -> Image.Image:
     """The shorter side to ``scale`` by torchvision's ``Resize(scale, BICUBIC)`` on a PIL image."""
     return image.resize(resized_size(image.size, scale), Image.Resampling.BICUBIC)
+
+
+def resized_size(size: tuple[int, int], shorter: int) -> tuple[int, int]:
+    """(width, height) after torchvision's ``Resize(shorter)`` on an image of ``size`` (width, height)."""
+    width, height = size
+    longer = int(shorter * max(size) / min(size))
+    return (shorter, longer) if width <= height else (longer, shorter)
 
 
 def origin(size: tuple[int, int], row: int, column: int, crop: int = PAPER_SIZE) -> tuple[int, int]:

@@ -145,7 +145,7 @@ def from_model(
 
     The image tower of ``model`` becomes part of the classifier; nothing is copied. ``transform``:
     "native", the model's own, with images made RGB first; "paper", the same with the conversion
-    last, which is what open_clip does and the paper did; or a mapping, see ``policy``.
+    last, which is what open_clip does and the paper did; "study" or a mapping, see ``policy``.
 
     Raises:
         UsageError: for templates, class names or a transform that cannot be used.

@@ -1,4 +1,4 @@
-"""``--transform``: the model's own, the paper's, or an explicit one, for any classifier."""
+"""``--transform``: the model's own, the paper's, the study's, or an explicit one, for any classifier."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.probe import check_logits, probe
 from imagenet_hard.classifiers.transform import INTERPOLATIONS, ImageTransform, Transform, paper_transform
+from imagenet_hard.classifiers.zoom_transform import ZoomTransform, standard_view
 from imagenet_hard.errors import ClassifierError, UsageError
+from imagenet_hard.zoom import PAPER_SIZE
 
 Triple = tuple[float, float, float]
 
@@ -17,10 +19,10 @@ KEYS = ("resize", "crop", "interpolation", "mean", "std", "rgb")
 
 
 def with_policy(classifier: Classifier, transform: str | Mapping[str, Any]) -> Classifier:
-    """``classifier`` under "native", "paper", or a mapping such as ``{"resize": 800, "crop": 800}``.
+    """``classifier`` under "native", "paper", "study", or a mapping such as ``{"resize": 800, "crop": 800}``.
 
     Mean and std stay the model's own. "paper" is 256/224 bilinear; for open_clip it is the model's
-    own preprocessing, as in the paper.
+    own preprocessing, as in the paper. "study" is the standard view of the zoom study, for every model.
 
     Raises:
         UsageError: for another word or key, and where the model's mean and std are not known.
@@ -29,17 +31,20 @@ def with_policy(classifier: Classifier, transform: str | Mapping[str, Any]) -> C
     if transform == "native" or (transform == "paper" and classifier.spec.backend == "open_clip"):
         return classifier
     mean, std = _mean_std(classifier.transform)
+    found: Transform | ZoomTransform
     if isinstance(transform, Mapping):
         found = explicit_transform(transform, mean, std)
-    elif transform == "paper":
-        _known(classifier, mean, std)
-        found = paper_transform(mean, std)  # type: ignore[arg-type]  # known, as just checked
+        size = found.crop or found.resize
+        assert isinstance(size, tuple)
+    elif transform in ("paper", "study"):
+        mean, std = _known(classifier, mean, std)
+        found = paper_transform(mean, std) if transform == "paper" else standard_view(mean, std)
+        size = (PAPER_SIZE, PAPER_SIZE)
     else:
         raise UsageError(
-            f"unknown transform {transform!r}: expected native, paper or a mapping with {', '.join(KEYS)}"
+            f"unknown transform {transform!r}: expected native, paper, study or a mapping with "
+            f"{', '.join(KEYS)}"
         )
-    size = found.crop or found.resize
-    assert isinstance(size, tuple)
     name = classifier.spec.name
     if size != classifier.spec.input_size:
         try:
@@ -82,12 +87,13 @@ def _mean_std(transform: ImageTransform) -> tuple[Triple | None, Triple | None]:
     return _triple(data, "mean", None), _triple(data, "std", None)
 
 
-def _known(classifier: Classifier, mean: Triple | None, std: Triple | None) -> None:
+def _known(classifier: Classifier, mean: Triple | None, std: Triple | None) -> tuple[Triple, Triple]:
     if mean is None or std is None:
         raise UsageError(
             f"{classifier.spec.name} brings a transform whose mean and std can't be seen, which "
-            "--transform paper keeps: pass an imagenet_hard Transform, or use --transform native"
+            "--transform paper and study keep: pass an imagenet_hard Transform, or use --transform native"
         )
+    return mean, std
 
 
 def _triple(settings: Mapping[str, Any], key: str, default: Triple | None) -> Triple | None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagenet_hard.errors import ClassifierError, UsageError
+from imagenet_hard.zoom import resized_size
 
 if TYPE_CHECKING:
     import torch
@@ -80,7 +81,10 @@ class Transform:
         if self.rgb == "first":
             image = to_rgb(image)
         if self.resize is not None:
-            image = image.resize(resized_size(image.size, self.resize), INTERPOLATIONS[self.interpolation])
+            size = (
+                resized_size(image.size, self.resize) if isinstance(self.resize, int) else self.resize[::-1]
+            )
+            image = image.resize(size, INTERPOLATIONS[self.interpolation])
         if self.crop is not None:
             image = center_crop(image, self.crop)
         return np.asarray(to_rgb(image))
@@ -144,16 +148,6 @@ def paper_transform(mean: tuple[float, float, float], std: tuple[float, float, f
 def to_rgb(image: Image.Image) -> Image.Image:
     """RGB as PIL's ``convert``, the way torchvision's and timm's loaders do it."""
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def resized_size(size: tuple[int, int], resize: int | tuple[int, int]) -> tuple[int, int]:
-    """(width, height) after torchvision's ``Resize`` on an image of ``size`` (width, height)."""
-    if isinstance(resize, tuple):
-        return resize[1], resize[0]
-    width, height = size
-    short, long = min(size), max(size)
-    longer = int(resize * long / short)
-    return (resize, longer) if width <= height else (longer, resize)
 
 
 def center_crop(image: Image.Image, crop: tuple[int, int]) -> Image.Image:

@@ -59,8 +59,9 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
 @click.option("--pretrained", metavar="TAG", help="Weights tag of an open_clip architecture, e.g. openai.")
 @click.option(
     "--transform",
-    type=click.Choice(["native", "paper"]),
-    help="The model's own transform, or the paper's Resize(256), CenterCrop(224) [default: native].",
+    type=click.Choice(["native", "paper", "study"]),
+    help="The model's own transform, the paper's Resize(256), CenterCrop(224), or the zoom study's "
+    "standard view [default: native].",
 )
 @click.option(
     "--templates",

@@ -9,6 +9,7 @@ from importlib import import_module
 
 import click
 
+from imagenet_hard.cli.lazy import LazyGroup
 from imagenet_hard.errors import ImageNetHardError
 from imagenet_hard.version import __version__
 
@@ -17,27 +18,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "models": ("imagenet_hard.cli.models", "List and search the classifiers that can be scored."),
     "compare": ("imagenet_hard.cli.compare", "Compare two results image by image."),
     "doctor": ("imagenet_hard.cli.doctor", "Check versions, devices, hashes, the Hub and disk space."),
+    "curate": ("imagenet_hard.cli.curate.group", "Make a data set of the images that no zoom solves."),
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose ``--help`` needs no import of its commands."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command: click.Command = import_module(COMMANDS[name][0]).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, modules=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="imagenet-hard")
 def group() -> None:
     """The images that stay misclassified however you zoom, and how models do on them."""

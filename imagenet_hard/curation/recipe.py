@@ -10,6 +10,8 @@ classifiers:
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -170,6 +172,18 @@ class Recipe(Record):
                     raise ValueError(f"{what}[{index}] ({id}) repeats an earlier one: give it another name")
         ZoomGrid(self.scales)
         return self
+
+    def scoring_sha256(self) -> str:
+        """Hash of all that decides which images survive; texts, licences and the output may change."""
+        rest = {"description", "version", "name", "exclusions", "output"}
+        data = self.model_dump(mode="json", exclude=rest)
+        for source in data["sources"]:
+            # Where the images lie is not what they are: the store knows their hashes.
+            for key in ("path", "labels", "original_labels", "licence", "url"):
+                del source[key]
+        for classifier in data["classifiers"]:
+            del classifier["note"]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     def grid(self, size: int = PAPER_SIZE) -> ZoomGrid:
         """The zooms for a classifier whose crop is ``size`` pixels wide."""

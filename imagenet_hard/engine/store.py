@@ -9,9 +9,7 @@ file was mended keeps all its other rows.
 from __future__ import annotations
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +17,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.engine.database import Database
 from imagenet_hard.types import Predictions, Scored
 
 SCHEMA = """
@@ -52,32 +50,24 @@ class Store:
     """
 
     def __init__(self, path: Path | None, key: str) -> None:
-        self.path = path
-        with self._explained():
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
-            # Exclusive: a second run on the same file must stop, not interleave.
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.executescript(SCHEMA)
+        self._database = Database(path, SCHEMA, what="write the scored images to", option="--out")
+        self._db = self._database.connection
+        with self._database.transaction():
             keys = {k for (k,) in self._db.execute("SELECT key FROM run")}
             if keys != {key}:
-                with self._transaction():
-                    self._db.execute("DELETE FROM scored")
-                    self._db.execute("DELETE FROM run")
-                    self._db.execute("INSERT INTO run VALUES (?)", (key,))
+                self._db.execute("DELETE FROM scored")
+                self._db.execute("DELETE FROM run")
+                self._db.execute("INSERT INTO run VALUES (?)", (key,))
 
     def rows(self) -> dict[str, Row]:
         """Id -> the example as it was when it was scored."""
-        with self._explained():
+        with self._database.explained():
             found = self._db.execute("SELECT id, labels, origin, image_sha256 FROM scored").fetchall()
         return {id: Row(id, tuple(json.loads(labels)), origin, sha) for id, labels, origin, sha in found}
 
     def remove(self, ids: Iterable[str]) -> None:
         """Forget rows whose images have changed or are gone."""
-        with self._explained(), self._transaction():
+        with self._database.transaction():
             self._db.executemany("DELETE FROM scored WHERE id = ?", [(id,) for id in ids])
 
     def add(
@@ -92,12 +82,12 @@ class Store:
             (r.id, json.dumps(r.labels), r.origin, r.image_sha256, t.tobytes(), p.tobytes(), m.tobytes())
             for r, t, p, m in zip(rows, top5, logprob5, margin, strict=True)
         ]
-        with self._explained(), self._transaction():
+        with self._database.transaction():
             self._db.executemany("INSERT INTO scored VALUES (?, ?, ?, ?, ?, ?, ?)", records)
 
     def read(self) -> Scored:
         """Everything scored, sorted by id."""
-        with self._explained():
+        with self._database.explained():
             rows = self._db.execute("SELECT * FROM scored").fetchall()
         rows.sort(key=lambda row: row[0])
         columns = list(zip(*rows, strict=True)) or [()] * 7
@@ -115,10 +105,7 @@ class Store:
 
     def delete(self) -> None:
         """Close and remove the file: the result has been written."""
-        self.close()
-        if self.path is not None:
-            for suffix in ("", "-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        self._database.delete()
 
     def close(self) -> None:
         self._db.close()
@@ -130,33 +117,3 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._db.in_transaction:  # a full disk has rolled back on its own
-                self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            raise ResultError(
-                f"cannot write the scored images to {self.path}: {error}. {_advice(str(error))}"
-            ) from error
-
-
-def _advice(message: str) -> str:
-    if "full" in message or "No space" in message:
-        return "Free some space and run the same command again: it goes on from what was scored."
-    if "locked" in message:
-        return "Another run is writing there: wait for it, or give this one another --out."
-    if "malformed" in message or "not a database" in message:
-        return "The file is damaged: delete it, and the images in it are scored again."
-    return "Check that the folder exists and may be written, or give another --out."

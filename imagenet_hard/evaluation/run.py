@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TransformPolicy = Literal["native", "paper", "custom"]
+TransformPolicy = Literal["native", "paper", "study", "custom"]
 
 
 def evaluate(
@@ -65,7 +65,7 @@ def evaluate(
 
     ``model``: a name (``"vit_b_32"``, ``"timm:..."``, ``"open_clip:ARCH/TAG"``, ...), a
     ``Classifier``, any ``torch.nn.Module``, or a callable from float32 (n, 3, H, W) to logits
-    (n, 1000). ``transform``: "native", "paper", a mapping ``{resize, crop, interpolation}``, or for
+    (n, 1000). ``transform``: "native", "paper", "study", a mapping ``{resize, crop, interpolation}``, or for
     a module a callable from a PIL image to a float32 tensor (3, H, W). ``dataset``: what
     ``load_dataset`` takes (with ``revision``, ``split``, ``labels`` and ``exif``), or its return
     value. ``batch_size`` None: automatic. ``out``: a folder that the result and its predictions are
@@ -90,7 +90,7 @@ def evaluate(
         _only_with("a data set's name", revision=revision, split=split, labels=labels, exif=exif or None)
     if limit is not None:
         benchmark = benchmark.take(limit)
-    policy: TransformPolicy = transform if transform in ("native", "paper") else "custom"
+    policy: TransformPolicy = transform if transform in ("native", "paper", "study") else "custom"
 
     with ExitStack() as stack:
         stack.enter_context(_as_it_was(model))

@@ -46,7 +46,8 @@ class SuiteModel(Record):
     weights: str | None = None
     pretrained: str | None = Field(None, description="weights tag of an open_clip architecture")
     transform: Annotated[
-        Annotated[Literal["native", "paper"], Tag("policy")] | Annotated[TransformOptions, Tag("options")],
+        Annotated[Literal["native", "paper", "study"], Tag("policy")]
+        | Annotated[TransformOptions, Tag("options")],
         Discriminator(_kind),
     ] = "native"
     precision: Precision | None = None

@@ -95,7 +95,7 @@ def test_a_mapping_is_read_as_suites_write_it(settings: dict[str, Any], expected
         ),
         ({"crop": 224, "mean": [0.5]}, r"mean is \[0.5\]: expected three numbers"),
         ({"crop": 224, "rgb": "never"}, "rgb is 'never': expected first or last"),
-        ("papre", "unknown transform 'papre': expected native, paper or a mapping"),
+        ("papre", "unknown transform 'papre': expected native, paper, study or a mapping"),
     ],
 )
 def test_a_wrong_setting_is_named(settings: Any, message: str) -> None:

@@ -125,7 +125,7 @@ def test_unknown_suites(name: str, message: str) -> None:
         ("name: x\nmodels: []", "S:2: models: Tuple should have at least 1 item"),
         (
             "name: x\nmodels: [{model: a, transform: big}]",
-            r"models\[0\]\.transform: Input should be 'native' or 'paper'",
+            r"models\[0\]\.transform: Input should be 'native', 'paper' or 'study'",
         ),
         (
             "name: x\nmodels:\n- model: a\n  transform:\n    resize: 0",

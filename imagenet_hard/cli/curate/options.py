@@ -1,0 +1,56 @@
+"""The options that the steps of ``imagenet-hard curate`` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+HELP = {"help_option_names": ["-h", "--help"]}
+
+recipe_option = click.option(
+    "--recipe",
+    "-r",
+    required=True,
+    metavar="NAME|FILE",
+    help="A recipe by name (imagenet-hard, imagenet-hard-lite), or a YAML file.",
+)
+data_option = click.option(
+    "--data",
+    "-d",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    show_default="the current folder",
+    metavar="DIR",
+    help="The folder that the recipe's paths are relative to.",
+)
+work_option = click.option(
+    "--work",
+    "-w",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Where scores and decisions are kept [default: curated/RECIPE].",
+)
+
+
+def work_folder(work: Path | None, name: str) -> Path:
+    """``--work``, or its default for the recipe called ``name``."""
+    return work or Path("curated") / name
+
+
+def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--recipe``, ``--data`` and ``--work``."""
+    return recipe_option(data_option(work_option(function)))
+
+
+def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``--device``, ``--batch-size`` and ``--workers``."""
+    for option in (
+        click.option("--workers", "-j", type=click.IntRange(min=1), metavar="N", help="Decoding threads."),
+        click.option("--batch-size", "-b", type=click.IntRange(min=1), metavar="N", help="Crops in a pass."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+    ):
+        function = option(function)
+    return function

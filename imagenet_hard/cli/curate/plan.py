@@ -1,0 +1,85 @@
+"""``imagenet-hard curate plan``: what a recipe reads and costs, before anything runs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imagenet_hard.cli.curate.options import HELP, data_option, recipe_option, run_options
+
+if TYPE_CHECKING:
+    from imagenet_hard.curation.plan import Plan
+
+
+@click.command("plan", context_settings=HELP)
+@recipe_option
+@data_option
+@run_options
+@click.option("--exhaustive", is_flag=True, help="The cost of `score --exhaustive`.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON instead of tables.")
+def command(
+    recipe: str,
+    data: Path,
+    device: str,
+    batch_size: int | None,
+    workers: int | None,
+    exhaustive: bool,
+    as_json: bool,
+) -> None:
+    """Open every source, load and time every classifier, and say what scoring will take.
+
+    A recipe that cannot work stops here, with the line of its file that is at fault.
+    """
+    from imagenet_hard.curation.plan import plan, recipe_file
+    from imagenet_hard.curation.recipe import load_recipe
+    from imagenet_hard.engine.settings import RunSettings
+
+    settings = RunSettings(device=device, batch_size=batch_size, workers=workers)
+    made = plan(load_recipe(recipe), recipe_file(recipe), data, settings, exhaustive=exhaustive)
+    if as_json:
+        click.echo(json.dumps(asdict(made), indent=2))
+    else:
+        _print(made, exhaustive)
+
+
+def _print(plan: Plan, exhaustive: bool) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from imagenet_hard.curation.plan import SURVIVING
+
+    console = Console(soft_wrap=True, highlight=False)
+    sources = Table(
+        "source", "from", "images", "classes", "licence", "ms/image", title=f"{plan.recipe}: reads"
+    )
+    for s in plan.sources:
+        mask = "all" if s.mask == "none" else s.mask
+        cells = [s.id, s.where, f"{s.n:,}", mask, s.licence, f"{1000 * s.seconds_per_image:.1f}"]
+        sources.add_row(*map(escape, cells))
+    console.print(sources)
+    for s in plan.sources:
+        for note in s.notes:
+            console.print(f"  {s.id}: {note}", markup=False)
+    classifiers = Table("classifier", "parameters", "crop", "zooms", "ms/crop", title="asks, cheapest first")
+    for c in plan.classifiers:
+        parameters = f"{c.parameters / 1e6:.1f} M" if c.parameters else "?"
+        cells = [c.id, parameters, str(c.input_size), str(c.zooms), f"{1000 * c.seconds_per_crop:.2f}"]
+        classifiers.add_row(*map(escape, cells))
+    console.print(classifiers)
+    low, high = (timedelta(seconds=round(s)) for s in plan.seconds)
+    sizes = [f"{b / 2**20:,.0f} MB" for b in plan.store_bytes]
+    console.print(f"{plan.n:,} images, {plan.workers} decoding threads.")
+    if exhaustive:
+        console.print(f"Every zoom of every image: about {low}, {sizes[0]} of scores.")
+        return
+    console.print(
+        f"About {low} to {high} and {sizes[0]} to {sizes[1]} of scores, if {SURVIVING[0]:.0%} to "
+        f"{SURVIVING[1]:.0%} of the images stay unsolved\n(as of CLIP ViT-L/14 in the paper) and the others "
+        f"are solved after {plan.crops_per_solved_image:.1f} zooms on average (measured, another classifier)."
+    )

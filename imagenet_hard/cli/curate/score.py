@@ -1,0 +1,132 @@
+"""``imagenet-hard curate score``: find the images that no zoom of any classifier solves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imagenet_hard.cli.curate.options import HELP, recipe_options, run_options, work_folder
+
+if TYPE_CHECKING:
+    from imagenet_hard.curation.hardness import FilterProgress
+    from imagenet_hard.curation.records import ScoreSummary
+
+FAILURES_SHOWN = 20
+
+
+@click.command("score", context_settings=HELP)
+@recipe_options
+@run_options
+@click.option("--screen", is_flag=True, help="Let bfloat16 sort out what is far from right; same survivors.")
+@click.option("--exhaustive", is_flag=True, help="Try every zoom of every image, for the zoom study.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON instead of a table.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def command(
+    recipe: str,
+    data: Path,
+    work: Path | None,
+    device: str,
+    batch_size: int | None,
+    workers: int | None,
+    screen: bool,
+    exhaustive: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Decide for each image whether any zoom of any of the recipe's classifiers gets it right.
+
+    What has been decided is kept as it happens: after Ctrl-C or `kill -9` run the same command again.
+    """
+    from imagenet_hard.curation.recipe import load_recipe
+    from imagenet_hard.curation.score import score
+    from imagenet_hard.curation.sources import open_sources
+    from imagenet_hard.engine.settings import RunSettings
+
+    if screen and exhaustive:
+        raise click.UsageError("--screen and --exhaustive exclude each other: the study wants float32 only")
+    loaded = load_recipe(recipe)
+    settings = RunSettings(device=device, batch_size=batch_size, workers=workers)
+    sources = open_sources(loaded, data)
+    for source in sources:
+        for note in source.notes:
+            click.echo(f"{source.spec.id}: {note}", err=True)
+    folder = work_folder(work, loaded.name)
+    with _progress(loaded.name, quiet) as update:
+        summary = score(
+            loaded,
+            sources,
+            folder,
+            settings,
+            mode="exhaustive" if exhaustive else "screening" if screen else "early-exit",
+            on_progress=update,
+        )
+    if as_json:
+        click.echo(json.dumps(_as_json(summary, folder), indent=2))
+    else:
+        _print(summary, folder)
+    return 1 if summary.failures else 0
+
+
+@contextmanager
+def _progress(name: str, quiet: bool) -> Iterator[Callable[[FilterProgress], None]]:
+    from tqdm import tqdm
+
+    bar: tqdm[Any] | None = None
+
+    def update(progress: FilterProgress) -> None:
+        nonlocal bar
+        if bar is None:
+            bar = tqdm(
+                total=progress.total,
+                initial=progress.done,
+                desc=name,
+                unit=" images",
+                disable=quiet,
+                smoothing=0.05,
+            )
+        bar.set_postfix(
+            solved=progress.solved,
+            hard=progress.hard,
+            failed=progress.failed,
+            zooms=progress.crops,
+            refresh=False,
+        )
+        bar.update(progress.done - bar.n)
+
+    try:
+        yield update
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _as_json(summary: ScoreSummary, work: Path) -> dict[str, Any]:
+    values = asdict(summary)
+    values["classifiers"] = {name: spec.model_dump(mode="json") for name, spec in summary.classifiers.items()}
+    return {"work": str(work), **values}
+
+
+def _print(summary: ScoreSummary, work: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("source", *(f"{what:>9}" for what in ("images", "solved", "hard", "undecided")), "hard %")
+    columns = (summary.seen, summary.solved, summary.hard, summary.undecided)
+    for name in summary.seen:
+        numbers = [column[name] for column in columns]
+        table.add_row(name, *(f"{n:>9,}" for n in numbers), f"{100 * numbers[2] / max(1, numbers[0]):6.2f}")
+    totals = [sum(column.values()) for column in columns]
+    table.add_section()
+    table.add_row("all", *(f"{n:>9,}" for n in totals), f"{100 * totals[2] / max(1, totals[0]):6.2f}")
+    Console(soft_wrap=True).print(table)
+    click.echo(f"The scores are in {work}.")
+    for id, why in list(summary.failures.items())[:FAILURES_SHOWN]:
+        click.echo(f"undecided: {id}: {why}", err=True)
+    if len(summary.failures) > FAILURES_SHOWN:
+        click.echo(f"and {len(summary.failures) - FAILURES_SHOWN} more (--json lists all)", err=True)

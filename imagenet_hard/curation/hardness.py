@@ -1,0 +1,300 @@
+"""The hardness filter: which images does no zoom of any classifier solve (paper, section 4).
+
+Images that are still unsolved share batches, so that these stay full while most images leave after
+a zoom or two. The verdicts equal those of the paper's protocol (each zoom of each image resized,
+cropped and classified for itself) but for near-ties, and depend on no order (``judge.NEAR_TIE``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imagenet_hard.curation.intake import Intake
+from imagenet_hard.curation.lane import Candidate, Crop, Lane, Verdict
+from imagenet_hard.curation.order import ZoomOrder
+from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.curation.screening import WORTH, Tolerance
+from imagenet_hard.curation.store import CurationStore, ImageRecord
+from imagenet_hard.engine.allocator import keep_activations
+from imagenet_hard.engine.forward import Forward
+from imagenet_hard.engine.settings import RunSettings, resolve_device
+from imagenet_hard.zoom import ZoomGrid
+
+if TYPE_CHECKING:
+    from imagenet_hard.classifiers.base import Classifier
+
+WINDOW = 8
+"""Images at work at a time, in batches: enough for full batches, few enough for memory."""
+
+MAX_PIXELS = 300_000_000
+"""Of all images at work (0.9 GB): when they are huge, fewer are."""
+
+QUEUED = 4
+"""Batches that wait; while there are more, no crops are made."""
+
+
+@dataclass(frozen=True)
+class Curator:
+    """A classifier that images have to defeat: its id in the recipe, and its zooms."""
+
+    id: str
+    classifier: Classifier
+    grid: ZoomGrid
+
+
+@dataclass(frozen=True)
+class FilterProgress:
+    """Numbers of images so far (of ``total``; earlier runs included), and of crops of this run."""
+
+    total: int
+    solved: int
+    hard: int
+    failed: int
+    crops: int
+    seconds: float
+
+    @property
+    def done(self) -> int:
+        """Images that need no more zooms."""
+        return self.solved + self.hard + self.failed
+
+
+class HardnessFilter:
+    """One run over some sources; what the store knows already is not done again.
+
+    ``curators``: cheapest first. ``exhaustive``: try every zoom of every image, for the study.
+    ``screening``: let bfloat16 sort out what is far from right (``screening``).
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[OpenSource],
+        curators: Sequence[Curator],
+        store: CurationStore,
+        settings: RunSettings,
+        *,
+        exif: bool = False,
+        exhaustive: bool = False,
+        screening: bool = False,
+        on_progress: Callable[[FilterProgress], None] = lambda progress: None,
+    ) -> None:
+        self._store, self._exhaustive, self._on_progress = store, exhaustive, on_progress
+        self._device = resolve_device(settings.device)
+        grids = {curator.id: curator.grid for curator in curators}
+        self._sizes = {name: len(grid) for name, grid in grids.items()}
+        self._order = ZoomOrder(grids, store.rates())
+        self._lanes = {
+            c.id: Lane(c.id, Forward(c.classifier, settings, self._device), c.grid) for c in curators
+        }
+        self._screens: dict[str, Lane] = {}
+        self._tolerances: dict[str, Tolerance] = {}
+        if screening and not exhaustive:
+            for c in curators:
+                forward = Forward(c.classifier, replace(settings, precision="bf16"), self._device)
+                self._screens[c.id] = Lane(c.id, forward, c.grid, exact=False)
+                self._tolerances[c.id] = Tolerance.load(store.fact(f"tolerance:{c.id}"))
+        self._intake = Intake(sources, store, exif=exif)
+        self._workers = settings.decode_workers()
+        self._window = WINDOW * max(lane.forward.batch_size for lane in self._lanes.values())
+        self._active: list[Candidate] = []
+        self._cutting: list[tuple[Candidate, str, Future[list[tuple[int, np.ndarray]]]]] = []
+        self._dirty: dict[str, ImageRecord] = {}
+        self._tallied: set[tuple[str, int]] = set()
+        self._start = time.perf_counter()
+
+    def run(self) -> FilterProgress:
+        """Decide every image; the last progress.
+
+        Raises:
+            ClassifierError: a classifier that fails on several images alike.
+            ResultError: the store cannot be written.
+        """
+        with keep_activations(), ThreadPoolExecutor(self._workers, "zoom") as pool:
+            try:
+                self._decide(pool, self._intake.candidates(pool, self._steps))
+                while again := self._too_close():
+                    self._decide(pool, self._intake.again(again, self._steps))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+        self._store.remember(finished="yes")
+        return self.progress()
+
+    def progress(self) -> FilterProgress:
+        """Where the run stands."""
+        counts = self._intake.counts
+        crops = sum(lane.n_crops for lane in [*self._lanes.values(), *self._screens.values()])
+        return FilterProgress(
+            self._intake.total,
+            counts["solved"],
+            counts["hard"],
+            counts["failed"],
+            crops,
+            time.perf_counter() - self._start,
+        )
+
+    def _steps(self) -> Iterator[tuple[str, list[int]]]:
+        return self._order.everything() if self._exhaustive else self._order.steps()
+
+    def _decide(self, pool: ThreadPoolExecutor, candidates: Iterator[Candidate | ImageRecord]) -> None:
+        """Take images in, try block after block, until none is left."""
+        exhausted = False
+        while True:
+            exhausted = exhausted or self._admit(candidates)
+            self._cut(pool)
+            self._collect(wait=self._device.type == "cpu" or not any(lane.full for lane in self._all_lanes()))
+            lanes = [lane for lane in self._all_lanes() if lane.full]
+            if not lanes and not self._cutting and (exhausted or len(self._active) >= self._window):
+                # Every image waits for a batch that no other can fill up.
+                lanes = sorted((x for x in self._all_lanes() if x.queue), key=lambda x: -len(x.queue))[:1]
+            for lane in lanes:
+                self._apply(lane, lane.run())
+                self._commit()
+            self._retire()
+            if exhausted and not self._active:
+                return
+
+    def _all_lanes(self) -> Iterable[Lane]:
+        # float32 first: what it solves needs no screening.
+        return [*self._lanes.values(), *self._screens.values()]
+
+    def _admit(self, candidates: Iterator[Candidate | ImageRecord]) -> bool:
+        """Fill the window; whether there are no more."""
+        pixels = sum(c.image.width * c.image.height for c in self._active)
+        while len(self._active) < self._window and pixels < MAX_PIXELS:
+            found = next(candidates, None)
+            if found is None:
+                return True
+            if isinstance(found, ImageRecord):  # it cannot be read
+                self._finish(found)
+            else:
+                self._active.append(found)
+                pixels += found.image.width * found.image.height
+        return False
+
+    def _cut(self, pool: ThreadPoolExecutor) -> None:
+        """Let the pool make the next crops of every image that waits for nothing."""
+        room = QUEUED * self._window // WINDOW - sum(len(lane.queue) for lane in self._all_lanes())
+        for candidate in self._active:
+            if candidate.waiting or candidate.decided:
+                continue
+            if room <= 0:
+                return
+            block = candidate.next_block(self._sizes)
+            if block is None:
+                self._conclude(candidate)
+                continue
+            name, zooms = block
+            candidate.waiting = len(zooms)
+            room -= len(zooms)
+            future = pool.submit(candidate.crops, self._lanes[name].grid, zooms)
+            self._cutting.append((candidate, name, future))
+
+    def _collect(self, *, wait: bool) -> None:
+        """Queue the crops that are made; on a CPU all of them, as cutting and forward share its cores."""
+        pending = []
+        for candidate, name, future in self._cutting:
+            if not wait and not future.done():
+                pending.append((candidate, name, future))
+                continue
+            for zoom, pixels in future.result():
+                self._lane_for(name, zoom).queue.append(Crop(candidate, zoom, pixels))
+        self._cutting = pending
+
+    def _lane_for(self, name: str, zoom: int) -> Lane:
+        if name not in self._screens or self._order.rates(name)[zoom] > WORTH:
+            return self._lanes[name]
+        return self._screens[name]
+
+    def _apply(self, lane: Lane, verdicts: list[Verdict]) -> None:
+        for verdict in verdicts:
+            crop, candidate = verdict.crop, verdict.crop.candidate
+            if verdict.error is not None:
+                candidate.broken[lane.name] = verdict.error
+            elif not lane.exact and self._tolerances[lane.name].needs_exact(verdict.deficit):
+                # Still waiting, now for float32.
+                self._lanes[lane.name].queue.append(replace(crop, screened=verdict.deficit))
+                continue
+            else:
+                if crop.screened is not None:
+                    self._tolerances[lane.name].compare(crop.screened, verdict.deficit)
+                self._note(lane, verdict)
+            candidate.waiting -= 1
+
+    def _note(self, lane: Lane, verdict: Verdict) -> None:
+        """Write a verdict down; an image is solved by its first right one, unless all are wanted."""
+        candidate, zoom, name = verdict.crop.candidate, verdict.crop.zoom, lane.name
+        if candidate.decided:
+            return
+        views = candidate.views(name, self._sizes[name])
+        views.deficit[zoom], views.predicted[zoom] = verdict.deficit, verdict.predicted
+        views.screened[zoom] = not lane.exact
+        self._dirty[candidate.record.id] = candidate.record
+        right = lane.exact and verdict.deficit < 0
+        self._order.note(name, zoom, right)
+        self._tallied.add((name, zoom))
+        if right and candidate.record.classifier is None:
+            candidate.record.classifier, candidate.record.zoom = name, zoom
+        if right and not self._exhaustive:
+            candidate.record.state = "solved"
+
+    def _conclude(self, candidate: Candidate) -> None:
+        """Every zoom has been tried."""
+        record = candidate.record
+        if record.classifier is not None:
+            record.state = "solved"
+        elif candidate.broken:
+            record.state = "failed"
+            record.error = "; ".join(f"{name}: {error}" for name, error in candidate.broken.items())
+        else:
+            record.state = "hard"
+        self._dirty[record.id] = record
+
+    def _retire(self) -> None:
+        """Let go of the images that are decided and of which no crop is under way."""
+        for candidate in self._active:
+            if candidate.decided and not candidate.waiting:
+                self._finish(candidate.record)
+        self._active = [c for c in self._active if not c.decided or c.waiting]
+        self._commit()
+
+    def _finish(self, record: ImageRecord) -> None:
+        self._dirty[record.id] = record
+        self._intake.finished(record)
+
+    def _commit(self) -> None:
+        """One transaction: what the last batch has shown."""
+        if not self._dirty:
+            return
+        rates = {(name, zoom): self._order.counts(name, zoom) for name, zoom in self._tallied}
+        facts = {f"tolerance:{name}": t.dump() for name, t in self._tolerances.items()}
+        self._store.write(self._dirty.values(), rates, facts, keep_views=self._exhaustive)
+        self._dirty.clear()
+        self._tallied.clear()
+        self._on_progress(self.progress())
+
+    def _too_close(self) -> list[str]:
+        """Hard images with a skipped crop that the present tolerance would not skip, views reopened."""
+        if not self._screens:
+            return []
+        found = []
+        for record in list(self._store.images()):
+            if record.state != "hard":
+                continue
+            record.views = self._store.views(record.id)
+            reopened = False
+            for name, views in record.views.items():
+                near = views.screened & (views.deficit <= self._tolerances[name].value)
+                if near.any():
+                    views.deficit[near], views.screened[near], reopened = np.nan, False, True
+            if reopened:
+                record.state = "open"
+                self._store.write([record])
+                self._intake.reopened(record)
+                found.append(record.id)
+        return found

@@ -1,0 +1,65 @@
+"""Screening in bfloat16: skip in float32 what bfloat16 shows to be far from right.
+
+A crop whose bfloat16 deficit lies above a tolerance is taken as wrong; all others are decided in
+float32. The tolerance is SAFETY times the largest difference between the two that was ever seen,
+and every crop that runs in both is one more comparison. When a larger difference turns up, the
+crops that the smaller tolerance let pass are decided in float32 after all. So a survivor could differ from
+float32's only if bfloat16 erred SAFETY times worse on it than on every crop compared.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from imagenet_hard.errors import ResultError
+
+SAFETY = 1.5
+CALIBRATION = 256
+"""Crops compared before the first one is skipped."""
+
+AUDIT = 64
+"""One in so many skipped crops is run in float32 too, to go on comparing."""
+
+WORTH = 0.4
+"""Zooms that solve more often than this go to float32 at once: most would have to be confirmed."""
+
+
+@dataclass
+class Tolerance:
+    """Of one classifier: how far bfloat16 deficits lie from float32's, in logits."""
+
+    compared: int = 0
+    largest: float = 0.0
+    skipped: int = 0
+
+    @property
+    def value(self) -> float:
+        """Deficits above this are not confirmed; infinite until enough has been compared."""
+        return SAFETY * self.largest if self.compared >= CALIBRATION else float("inf")
+
+    def compare(self, screened: float, exact: float) -> None:
+        """Note one crop that ran in both."""
+        self.compared += 1
+        self.largest = max(self.largest, abs(screened - exact))
+
+    def needs_exact(self, screened: float) -> bool:
+        """Whether a crop of this bfloat16 deficit has to run in float32."""
+        if screened <= self.value:
+            return True
+        self.skipped += 1
+        return self.skipped % AUDIT == 0
+
+    def dump(self) -> str:
+        return json.dumps([self.compared, self.largest, self.skipped])
+
+    @staticmethod
+    def load(text: str | None) -> Tolerance:
+        """What ``dump`` wrote; a fresh one for None."""
+        if text is None:
+            return Tolerance()
+        try:
+            compared, largest, skipped = json.loads(text)
+            return Tolerance(int(compared), float(largest), int(skipped))
+        except (ValueError, TypeError) as error:
+            raise ResultError(f"the store's screening tolerance is damaged: got {text[:80]!r}") from error

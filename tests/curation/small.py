@@ -1,0 +1,125 @@
+"""Small real parts for curation's tests: a grid of 27 zooms, tiny networks, and the protocol done plainly."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+
+from imagenet_hard.curation.hardness import Curator, HardnessFilter
+from imagenet_hard.curation.recipe import Recipe, SourceSpec
+from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.curation.store import CurationStore
+from imagenet_hard.dataset.benchmark import Benchmark, Source
+from imagenet_hard.dataset.decode import decode
+from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.zoom import ZoomGrid
+from tests.engine.small import classifier, jpeg
+
+GRID = ZoomGrid((20, 32, 48), 32, standard_scale=32)
+SETTINGS = RunSettings(device="cpu", batch_size=8, workers=2)
+
+
+@cache
+def curator(seed: int = 0) -> Curator:
+    """A random network over GRID."""
+    return Curator(f"net{seed}", classifier(seed), GRID)
+
+
+def by_protocol(data: bytes, who: Curator, mask: np.ndarray | None = None) -> np.ndarray:
+    """int (27,): the class under each zoom; one crop a forward pass of the plain network, masked argmax."""
+    image = decode(data).convert("RGB")
+    found = []
+    for number in range(len(GRID)):
+        ((_, pixels),) = GRID.crops(image, [number])
+        x = who.classifier.transform.batch([pixels], "cpu")
+        with torch.inference_mode():
+            logits = who.classifier.module.eval()(x)[0].numpy().copy()
+        if mask is not None:
+            logits[~mask] = -np.inf
+        found.append(int(logits.argmax()))
+    return np.array(found)
+
+
+@dataclass
+class Made:
+    """Images whose hardness is known: ids in order, bytes, labels."""
+
+    ids: list[str]
+    data: list[bytes]
+    labels: list[tuple[int, ...]]
+    hard: set[str]
+
+    def source(
+        self,
+        name: str = "imagenet",
+        state: str = "",
+        mask: np.ndarray | None = None,
+        order: Sequence[int] = (),
+    ) -> OpenSource:
+        rows = list(order) or list(range(len(self.ids)))
+        benchmark = Benchmark(
+            Source(name, "folder", state=state),
+            [self.ids[i] for i in rows],
+            [self.labels[i] for i in rows],
+            [name] * len(rows),
+            lambda i: self.data[rows[i]],
+        )
+        return OpenSource(SourceSpec(variant="imagenet", name=name, path="x"), benchmark, mask)
+
+
+@cache
+def made(n: int = 30, seeds: tuple[int, ...] = (0, 1)) -> Made:
+    """A third solved by a zoom of the first network, a third by one of the last, a third by none."""
+    curators = [curator(seed) for seed in seeds]
+    out = Made([], [], [], set())
+    for i in range(n):
+        data = jpeg(i, (40 + i % 7 * 9, 36 + i % 5 * 11))
+        seen = [by_protocol(data, who) for who in curators]
+        id = f"imagenet/{i:03}"
+        every = set(np.concatenate(seen).tolist())
+        if i % 3 == 2:
+            label = next(c for c in range(1000) if c not in every)
+            out.hard.add(id)
+        else:
+            rng = np.random.default_rng(i)
+            label = int(rng.choice(seen[0] if i % 3 == 0 else seen[-1]))
+        out.ids.append(id)
+        out.data.append(data)
+        out.labels.append((label,))
+    return out
+
+
+def run(
+    store: CurationStore,
+    sources: Sequence[OpenSource],
+    curators: Sequence[Curator],
+    settings: RunSettings = SETTINGS,
+    **options: bool,
+) -> HardnessFilter:
+    """One run of the filter to its end."""
+    found = HardnessFilter(sources, curators, store, settings, **options)
+    found.run()
+    return found
+
+
+def recipe(**changes: object) -> Recipe:
+    """A valid recipe; the classifiers' names are never looked up in these tests."""
+    return Recipe.model_validate(
+        {
+            "name": "small",
+            "version": "1.0.0",
+            "sources": [{"variant": "imagenet", "path": "x"}],
+            "classifiers": [{"model": "net0"}],
+            **changes,
+        }
+    )
+
+
+def sha256(data: bytes) -> str:
+    """Hex."""
+    return hashlib.sha256(data).hexdigest()

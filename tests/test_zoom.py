@@ -1,0 +1,161 @@
+"""The zoom grid against the paper's protocol, done the plain way with torchvision and numpy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torchvision import transforms
+from torchvision.transforms import InterpolationMode
+
+from imagenet_hard.errors import UsageError
+from imagenet_hard.zoom import ANCHORS, PAPER_SCALES, ZoomGrid, origin
+
+GRID = ZoomGrid()
+
+
+def by_protocol(image: Image.Image, scale: int, row: int, column: int, size: int = 224) -> np.ndarray:
+    """One zoom by the letter of the protocol: torchvision's resize, then pixels copied row by row."""
+    resized = np.asarray(transforms.Resize(scale, InterpolationMode.BICUBIC)(image))
+    height, width = resized.shape[:2]
+    tile_w, tile_h = width // 3, height // 3
+    left = column * tile_w + tile_w // 2 - size // 2
+    top = row * tile_h + tile_h // 2 - size // 2
+    out = np.zeros((size, size, 3), np.uint8)
+    for y in range(size):
+        if 0 <= top + y < height:
+            first, last = max(0, left), min(width, left + size)
+            if first < last:
+                out[y, first - left : last - left] = resized[top + y, first:last]
+    return out
+
+
+def picture(width: int, height: int, seed: int = 0) -> Image.Image:
+    """RGB noise."""
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+
+
+def test_the_grid_is_the_papers():
+    """36 scales, made as the paper's code makes them, and 9 anchors: 324 zooms."""
+    picked = {16, 32, 48, 64, 96, 128, 192, 224, 256, 288, 320, 384, 448, 512, 576, 640}
+    linspace = {int(x) for x in np.linspace(10, 1024, 10)}
+    assert len(PAPER_SCALES) == 36
+    assert picked | linspace <= set(PAPER_SCALES)
+    assert len(ANCHORS) == 9
+    assert len(GRID) == len(list(GRID)) == 324
+    assert (GRID.standard, GRID[112].scale, GRID[112].row, GRID[112].column) == (112, 256, 1, 1)
+
+
+def test_every_zoom_of_one_image_equals_the_protocol():
+    """All 324, pixel by pixel, from one pass that resizes once a scale."""
+    image = picture(150, 211)
+    found = list(GRID.crops(image, range(324)))
+    assert [number for number, _ in found] == list(range(324))
+    for number, pixels in found:
+        zoom = GRID[number]
+        expected = by_protocol(image, zoom.scale, zoom.row, zoom.column)
+        np.testing.assert_array_equal(pixels, expected, err_msg=str(zoom))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    width=st.integers(1, 400),
+    height=st.integers(1, 400),
+    number=st.integers(0, 323),
+    seed=st.integers(0, 99),
+)
+def test_any_zoom_of_any_size_equals_the_protocol(width, height, number, seed):
+    """Also images of one pixel, and smaller than the crop."""
+    if max(width, height) > 40 * min(width, height):  # a resize to 40,000 pixels proves no more
+        return
+    image = picture(width, height, seed)
+    zoom = GRID[number]
+    ((_, pixels),) = GRID.crops(image, [number])
+    np.testing.assert_array_equal(pixels, by_protocol(image, zoom.scale, zoom.row, zoom.column))
+
+
+@pytest.mark.parametrize("size", [(1, 60), (60, 1), (3, 200), (1, 1), (2, 3)])
+def test_extreme_aspect_ratios(size):
+    """A line of pixels is resized by the same rule."""
+    image = picture(*size)
+    for number in (0, 40, 112, 116):
+        zoom = GRID[number]
+        ((_, pixels),) = GRID.crops(image, [number])
+        np.testing.assert_array_equal(pixels, by_protocol(image, zoom.scale, zoom.row, zoom.column))
+
+
+@given(st.sets(st.integers(0, 323), max_size=12))
+@settings(max_examples=20, deadline=None)
+def test_a_subset_gives_the_same_crops(numbers):
+    """What else is asked for does not change a crop."""
+    image = picture(40, 30)
+    for number, pixels in GRID.crops(image, numbers):
+        ((_, alone),) = GRID.crops(image, [number])
+        np.testing.assert_array_equal(pixels, alone)
+
+
+@given(width=st.integers(1, 3000), height=st.integers(1, 3000))
+def test_anchors_lie_in_the_image(width, height):
+    """The centre of every anchor is a pixel of the image."""
+    for row, column in ANCHORS:
+        left, top = origin((width, height), row, column)
+        assert 0 <= left + 112 < width
+        assert 0 <= top + 112 < height
+
+
+@pytest.mark.parametrize("size", [112, 160, 240, 336, 448])
+def test_another_crop_size_shows_the_same_region(size):
+    """At another input size each zoom covers the same part of the image, to a pixel of the resized one."""
+    grid = ZoomGrid.for_size(size)
+    assert grid.scale_of(grid.standard) == round(256 * size / 224)
+    for number in range(0, 324, 37):
+        zoom = GRID[number]
+        scale = max(1, round(zoom.scale * size / 224))
+        twin = grid.scales.index(scale) * 9 + number % 9
+        a, b = (
+            np.array(origin((s, s), zoom.row, zoom.column, c)) / s
+            for s, c in ((zoom.scale, 224), (scale, size))
+        )
+        assert np.abs(a - b).max() < 4 / zoom.scale + 4 / scale
+        assert grid[twin].row == zoom.row
+
+
+@pytest.mark.parametrize("scales", [(), (0,), (20, 10), (10, 10)])
+def test_scales_that_make_no_grid_are_refused(scales):
+    """Scales rise and are positive."""
+    with pytest.raises(UsageError, match="zoom scales are"):
+        ZoomGrid(scales)
+
+
+def test_a_grid_without_the_standard_view_says_so():
+    """The standard view needs its scale."""
+    with pytest.raises(UsageError, match="lack 256, that of the standard view"):
+        _ = ZoomGrid((10, 20)).standard
+
+
+@pytest.mark.slow
+def test_predictions_equal_the_reference(shared: Path):
+    """All 324 zooms of 25 real images: the class that the paper's protocol predicts, near-ties aside."""
+    from imagenet_hard.classifiers.policy import with_policy
+    from imagenet_hard.classifiers.registry import load_classifier
+    from imagenet_hard.dataset.decode import decode
+    from imagenet_hard.engine.forward import Forward
+    from imagenet_hard.engine.settings import RunSettings, resolve_device
+
+    golden = json.loads((shared / "reference/golden_zoom_efficientnet_lite0.json").read_text())
+    assert golden["scales"] == list(GRID.scales)
+    classifier = with_policy(load_classifier(golden["model"]), {"crop": 224, "interpolation": "bicubic"})
+    forward = Forward(classifier, RunSettings(batch_size=36), resolve_device("cpu"))
+    for name, expected, margin in zip(golden["files"], golden["predictions"], golden["margin"], strict=True):
+        data = (shared / "data/imagenet-samples" / name).read_bytes()
+        crops = [pixels for _, pixels in GRID.crops(decode(data).convert("RGB"), range(324))]
+        got = np.concatenate(
+            [forward.logits(crops[i : i + 36], [name] * 36).argmax(dim=1).numpy() for i in range(0, 324, 36)]
+        )
+        clear = np.array(margin) > 1e-3
+        np.testing.assert_array_equal(got[clear], np.array(expected)[clear], err_msg=name)
