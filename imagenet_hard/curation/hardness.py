@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imagenet_hard.curation.curators import Curator
+from imagenet_hard.curation.cutting import Cutter
 from imagenet_hard.curation.intake import Intake
-from imagenet_hard.curation.lane import Candidate, Crop, Lane, Verdict
+from imagenet_hard.curation.lane import Candidate, Lane, Verdict
 from imagenet_hard.curation.order import ZoomOrder
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.screening import WORTH, Tolerance
@@ -24,10 +25,6 @@ from imagenet_hard.curation.store import CurationStore, ImageRecord
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings, resolve_device
-from imagenet_hard.zoom import ZoomGrid
-
-if TYPE_CHECKING:
-    from imagenet_hard.classifiers.base import Classifier
 
 WINDOW = 8
 """Images at work at a time, in batches: enough for full batches, few enough for memory."""
@@ -37,15 +34,6 @@ MAX_PIXELS = 300_000_000
 
 QUEUED = 4
 """Batches that wait; while there are more, no crops are made."""
-
-
-@dataclass(frozen=True)
-class Curator:
-    """A classifier that images have to defeat: its id in the recipe, and its zooms."""
-
-    id: str
-    classifier: Classifier
-    grid: ZoomGrid
 
 
 @dataclass(frozen=True)
@@ -101,9 +89,9 @@ class HardnessFilter:
                 self._tolerances[c.id] = Tolerance.load(store.fact(f"tolerance:{c.id}"))
         self._intake = Intake(sources, store, exif=exif)
         self._workers = settings.decode_workers()
-        self._window = WINDOW * max(lane.forward.batch_size for lane in self._lanes.values())
+        batch_size = max(lane.forward.batch_size for lane in self._lanes.values())
+        self._window, self._room = WINDOW * batch_size, QUEUED * batch_size
         self._active: list[Candidate] = []
-        self._cutting: list[tuple[Candidate, str, Future[list[tuple[int, np.ndarray]]]]] = []
         self._dirty: dict[str, ImageRecord] = {}
         self._tallied: set[tuple[str, int]] = set()
         self._start = time.perf_counter()
@@ -117,9 +105,10 @@ class HardnessFilter:
         """
         with keep_activations(), ThreadPoolExecutor(self._workers, "zoom") as pool:
             try:
-                self._decide(pool, self._intake.candidates(pool, self._steps))
+                cutter = Cutter(pool)
+                self._decide(cutter, self._intake.candidates(pool, self._steps))
                 while again := self._too_close():
-                    self._decide(pool, self._intake.again(again, self._steps))
+                    self._decide(cutter, self._intake.again(again, self._steps))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
         self._store.remember(finished="yes")
@@ -141,23 +130,23 @@ class HardnessFilter:
     def _steps(self) -> Iterator[tuple[str, list[int]]]:
         return self._order.everything() if self._exhaustive else self._order.steps()
 
-    def _decide(self, pool: ThreadPoolExecutor, candidates: Iterator[Candidate | ImageRecord]) -> None:
+    def _decide(self, cutter: Cutter, candidates: Iterator[Candidate | ImageRecord]) -> None:
         """Take images in, try block after block, until none is left."""
         exhausted = False
-        while True:
+        while not exhausted or self._active:
             exhausted = exhausted or self._admit(candidates)
-            self._cut(pool)
-            self._collect(wait=self._device.type == "cpu" or not any(lane.full for lane in self._all_lanes()))
+            self._cut(cutter)
+            idle = not any(lane.full for lane in self._all_lanes())
+            for name, crop in cutter.made(wait=idle or self._device.type == "cpu"):
+                self._lane_for(name, crop.zoom).queue.append(crop)
             lanes = [lane for lane in self._all_lanes() if lane.full]
-            if not lanes and not self._cutting and (exhausted or len(self._active) >= self._window):
+            if not lanes and not cutter.busy and (exhausted or len(self._active) >= self._window):
                 # Every image waits for a batch that no other can fill up.
                 lanes = sorted((x for x in self._all_lanes() if x.queue), key=lambda x: -len(x.queue))[:1]
             for lane in lanes:
                 self._apply(lane, lane.run())
                 self._commit()
             self._retire()
-            if exhausted and not self._active:
-                return
 
     def _all_lanes(self) -> Iterable[Lane]:
         # float32 first: what it solves needs no screening.
@@ -177,34 +166,20 @@ class HardnessFilter:
                 pixels += found.image.width * found.image.height
         return False
 
-    def _cut(self, pool: ThreadPoolExecutor) -> None:
-        """Let the pool make the next crops of every image that waits for nothing."""
-        room = QUEUED * self._window // WINDOW - sum(len(lane.queue) for lane in self._all_lanes())
+    def _cut(self, cutter: Cutter) -> None:
+        """Let the cutter make the next crops of every image that waits for nothing."""
+        room = self._room - sum(len(lane.queue) for lane in self._all_lanes())
         for candidate in self._active:
-            if candidate.waiting or candidate.decided:
-                continue
             if room <= 0:
                 return
+            if candidate.waiting or candidate.decided:
+                continue
             block = candidate.next_block(self._sizes)
             if block is None:
                 self._conclude(candidate)
                 continue
-            name, zooms = block
-            candidate.waiting = len(zooms)
-            room -= len(zooms)
-            future = pool.submit(candidate.crops, self._lanes[name].grid, zooms)
-            self._cutting.append((candidate, name, future))
-
-    def _collect(self, *, wait: bool) -> None:
-        """Queue the crops that are made; on a CPU all of them, as cutting and forward share its cores."""
-        pending = []
-        for candidate, name, future in self._cutting:
-            if not wait and not future.done():
-                pending.append((candidate, name, future))
-                continue
-            for zoom, pixels in future.result():
-                self._lane_for(name, zoom).queue.append(Crop(candidate, zoom, pixels))
-        self._cutting = pending
+            cutter.submit(candidate, self._lanes[block[0]].grid, *block)
+            room -= len(block[1])
 
     def _lane_for(self, name: str, zoom: int) -> Lane:
         if name not in self._screens or self._order.rates(name)[zoom] > WORTH:

@@ -16,11 +16,10 @@ import numpy as np
 from PIL import Image
 
 from imagenet_hard.classifiers.transform import fixed_images
-from imagenet_hard.curation.hardness import Curator
+from imagenet_hard.curation.curators import Curator, cheapest_first, load_curator, seconds_per_crop
 from imagenet_hard.curation.order import ZoomOrder
 from imagenet_hard.curation.recipe import FOLDER, Recipe
 from imagenet_hard.curation.records import OpenSource
-from imagenet_hard.curation.score import cheapest_first, load_curator, seconds_per_crop
 from imagenet_hard.curation.sources import open_source
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings

@@ -10,7 +10,8 @@ from functools import cache
 import numpy as np
 import torch
 
-from imagenet_hard.curation.hardness import Curator, HardnessFilter
+from imagenet_hard.curation.curators import Curator
+from imagenet_hard.curation.hardness import HardnessFilter
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.store import CurationStore
