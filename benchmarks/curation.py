@@ -1,0 +1,184 @@
+"""The hardness filter against the paper's protocol, on the same images, in one run.
+
+    python benchmarks/curation.py [--data FOLDER] [--images N] [--model NAME]... [--growth]
+
+The protocol looks at every image under all 324 zooms: decode, resize and crop for each zoom, batches
+of 16 through the plain network in float32, with torchvision's transforms. Ours runs in float32 and
+with bfloat16 screening. Images are taken evenly from the folder; survivors must be identical. The
+limit is the bare forward of the crops that ours ran, plus the bare decode and the bare cutting of
+them, each on all cores with nothing else. --growth shows time and memory against the number of images
+instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision import transforms
+
+from imagenet_hard.curation.curators import Curator, load_curators
+from imagenet_hard.curation.hardness import FilterProgress, HardnessFilter
+from imagenet_hard.curation.recipe import Recipe, SourceSpec
+from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.curation.store import FILE, CurationStore
+from imagenet_hard.dataset.benchmark import Benchmark
+from imagenet_hard.dataset.decode import decode
+from imagenet_hard.dataset.load import load_dataset
+from imagenet_hard.engine.allocator import keep_activations
+from imagenet_hard.engine.forward import Forward
+from imagenet_hard.engine.settings import RunSettings, available_cores, resolve_device
+from imagenet_hard.zoom import ZoomGrid, origin
+
+BATCH = 16
+
+
+def protocol(images: Benchmark, curators: Sequence[Curator]) -> tuple[set[str], float]:
+    """Survivors, and the seconds that the paper's protocol takes for them."""
+    survivors, start = set(), time.perf_counter()
+    for example in images:
+        solved = False
+        for who in curators:
+            described = who.classifier.transform.describe()
+            finish = transforms.Compose(
+                [transforms.ToTensor(), transforms.Normalize(described["mean"], described["std"])]
+            )
+            zooms = list(who.grid)
+            for i in range(0, len(zooms), BATCH):
+                batch = []
+                for zoom in zooms[i : i + BATCH]:
+                    image = Image.open(io.BytesIO(example.image)).convert("RGB")
+                    resize = transforms.Resize(zoom.scale, transforms.InterpolationMode.BICUBIC)
+                    resized = resize(image)
+                    left, top = origin(resized.size, zoom.row, zoom.column)
+                    batch.append(finish(resized.crop((left, top, left + 224, top + 224))))
+                with torch.no_grad():
+                    predicted = who.classifier.module(torch.stack(batch)).argmax(dim=1)
+                solved |= bool(np.isin(predicted.numpy(), example.labels).any())
+        if not solved:
+            survivors.add(example.id)
+    return survivors, time.perf_counter() - start
+
+
+def ours(
+    images: Benchmark, curators: Sequence[Curator], *, screening: bool
+) -> tuple[set[str], FilterProgress, dict[str, int]]:
+    """Survivors, the last progress, and the number of crops that each lane ran."""
+    source = OpenSource(SourceSpec(variant="imagenet", path="images"), images, None)
+    with tempfile.TemporaryDirectory() as folder, CurationStore(Path(folder) / FILE, create=True) as store:
+        run = HardnessFilter([source], curators, store, RunSettings(device="cpu"), screening=screening)
+        progress = run.run()
+        crops = {f"{name} fp32": lane.n_crops for name, lane in run._lanes.items()}
+        crops |= {f"{name} bf16": lane.n_crops for name, lane in run._screens.items()}
+        return {record.id for record in store.images() if record.state == "hard"}, progress, crops
+
+
+def limit(images: Benchmark, curators: Sequence[Curator], crops: dict[str, int]) -> float:
+    """Seconds for the bare parts of what ours ran."""
+    total = 0.0
+    workers = available_cores()
+    with ThreadPoolExecutor(workers) as pool, keep_activations():
+        start = time.perf_counter()
+        decoded = list(pool.map(lambda e: decode(e.image).convert("RGB"), list(images)[:64]))
+        total += (time.perf_counter() - start) / len(decoded) * len(images)
+        some = decoded[:: max(1, len(decoded) // 8)][:8]
+        start = time.perf_counter()
+        grid = ZoomGrid()
+        list(pool.map(lambda image: sum(1 for _ in grid.crops(image, range(324))), some))
+        total += (time.perf_counter() - start) / (len(some) * 324) * sum(crops.values())
+        pixels = [np.asarray(image.resize((224, 224))) for image in decoded[:BATCH]] * BATCH
+        for name, n in crops.items():
+            who = next(c for c in curators if c.id == name.split()[0])
+            settings = RunSettings(device="cpu", precision="bf16" if name.endswith("bf16") else "fp32")
+            forward = Forward(who.classifier, settings, resolve_device("cpu"))
+            forward.logits(pixels[:BATCH], ["x"] * BATCH)
+            start = time.perf_counter()
+            for _ in range(8):
+                forward.logits(pixels[:BATCH], ["x"] * BATCH)
+            total += (time.perf_counter() - start) / (8 * BATCH) * n
+    return total
+
+
+def evenly(images: Benchmark, n: int) -> Benchmark:
+    """``n`` images spread over all of them."""
+    rows = np.linspace(0, len(images) - 1, min(n, len(images))).astype(int).tolist()
+    return Benchmark(
+        images.about,
+        [images.ids[i] for i in rows],
+        [images.labels[i] for i in rows],
+        [""] * len(rows),
+        lambda i: images[rows[i]].image,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", default="sample", help="folder of labelled images")
+    parser.add_argument("--images", type=int, default=48)
+    parser.add_argument("--model", action="append", help="default: efficientnet_lite0")
+    parser.add_argument("--growth", action="store_true")
+    options = parser.parse_args()
+    models = options.model or ["efficientnet_lite0"]
+    recipe = Recipe.model_validate(
+        {
+            "name": "benchmark",
+            "version": "1.0.0",
+            "sources": [{"variant": "imagenet", "path": "images"}],
+            "classifiers": [{"model": model} for model in models],
+        }
+    )
+    curators = load_curators(recipe)
+    everything = load_dataset(options.data)
+    if options.growth:
+        grow(everything, curators, options.images)
+        return
+    images = evenly(everything, options.images)
+    n = len(images)
+    expected, slow = protocol(images, curators)
+    print(f"{n} images, {', '.join(models)}, {available_cores()} cores, {len(expected)} survivors")
+    print(f"protocol         {slow:8.1f} s  {slow / n:7.3f} s/image")
+    for screening in (False, True):
+        found, progress, crops = ours(images, curators, screening=screening)
+        bare = limit(images, curators, crops)
+        name = "ours, screened" if screening else "ours, fp32"
+        same = "identical" if found == expected else "DIFFER"
+        print(
+            f"{name:16} {progress.seconds:8.1f} s  {progress.seconds / n:7.3f} s/image  "
+            f"{slow / progress.seconds:6.1f} x the protocol, {bare / progress.seconds:.2f} of the limit; "
+            f"{progress.crops / n:.1f} zooms an image; survivors {same}"
+        )
+
+
+def grow(images: Benchmark, curators: Sequence[Curator], most: int) -> None:
+    """Time and peak memory for more and more images (repeated where there are not enough)."""
+    for n in (most // 4, most // 2, most):
+        rows = [i % len(images) for i in range(n)]
+        repeated = Benchmark(
+            images.about,
+            [f"{i}/{images.ids[row]}" for i, row in enumerate(rows)],
+            [images.labels[row] for row in rows],
+            [""] * n,
+            lambda i, rows=rows: images[rows[i]].image,
+        )
+        found, progress, _ = ours(repeated, curators, screening=False)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        print(
+            f"{n:6} images  {progress.seconds:7.1f} s  {1000 * progress.seconds / n:6.1f} ms/image  "
+            f"{len(found)} survivors  peak {peak} MiB",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Recipes: those that ship are valid, wrong ones name the line."""
+
+from __future__ import annotations
+
+import pytest
+
+from imagenet_hard.curation.recipe import load_recipe, parse_recipe, recipe_names
+from imagenet_hard.errors import UsageError
+from imagenet_hard.zoom import PAPER_SCALES
+
+SMALL = """name: small
+version: 1.0.0
+sources:
+  - {variant: imagenet, path: val, labels: val.txt}
+classifiers:
+  - {model: efficientnet_lite0}
+"""
+
+
+def test_the_shipped_recipes_are_valid():
+    """By name, with the paper's zooms and exclusions that exist."""
+    from imagenet_hard.content import content_dir
+
+    assert recipe_names() == ["imagenet-hard", "imagenet-hard-lite", "template"]
+    for name in recipe_names():
+        recipe = load_recipe(name)
+        assert recipe.name == name
+        assert recipe.scales == PAPER_SCALES
+        for file in recipe.exclusions:
+            assert (content_dir("curation/exclusions") / file).is_file()
+
+
+def test_the_papers_recipe():
+    """Eight variants, CLIP ViT-L/14 with ImageNet's mean and std, masks as in the study."""
+    recipe = load_recipe("imagenet-hard")
+    assert [source.variant for source in recipe.sources] == [
+        "imagenet",
+        "imagenet-real",
+        "imagenet-v2",
+        "imagenet-a",
+        "imagenet-r",
+        "imagenet-sketch",
+        "imagenet-c",
+        "objectnet",
+    ]
+    assert {s.id: s.mask_name for s in recipe.sources if s.mask_name != "none"} == {
+        "imagenet-a": "imagenet-a",
+        "imagenet-r": "imagenet-r",
+        "objectnet": "objectnet",
+    }
+    (classifier,) = recipe.classifiers
+    assert (classifier.model, classifier.normalization) == ("clip:ViT-L/14", "imagenet")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("path: val,", "", r":4: sources\[0\]: give either path \(a folder\) or hub"),
+        ("path: val,", "path: val, hub: a/b,", r":4: sources\[0\]: give either path"),
+        ("path: val,", "path: val, make: true,", "make belongs to imagenet-c, not to imagenet"),
+        ("path: val,", "path: val, revision: x,", "revision and split belong to hub"),
+        ("imagenet,", "imagenet-real,", None),
+        ("variant: imagenet,", "variant: imagenet-x,", r":4: sources\[0\].variant: Input should be"),
+        ("labels: val.txt", "lables: val.txt", r":4: sources\[0\].lables: unknown key"),
+        ("version: 1.0.0", "version: one", ":2: version: String should match pattern"),
+        ("name: small", "name: Small Set", ":1: name: String should match pattern"),
+        (
+            "- {model: efficientnet_lite0}",
+            "- {model: a}\n  - {model: a}",
+            r"classifiers\[1\] \(a\) repeats an earlier one",
+        ),
+        ("version: 1.0.0", "version: 1.0.0\nscales: [256, 224]", "expected rising numbers"),
+        ("version: 1.0.0", "version: 1.0.0\nrule: standard-view", ":3: rule: Input should be 'any-zoom'"),
+        ("classifiers:\n  - {model: efficientnet_lite0}", "classifiers: []", ":5: classifiers: Tuple should"),
+    ],
+)
+def test_a_wrong_recipe_names_the_line(old, new, message):
+    """File, line, place and what is wrong."""
+    text = SMALL.replace(old, new)
+    assert text != SMALL
+    if message is None:
+        assert parse_recipe(text.encode(), "r.yaml").sources[0].labels == "val.txt"
+        return
+    with pytest.raises(UsageError, match=r"^r.yaml") as error:
+        parse_recipe(text.encode(), "r.yaml")
+    assert error.match(message)
+
+
+def test_real_needs_its_label_file():
+    """imagenet-real without real.json is no source."""
+    text = SMALL.replace(
+        "{variant: imagenet, path: val, labels: val.txt}", "{variant: imagenet-real, path: v}"
+    )
+    with pytest.raises(UsageError, match="imagenet-real needs labels: the path of real.json"):
+        parse_recipe(text.encode(), "r.yaml")
+
+
+def test_an_unknown_name_shows_the_nearest():
+    """And where one's own file would go."""
+    with pytest.raises(
+        UsageError, match="there is no recipe 'imagenet-hard-light': did you mean imagenet-hard-lite"
+    ):
+        load_recipe("imagenet-hard-light")
+
+
+def test_the_scoring_hash_ignores_texts_and_places():
+    """A better summary does not invalidate scores; other zooms, classifiers or masks do."""
+    base = parse_recipe(SMALL.encode(), "r").scoring_sha256()
+
+    def changed(old: str, new: str) -> bool:
+        return parse_recipe(SMALL.replace(old, new).encode(), "r").scoring_sha256() != base
+
+    assert not changed("version: 1.0.0", "version: 2.0.0\ndescription: better")
+    assert not changed("path: val", "path: elsewhere, licence: MIT")
+    assert not changed("lite0}", "lite0, note: small}\noutput: {title: Other}")
+    assert changed("version: 1.0.0", "version: 1.0.0\nscales: [224, 256]")
+    assert changed("lite0", "lite1")
+    assert changed("path: val", "path: val, mask: imagenet-a")
+    assert changed("version: 1.0.0", "version: 1.0.0\nexif: true")
+
+
+def test_another_input_size_keeps_the_regions():
+    """Scales grow with the crop."""
+    recipe = parse_recipe(SMALL.encode(), "r")
+    assert recipe.grid() == recipe.grid(224)
+    assert recipe.grid(448).scales[0] == 20
+    assert recipe.grid(448).size == 448

@@ -1,0 +1,115 @@
+"""Scoring a recipe into a work folder that belongs to it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from imagenet_hard.curation.curators import cheapest_first, load_curator
+from imagenet_hard.curation.recipe import ClassifierSpec
+from imagenet_hard.curation.score import score
+from imagenet_hard.curation.store import FILE, CurationStore
+from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.errors import ClassifierError, ResultError, UsageError
+from imagenet_hard.zoom import PAPER_SCALES
+from tests.curation.small import GRID, SETTINGS, curator, made, recipe
+
+
+def test_a_run_says_what_it_found(tmp_path):
+    """Numbers per source, who the classifiers were, and a store that build and review can read."""
+    data, seen = made(), []
+    summary = score(
+        recipe(),
+        [data.source()],
+        tmp_path,
+        SETTINGS,
+        curators=[curator(0), curator(1)],
+        on_progress=seen.append,
+    )
+    assert summary.complete
+    assert summary.seen == {"imagenet": 30}
+    assert summary.hard == {"imagenet": 10}
+    assert summary.recipe_sha256 == recipe().scoring_sha256()
+    assert summary.classifiers["net0"] == curator(0).classifier.spec
+    assert (seen[-1].done, seen[-1].total) == (30, 30)
+    assert [p.done for p in seen] == sorted(p.done for p in seen)
+    with CurationStore(tmp_path / FILE) as store:
+        survivors = store.survivors()
+    assert {s.id for s in survivors} == data.hard
+    assert [view.zoom for view in survivors[0].standard] == [GRID.standard] * 2
+
+
+def test_done_work_is_not_done_again(tmp_path):
+    """The second run of the same command ends with the same summary, without a crop."""
+    data, progress = made(), []
+    first = score(recipe(), [data.source()], tmp_path, SETTINGS, curators=[curator(0)])
+    again = score(
+        recipe(), [data.source()], tmp_path, SETTINGS, curators=[curator(0)], on_progress=progress.append
+    )
+    assert again == first
+    assert progress == []
+
+
+@pytest.mark.parametrize(
+    ("change", "mode", "message"),
+    [
+        ({"name": "other", "scales": [20, 32]}, "early-exit", "was begun with the recipe 'small'"),
+        ({}, "exhaustive", "was begun with the mode early-exit, and cannot go on with exhaustive"),
+        ({}, "screening", "was begun with the mode early-exit"),
+    ],
+)
+def test_two_kinds_of_scores_do_not_mix(tmp_path, change, mode, message):
+    """Another recipe or mode on the same work folder."""
+    data = made(6)
+    score(recipe(), [data.source()], tmp_path, SETTINGS, curators=[curator(0)])
+    with pytest.raises(ResultError, match=message):
+        score(recipe(**change), [data.source()], tmp_path, SETTINGS, curators=[curator(0)], mode=mode)
+
+
+def test_other_weights_under_the_same_name_are_refused(tmp_path):
+    """The first part was scored by another network."""
+    data = made(6)
+    score(recipe(), [data.source()], tmp_path, SETTINGS, curators=[curator(0)])
+    with pytest.raises(
+        ResultError, match="net0 is not the classifier that .* was begun with: weights_sha256"
+    ):
+        score(recipe(), [data.source()], tmp_path, SETTINGS, curators=[replace(curator(1), id="net0")])
+
+
+@pytest.mark.parametrize(
+    ("settings", "mode", "message"),
+    [
+        (RunSettings(precision="bf16"), "early-exit", "hardness is decided in fp32, not in bf16"),
+        (RunSettings(), "quick", "scoring mode 'quick': expected early-exit, screening, exhaustive"),
+    ],
+)
+def test_wrong_settings(tmp_path, settings, mode, message):
+    """Refused before anything is written."""
+    with pytest.raises(UsageError, match=message):
+        score(recipe(), [made(6).source()], tmp_path, settings, curators=[curator(0)], mode=mode)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_classifier_of_a_recipe_is_loaded_under_the_zoom(monkeypatch):
+    """Its own mean and std, or ImageNet's; the grid of its size; an impossible size is refused."""
+    full = recipe(scales=list(PAPER_SCALES))
+    own = load_curator(full, ClassifierSpec(model="efficientnet_lite0"))
+    assert own.classifier.transform.describe()["mean"] == [0.5, 0.5, 0.5]
+    assert len(own.grid) == 324
+    paper = load_curator(full, ClassifierSpec(model="efficientnet_lite0", normalization="imagenet", size=160))
+    assert paper.id == "efficientnet_lite0/imagenet/160"
+    assert paper.classifier.transform.describe()["mean"] == [0.485, 0.456, 0.406]
+    assert (paper.grid.size, paper.grid.scale_of(paper.grid.standard)) == (160, 183)
+    with pytest.raises(ClassifierError, match="efficientnet_lite9"):
+        load_curator(full, ClassifierSpec(model="efficientnet_lite9"))
+
+
+def test_the_cheapest_classifier_comes_first(monkeypatch):
+    """By measured time, whatever the recipe's order."""
+    from imagenet_hard.curation import curators
+
+    times = {"net0": 3.0, "net1": 1.0}
+    monkeypatch.setattr(curators, "seconds_per_crop", lambda c, s: times[c.id])
+    assert [c.id for c in cheapest_first([curator(0), curator(1)], SETTINGS)] == ["net1", "net0"]
+    assert [c.id for c in cheapest_first([curator(0)], SETTINGS)] == ["net0"]
