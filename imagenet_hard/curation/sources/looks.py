@@ -1,0 +1,82 @@
+"""What a folder of images looks like: which variant's layout, classes and file names it has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from imagenet_hard.classes import MASKS, objectnet, wnids
+from imagenet_hard.dataset.files import File
+
+_WNID = re.compile(r"n\d{8}")
+_FILES = {
+    "imagenet-sketch": re.compile(r"sketch_\d+\.\w+"),
+    "imagenet-r": re.compile(
+        r"(art|cartoon|deviantart|embroidery|graffiti|graphic|misc|origami|painting|sculpture|sketch|sticker"
+        r"|tattoo|toy|videogame)_\d+\.\w+"
+    ),
+    "imagenet-a": re.compile(r"\d\.\d+_.+ _ .+_\d\.\d+\.\w+"),
+    "imagenet": re.compile(r"ILSVRC2012_val_\d{8}\.\w+"),
+}
+"""How the releases name their files; -Sketch first, since -R has sketches too."""
+
+Kind = Literal["wnids", "numbers", "corruptions", "objects", "flat", "other"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """``kind`` of layout, and the ``variant`` that the folder certainly is, if that can be told."""
+
+    kind: Kind
+    variant: str | None
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def look_of(images: Sequence[File]) -> Look:
+    """Layout, classes and names of the images of a folder."""
+    tops = {file.parts[0] for file in images if len(file.parts) > 1}
+    if not tops:
+        return Look("flat", None, f"a flat folder of {len(images):,} images")
+    if any(len(file.parts) > 2 and _WNID.fullmatch(file.parts[-2]) for file in images):
+        return Look(
+            "corruptions",
+            "imagenet-c",
+            f"ImageNet-C: wnid folders below others ({', '.join(sorted(tops)[:3])})",
+        )
+    if all(_WNID.fullmatch(top) for top in tops):
+        return _wnids(images, tops)
+    if all(top.isascii() and top.isdigit() for top in tops):
+        return Look("numbers", "imagenet-v2", f"ImageNet-V2: {len(tops)} numbered folders")
+    known = tops & {c.folder for c in objectnet()}
+    if known:
+        return Look("objects", "objectnet", f"ObjectNet: folders such as {sorted(known)[0]}")
+    return Look("other", None, f"folders named {', '.join(sorted(tops)[:3])}, none of which is a class")
+
+
+def _wnids(images: Sequence[File], tops: set[str]) -> Look:
+    what = f"{len(tops)} wnid folders"
+    votes = {
+        variant: sum(bool(pattern.fullmatch(file.parts[-1])) for file in images)
+        for variant, pattern in _FILES.items()
+    }
+    variant = next((v for v, n in votes.items() if n > len(images) / 2), None)
+    if variant is not None:
+        example = next(f.parts[-1] for f in images if _FILES[variant].fullmatch(f.parts[-1]))
+        return Look("wnids", variant, f"{TITLES[variant]}: {what} of files such as {example}")
+    for variant in ("imagenet-a", "imagenet-r"):
+        if tops == {wnids()[c] for c in MASKS[variant]()}:
+            return Look("wnids", variant, f"{TITLES[variant]}: {what}, just its classes")
+    return Look("wnids", None, what)
+
+
+TITLES = {
+    "imagenet": "ImageNet's validation images",
+    "imagenet-a": "ImageNet-A",
+    "imagenet-r": "ImageNet-R",
+    "imagenet-sketch": "ImageNet-Sketch",
+}

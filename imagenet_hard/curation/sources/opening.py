@@ -1,0 +1,139 @@
+"""From a recipe's source to its labelled images: one adapter per variant, one set of checks for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagenet_hard.classes import MASKS, mask, wnids
+from imagenet_hard.curation.recipe import Recipe, SourceSpec
+from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.curation.sources import corrupted, folders, objectnet, real
+from imagenet_hard.curation.sources.listing import Listing, hub_listing
+from imagenet_hard.dataset.benchmark import Benchmark, Source
+from imagenet_hard.errors import DatasetError, ImageNetHardError
+from imagenet_hard.types import N_CLASSES
+
+ADAPTERS: Mapping[str, Callable[[SourceSpec, Path, bool], Listing]] = {
+    "imagenet": folders.imagenet,
+    "imagenet-v2": folders.numbered,
+    "imagenet-real": real.imagenet_real,
+    "imagenet-a": folders.by_wnid,
+    "imagenet-r": folders.by_wnid,
+    "imagenet-sketch": folders.by_wnid,
+    "imagenet-c": corrupted.imagenet_c,
+    "objectnet": objectnet.objectnet,
+}
+"""Variant -> what reads its folder."""
+
+SHOWN = 5
+
+
+def open_source(
+    spec: SourceSpec, root: Path, *, exif: bool = False, token: str | bool | None = None
+) -> OpenSource:
+    """List the images and labels of one source; no image is read.
+
+    ``root``: what relative paths of ``spec`` are relative to. Every id is ``<spec.id>/<stable name>``,
+    the same for all layouts of ImageNet's validation images.
+
+    Raises:
+        DatasetError: missing, empty, unlabelled, another variant than it claims to be, or with labels
+            that its mask does not have; the message begins with the source's id.
+    """
+    try:
+        if spec.hub is not None:
+            listing = hub_listing(spec, exif, token)
+        else:
+            listing = ADAPTERS[spec.variant](spec, root, exif)
+        return _checked(spec, listing, exif)
+    except ImageNetHardError as error:
+        raise DatasetError(f"{spec.id}: {error}") from error
+
+
+def open_sources(recipe: Recipe, root: Path, *, token: str | bool | None = None) -> list[OpenSource]:
+    """All sources of a recipe, in its order.
+
+    Raises:
+        DatasetError: one or more cannot be opened; all of them are named.
+    """
+    opened, problems = [], []
+    for spec in recipe.sources:
+        try:
+            opened.append(open_source(spec, root, exif=recipe.exif, token=token))
+        except DatasetError as error:
+            problems.append(str(error))
+    if len(problems) == 1:
+        raise DatasetError(problems[0])
+    if problems:
+        raise DatasetError(
+            f"{len(problems)} of {len(recipe.sources)} sources cannot be opened:\n  " + "\n  ".join(problems)
+        )
+    return opened
+
+
+def _checked(spec: SourceSpec, listing: Listing, exif: bool) -> OpenSource:
+    """The listing under its ids, with its mask, its notes and its limit."""
+    rows = list(range(len(listing.names)))[: spec.limit]
+    if not rows:
+        raise DatasetError(f"no labelled image in {listing.where}")
+    names = [listing.names[row] for row in rows]
+    _unique(names, listing.where)
+    labels = [listing.labels[row] for row in rows]
+    allowed = mask(spec.mask_name) if spec.mask_name != "none" else None
+    if allowed is not None:
+        _fits(spec, names, labels, allowed)
+    notes = [*listing.notes, *_coverage(spec, labels)]
+    if spec.limit is not None and spec.limit < len(listing.names):
+        notes.append(f"the first {spec.limit:,} of {len(listing.names):,} images (limit)")
+    images = Benchmark(
+        Source(spec.id, listing.source, listing.revision, exif=exif, state=listing.state),
+        [f"{spec.id}/{name}" for name in names],
+        labels,
+        [spec.id] * len(rows),
+        listing.read,
+    )
+    return OpenSource(spec, images, allowed, tuple(notes))
+
+
+def _unique(names: list[str], where: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DatasetError(
+                f"{where} has two images that are {name!r}: the same image twice in different folders? "
+                "Remove one"
+            )
+        seen.add(name)
+
+
+def _fits(
+    spec: SourceSpec, names: list[str], labels: list[tuple[int, ...]], allowed: NDArray[np.bool_]
+) -> None:
+    """Every image has a label among the classes that are scored over."""
+    bad = [i for i, own in enumerate(labels) if not allowed[list(own)].all()]
+    if bad:
+        wrong = sorted({wnids()[c] for i in bad for c in labels[i] if not allowed[c]})
+        shown = ", ".join(wrong[:SHOWN]) + (", ..." if wrong[SHOWN:] else "")
+        raise DatasetError(
+            f"the mask {spec.mask_name} does not fit: {len(bad)} of {len(names)} images have labels outside "
+            f"of its {int(allowed.sum())} classes ({shown}; first image "
+            f"{names[bad[0]]}). Change `mask:` or `variant:` in the recipe"
+        )
+
+
+def _coverage(spec: SourceSpec, labels: list[tuple[int, ...]]) -> list[str]:
+    """What a partial set lacks."""
+    present = {c for own in labels for c in own}
+    expected = set(MASKS[spec.mask_name]()) if spec.mask_name != "none" else set(range(N_CLASSES))
+    missing = sorted(expected - present)
+    if not missing:
+        return []
+    shown = ", ".join(wnids()[c] for c in missing[:SHOWN])
+    return [
+        f"{len(expected) - len(missing)} of {len(expected)} classes are there; missing are {shown}"
+        + (f" and {len(missing) - SHOWN} more" if missing[SHOWN:] else "")
+    ]

@@ -1,0 +1,378 @@
+"""Sources: each layout that people have gives the same images under the same ids, and slips are named."""
+
+from __future__ import annotations
+
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from imagenet_hard.classes import MASKS, mask, objectnet, wnids
+from imagenet_hard.curation.recipe import Recipe, SourceSpec, load_recipe
+from imagenet_hard.curation.sources import find_duplicates, open_source, open_sources
+from imagenet_hard.curation.sources.corrupted import corrupt, corruptions
+from imagenet_hard.curation.sources.objectnet import without_border
+from imagenet_hard.errors import DatasetError, ImageError, UsageError
+from tests.curation.small import sha256
+from tests.curation.variants import lay_out, lay_out_by_wnid
+from tests.engine.small import jpeg
+
+A = [wnids()[c] for c in sorted(MASKS["imagenet-a"]())]
+R = [wnids()[c] for c in sorted(MASKS["imagenet-r"]())]
+
+
+def put(path: Path, data: bytes = b"") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data or jpeg(len(str(path))))
+    return path
+
+
+def opened(root: Path, **source: object):
+    return open_source(SourceSpec.model_validate({"path": "images", **source}), root)
+
+
+def validation(root: Path, n: int = 6, *, flat: bool = True) -> list[int]:
+    """n validation images of classes 0, 7, 14, ...; their ground truth in val.txt."""
+    classes = [7 * i for i in range(n)]
+    for i, c in enumerate(classes, start=1):
+        folder = root / "images" if flat else root / "images" / wnids()[c]
+        put(folder / f"ILSVRC2012_val_{i:08d}.JPEG", jpeg(i))
+    lines = [f"ILSVRC2012_val_{i:08d}.JPEG {c}" for i, c in enumerate(classes, start=1)]
+    (root / "val.txt").write_text("\n".join(lines))
+    return classes
+
+
+def test_validation_images_have_one_id_in_every_layout(tmp_path):
+    """Flat with ground truth, or in wnid folders: the same ids, labels and bytes."""
+    classes = validation(tmp_path / "flat")
+    validation(tmp_path / "tree", flat=False)
+    flat = opened(tmp_path / "flat", variant="imagenet", labels="val.txt")
+    tree = opened(tmp_path / "tree", variant="imagenet")
+
+    def rows(source):
+        return {(e.id, e.labels, e.origin, e.image) for e in source.images}
+
+    assert rows(flat) == rows(tree)
+    assert flat.images.ids[0] == "imagenet/ILSVRC2012_val_00000001"
+    assert flat.images.labels == tuple((c,) for c in classes)
+    assert flat.mask is None
+    assert any("6 of 1000 classes are there; missing are n01443537" in note for note in flat.notes)
+
+
+def test_v2_folders_are_numbers(tmp_path):
+    """10 comes after 2, and is class 10."""
+    for c in (0, 2, 10, 999):
+        put(tmp_path / f"images/{c}/a.jpeg", jpeg(c))
+    source = opened(tmp_path, variant="imagenet-v2")
+    assert source.images.labels == ((0,), (2,), (10,), (999,))
+    assert source.images.ids[2] == "imagenet-v2/10/a.jpeg"
+
+
+def test_real_labels_alone_and_united(tmp_path):
+    """A list by validation index; images without a label are left out of both, and counted."""
+    validation(tmp_path, 4)
+    (tmp_path / "real.json").write_text(json.dumps([[5, 3], [], [14], [800]]))
+    alone = opened(tmp_path, variant="imagenet-real", labels="real.json")
+    assert alone.images.labels == ((3, 5), (14,), (800,))
+    assert "1 images are left out, as their label list is empty" in alone.notes
+    united = opened(tmp_path, variant="imagenet-real", labels="real.json", original_labels="val.txt")
+    assert united.images.labels == ((0, 3, 5), (14,), (21, 800))
+    assert "original labels were added to 2 of 3 images" in united.notes
+    assert united.images.ids == alone.images.ids
+
+
+def test_real_needs_an_original_label_for_each_image(tmp_path):
+    """A ground truth that lacks images is no ground truth."""
+    validation(tmp_path, 3)
+    (tmp_path / "real.json").write_text(json.dumps([[1], [2], [3]]))
+    (tmp_path / "val.txt").write_text("ILSVRC2012_val_00000001.JPEG 1\n")
+    with pytest.raises(
+        DatasetError, match=r"lacks the original label of 2 of 3 images \(first ILSVRC2012_val_0"
+    ):
+        opened(tmp_path, variant="imagenet-real", labels="real.json", original_labels="val.txt")
+
+
+def test_the_200_classes_of_a_and_r_bring_their_mask(tmp_path):
+    """Odd names and endings of the release are read; the mask is the variant's."""
+    names = ["0.000116_digital clock _ digital clock_0.865662.jpg", "it's.JPEG", "b.jpeg", "c.JPG"]
+    for wnid, name in zip(A, names, strict=False):
+        put(tmp_path / "images" / wnid / name)
+    source = opened(tmp_path, variant="imagenet-a")
+    assert len(source.images) == 4
+    np.testing.assert_array_equal(source.mask, mask("imagenet-a"))
+    assert any("4 of 200 classes are there" in note for note in source.notes)
+
+
+@pytest.mark.parametrize(
+    ("variant", "files", "message"),
+    [
+        (
+            "imagenet-a",
+            [f"{w}/art_{i}.jpg" for i, w in enumerate(R)],
+            "imagenet-a: .* does not look like imagenet-a.* It looks like ImageNet-R: 200 wnid folders of "
+            "files such as art_0.jpg: set `variant: imagenet-r`",
+        ),
+        (
+            "imagenet-r",
+            [f"{w}/x.jpg" for w in A],
+            "It looks like ImageNet-A: 200 wnid folders, just its classes",
+        ),
+        (
+            "imagenet",
+            [f"{w}/x.jpg" for w in R],
+            "It looks like ImageNet-R: 200 wnid folders, just its classes",
+        ),
+        ("imagenet", [f"{wnids()[0]}/sketch_{i}.JPEG" for i in range(3)], "set `variant: imagenet-sketch`"),
+        ("imagenet", ["0/a.jpeg", "17/b.jpeg"], "It looks like ImageNet-V2: 2 numbered folders"),
+        ("imagenet-v2", [f"{wnids()[5]}/a.jpg"], "which has folders 0 to 999. It looks like 1 wnid folders"),
+        (
+            "imagenet-sketch",
+            ["fog/3/n01440764/a.JPEG"],
+            "It looks like ImageNet-C: wnid folders below others",
+        ),
+        ("imagenet-r", ["alarm_clock/a.png"], "It looks like ObjectNet: folders such as alarm_clock"),
+        (
+            "imagenet-c",
+            ["n01440764/a.JPEG"],
+            "does not look like imagenet-c, which has folders such as fog/3/",
+        ),
+        ("objectnet", ["n01440764/a.JPEG"], "no image of the 113 ObjectNet classes"),
+        (
+            "imagenet",
+            ["a.JPEG", "b.JPEG"],
+            "is a flat folder of images: give their ground truth with `labels:`",
+        ),
+        ("imagenet-a", ["cats/a.jpg"], "folders named cats, none of which is a class"),
+        ("imagenet", ["notes.txt"], "no image in .*: it holds 1 other files"),
+    ],
+)
+def test_a_wrong_folder_is_named_as_what_it_looks_like(tmp_path, variant, files, message):
+    """With what was expected, and what to change."""
+    for file in files:
+        put(tmp_path / "images" / file, b"x")
+    with pytest.raises(DatasetError, match=message):
+        opened(tmp_path, variant=variant)
+
+
+def test_a_missing_folder_or_file_says_where_it_was_looked_for(tmp_path):
+    """And which keys and options choose the place."""
+    with pytest.raises(
+        DatasetError, match=r"images is not there: change `path:` in the recipe, or --data \(now"
+    ):
+        opened(tmp_path, variant="imagenet")
+    put(tmp_path / "images/a.JPEG")
+    with pytest.raises(DatasetError, match="val.txt is not there: change `labels:` in the recipe"):
+        opened(tmp_path, variant="imagenet", labels="val.txt")
+
+
+def test_a_mask_that_does_not_fit(tmp_path):
+    """Labels outside of the mask can never be right."""
+    wnid = next(w for w in wnids() if w not in A)
+    put(tmp_path / f"images/{wnid}/a.jpg")
+    with pytest.raises(
+        DatasetError, match=rf"the mask imagenet-a does not fit: 1 of 1 images .*\({wnid}; first"
+    ):
+        opened(tmp_path, variant="imagenet-sketch", mask="imagenet-a")
+
+
+def test_all_broken_sources_are_named_at_once(tmp_path):
+    """One message for all, not one a run."""
+    put(tmp_path / "good/n01440764/a.jpg")
+    recipe = Recipe.model_validate(
+        {
+            "name": "x",
+            "version": "1.0.0",
+            "classifiers": [{"model": "m"}],
+            "sources": [
+                {"variant": "imagenet", "path": "good"},
+                {"variant": "imagenet-a", "path": "gone"},
+                {"variant": "objectnet", "path": "gone"},
+            ],
+        }
+    )
+    with pytest.raises(
+        DatasetError, match=r"2 of 3 sources cannot be opened:\n  imagenet-a: .*\n  objectnet: "
+    ):
+        open_sources(recipe, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "inside"), [("images", "images"), ("images/fog", "images"), ("images/fog/3", "images")]
+)
+def test_imagenet_c_from_any_level(tmp_path, path, inside):
+    """The whole tree, one corruption, or one severity of it: the same ids."""
+    for corruption in ("fog", "snow"):
+        for severity in (1, 3):
+            put(tmp_path / inside / corruption / str(severity) / wnids()[4] / "ILSVRC2012_val_00000007.JPEG")
+    source = opened(tmp_path, variant="imagenet-c", path=path, corruptions=["fog"], severities=[3])
+    assert source.images.ids == ("imagenet-c/fog/3/ILSVRC2012_val_00000007",)
+    assert source.images.labels == ((4,),)
+    if path == "images":
+        assert "3 images of other corruptions or severities are left out" in source.notes
+        with pytest.raises(DatasetError, match="lacks frost: it has fog, snow"):
+            opened(tmp_path, variant="imagenet-c", corruptions=["frost"])
+
+
+def test_imagenet_c_made_on_the_fly(tmp_path):
+    """From clean images: 224 pixel JPEGs, each once per corruption and severity."""
+    validation(tmp_path, 2)
+    source = opened(
+        tmp_path,
+        variant="imagenet-c",
+        labels="val.txt",
+        make=True,
+        corruptions=["fog", "jpeg_compression"],
+        severities=[1, 5],
+    )
+    assert source.images.ids[:2] == (
+        "imagenet-c/fog/1/ILSVRC2012_val_00000001",
+        "imagenet-c/fog/1/ILSVRC2012_val_00000002",
+    )
+    assert len(source.images) == 8
+    image = Image.open(io.BytesIO(source.images[0].image))
+    assert (image.format, image.size) == ("JPEG", (224, 224))
+    with pytest.raises(DatasetError, match="unknown corruption mist: expected some of"):
+        opened(tmp_path, variant="imagenet-c", labels="val.txt", make=True, corruptions=["mist"])
+
+
+def test_corruptions_are_the_same_in_any_order_and_thread():
+    """All of them, made twice: one after the other, and shuffled in threads."""
+    clean = jpeg(3, (120, 90))
+    jobs = [(name, severity) for name in corruptions() for severity in (1, 4)]
+    first = {job: sha256(corrupt(clean, *job, "0/a")) for job in jobs}
+    with ThreadPoolExecutor(4) as pool:
+        again = dict(
+            zip(
+                jobs[::-1], pool.map(lambda job: sha256(corrupt(clean, *job, "0/a")), jobs[::-1]), strict=True
+            )
+        )
+    assert again == first
+    noise = "gaussian_noise", 3
+    assert corrupt(clean, *noise, "0/a") != corrupt(clean, *noise, "1/a")  # another seed
+    before = np.random.get_state()[1].copy()
+    corrupt(clean, *noise, "0/a")
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_making_corruptions_needs_its_package(tmp_path, monkeypatch):
+    """The message names the extra."""
+    monkeypatch.setitem(__import__("sys").modules, "corrupt_tta", None)
+    with pytest.raises(UsageError, match=r'pip install "imagenet-hard\[corruptions\]"'):
+        corruptions()
+
+
+def png(size: tuple[int, int], mode: str = "RGBA") -> bytes:
+    out = io.BytesIO()
+    image = Image.new(mode, size, (255, 0, 0, 255)[: len(mode)])
+    image.paste((0, 128, 255, 255)[: len(mode)], (2, 2, size[0] - 2, size[1] - 2))
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_objectnet_folders_map_to_imagenet(tmp_path):
+    """Mapped classes with one to three labels; the others are left out and counted; no red is left."""
+    several = next(c for c in objectnet() if len(c.indices) > 1)
+    put(tmp_path / f"images/{several.folder}/a.png", png((20, 14)))
+    put(tmp_path / "images/air_freshener/b.png", png((20, 14)))
+    source = opened(tmp_path, variant="objectnet")
+    assert source.images.labels == (several.indices,)
+    assert "1 images of classes that ImageNet does not know are left out" in source.notes
+    np.testing.assert_array_equal(source.mask, mask("objectnet"))
+    pixels = np.asarray(Image.open(io.BytesIO(source.images[0].image)))
+    assert pixels.shape == (10, 16, 3)
+    assert (pixels == [0, 128, 255]).all()
+    assert source.images[0].image == source.images[0].image
+
+
+def test_objectnet_flat_with_its_numbers(tmp_path):
+    """ObjectNet's own class numbers by file name."""
+    put(tmp_path / "images/a.png", png((20, 14)))
+    put(tmp_path / "images/b.png", png((20, 14)))
+    table = {"a.png": objectnet()[3].id, "b.png": 0}
+    (tmp_path / "answers.json").write_text(json.dumps(table))
+    source = opened(tmp_path, variant="objectnet", labels="answers.json", border=0)
+    assert source.images.labels == (objectnet()[3].indices,)
+    assert source.images[0].image == png((20, 14))
+    (tmp_path / "answers.json").write_text(json.dumps({"a.png": 1}))
+    with pytest.raises(DatasetError, match=r"lacks 1 of 2 images \(first b.png\)"):
+        opened(tmp_path, variant="objectnet", labels="answers.json")
+    (tmp_path / "answers.json").write_text(json.dumps({"a.png": 999}))
+    with pytest.raises(DatasetError, match="class numbers in 0..312"):
+        opened(tmp_path, variant="objectnet", labels="answers.json")
+
+
+@given(border=st.integers(0, 12), width=st.integers(1, 30), height=st.integers(1, 30))
+def test_a_border_is_cut_at_each_side(border, width, height):
+    """The middle stays as it is, or the image is refused."""
+    out = io.BytesIO()
+    image = Image.fromarray(np.random.default_rng(width).integers(0, 256, (height, width, 3), np.uint8))
+    image.save(out, "PNG")
+    if border and min(width, height) <= 2 * border:
+        with pytest.raises(ImageError, match="nothing is left without"):
+            without_border(out.getvalue(), border)
+        return
+    cut = np.asarray(Image.open(io.BytesIO(without_border(out.getvalue(), border))))
+    np.testing.assert_array_equal(cut, np.asarray(image)[border : height - border, border : width - border])
+
+
+def test_the_limit_takes_the_first(tmp_path):
+    """In the stable order, and says so."""
+    validation(tmp_path)
+    source = opened(tmp_path, variant="imagenet", labels="val.txt", limit=2)
+    assert len(source.images) == 2
+    assert "the first 2 of 6 images (limit)" in source.notes
+
+
+def test_duplicates_are_found_by_content(tmp_path):
+    """Within and across sources; those of -ReaL are expected."""
+    validation(tmp_path, 3)
+    (tmp_path / "real.json").write_text(json.dumps([[1], [2], [3]]))
+    put(tmp_path / "v2/5/same.jpeg", jpeg(2))
+    sources = [
+        opened(tmp_path, variant="imagenet", labels="val.txt"),
+        opened(tmp_path, variant="imagenet-real", labels="real.json"),
+        opened(tmp_path, variant="imagenet-v2", path="v2"),
+    ]
+    hashes = {e.id: sha256(e.image) for s in sources for e in s.images}
+    found = {str(d) for d in find_duplicates(sources, hashes)}
+    one, two = "ILSVRC2012_val_00000001", "ILSVRC2012_val_00000002"
+    assert f"imagenet/{one} = imagenet-real/{one} (the same files by design)" in found
+    assert f"imagenet/{two} = imagenet-real/{two} = imagenet-v2/5/same.jpeg (exclude all but one)" in found
+    assert len(found) == 3
+
+
+def test_real_variants(shared, tmp_path):
+    """All eight from real images, and the validation images in both layouts."""
+    lay_out(shared, tmp_path, each=10)
+    sources = {s.spec.id: s for s in open_sources(load_recipe("imagenet-hard-lite"), tmp_path)}
+    sizes = {name: len(source.images) for name, source in sources.items()}
+    assert sizes == {
+        "imagenet": 867,
+        "imagenet-real": 829,
+        "imagenet-v2": 10,
+        "imagenet-a": 10,
+        "imagenet-r": 10,
+        "imagenet-sketch": 36,
+        "imagenet-c": 20,
+        "objectnet": 5,
+    }
+    ids = [id for source in sources.values() for id in source.images.ids]
+    assert len(ids) == len(set(ids))
+    for name, source in sources.items():
+        assert all(id.startswith(f"{name}/") for id in source.images.ids)
+        example = source.images[0]
+        assert example.origin == name
+        if source.mask is not None:
+            assert all(source.mask[list(labels)].all() for labels in source.images.labels)
+    lay_out_by_wnid(shared, tmp_path / "by-wnid")
+    tree = opened(tmp_path, variant="imagenet", path="by-wnid")
+    flat = sources["imagenet"].images
+    assert dict(zip(tree.images.ids, tree.images.labels, strict=True)) == dict(
+        zip(flat.ids, flat.labels, strict=True)
+    )
