@@ -33,7 +33,13 @@ def test_every_module_and_content_file_travels(wheel):
         check=True,
     ).stdout.splitlines()
     package = {n for n in tracked if n.startswith("imagenet_hard/") and (ROOT / n).exists()}
-    folders = ("curation/recipes/", "evaluate/suites/", "leaderboard/published/")
+    folders = (
+        "curation/exclusions/",
+        "curation/recipes/",
+        "curation/templates/",
+        "evaluate/suites/",
+        "leaderboard/published/",
+    )
     content = {f"imagenet_hard/content/{n}" for n in tracked if n.startswith(folders) and (ROOT / n).exists()}
     assert names == package | content
     assert not any(n.startswith("evaluate/") for n in names)  # would overwrite Hugging Face's `evaluate`

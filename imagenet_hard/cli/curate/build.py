@@ -1,0 +1,136 @@
+"""``imagenet-hard curate build``: write the data set, its card and its manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imagenet_hard.cli.curate.options import HELP, recipe_options, work_folder
+
+if TYPE_CHECKING:
+    from imagenet_hard.curation.build import BuildReport
+    from imagenet_hard.curation.records import Decision, Survivor
+
+
+@click.command("build", context_settings=HELP)
+@recipe_options
+@click.option(
+    "--decisions",
+    multiple=True,
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="Reviewers' CSV files [default: all in WORK/decisions].",
+)
+@click.option(
+    "--adjudication",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="FILE",
+    help="The decisions that settle reviewers' conflicts.",
+)
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The folder [default: the output's name].",
+)
+@click.option("--allow-undecided", is_flag=True, help="Leave out images that could not be scored.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def command(
+    recipe: str,
+    data: Path,
+    work: Path | None,
+    decisions: tuple[Path, ...],
+    adjudication: Path | None,
+    out: Path | None,
+    allow_undecided: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Write the survivors to a folder that `datasets.load_dataset` reads.
+
+    Exclusions and reviewers' decisions are applied; images that changed since they were scored are
+    refused. The same inputs give the same bytes, and an earlier build is replaced when the new one is whole.
+    """
+    from tqdm import tqdm
+
+    from imagenet_hard.curation.build import build
+    from imagenet_hard.curation.plan import recipe_file
+    from imagenet_hard.curation.recipe import load_recipe
+    from imagenet_hard.curation.sources import open_sources
+    from imagenet_hard.curation.store import FILE, CurationStore
+
+    loaded = load_recipe(recipe)
+    folder = work_folder(work, loaded.name)
+    with CurationStore(folder / FILE) as store:
+        survivors, summary = store.survivors(), store.summary()
+    settled = _settled(folder, decisions, adjudication, survivors)
+    sources = open_sources(loaded, data)
+    with tqdm(desc=loaded.output.name, unit=" images", disable=quiet) as bar:
+        report = build(
+            loaded,
+            recipe_file(recipe),
+            sources,
+            survivors,
+            summary,
+            settled,
+            out or Path(loaded.output.name),
+            allow_undecided=allow_undecided,
+            on_progress=bar.update,
+        )
+    click.echo(json.dumps(_as_json(report), indent=2)) if as_json else _print(report)
+
+
+def _settled(
+    work: Path, files: tuple[Path, ...], adjudication: Path | None, survivors: list[Survivor]
+) -> dict[str, Decision]:
+    from imagenet_hard.curation.decisions import decision_files, merge
+
+    chosen = list(files) or decision_files(work)
+    if not chosen and adjudication is None:
+        return {}
+    merged = merge(chosen, {survivor.id: survivor for survivor in survivors}, adjudication)
+    if merged.conflicts:
+        raise click.ClickException(
+            f"reviewers differ on {len(merged.conflicts)} images (first {merged.conflicts[0].id}): "
+            "`imagenet-hard curate review --report` shows them; settle them, and give that file with "
+            "--adjudication"
+        )
+    return dict(merged.decisions)
+
+
+def _as_json(report: BuildReport) -> dict[str, Any]:
+    selection = report.selection
+    return {
+        "folder": str(report.folder),
+        "by_origin": dict(report.by_origin),
+        "excluded": selection.excluded,
+        "dropped": dict(selection.dropped),
+        "relabelled": selection.relabelled,
+        "merged": selection.merged,
+        **report.manifest.model_dump(mode="json"),
+    }
+
+
+def _print(report: BuildReport) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("origin", "images", title=f"{report.manifest.name} {report.manifest.version}")
+    for name, n in report.by_origin.items():
+        table.add_row(escape(name), f"{n:>9,}")
+    table.add_section()
+    table.add_row("all", f"{report.manifest.n:>9,}")
+    Console(soft_wrap=True).print(table)
+    selection = report.selection
+    click.echo(
+        f"excluded {selection.excluded}, dropped by reviewers {sum(selection.dropped.values())}, relabelled "
+        f"{selection.relabelled}, merged {selection.merged}"
+    )
+    click.echo(f"fingerprint {report.manifest.fingerprint}")
+    click.echo(f"The data set is in {report.folder}.")
