@@ -7,7 +7,17 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "torchvision", "timm", "open_clip", "datasets", "transformers", "pandas", "sklearn")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "timm",
+    "open_clip",
+    "datasets",
+    "transformers",
+    "pandas",
+    "sklearn",
+    "gradio",
+)
 
 
 def loaded_after(code: str) -> set[str]:
@@ -29,6 +39,11 @@ def loaded_after(code: str) -> set[str]:
         "from imagenet_hard.cli.main import group, run\nrun(group, ['eval', '--help'], 'x')",
         "from imagenet_hard.cli.main import group, run\nrun(group, ['compare', '--help'], 'x')",
         "from imagenet_hard.cli.main import group, run\nrun(group, ['models', '--help'], 'x')",
+        "from imagenet_hard.cli.main import group, run\nrun(group, ['curate', '--help'], 'x')",
+        *(
+            f"from imagenet_hard.cli.main import group, run\nrun(group, ['curate', '{step}', '--help'], 'x')"
+            for step in ("plan", "score", "review", "build", "publish")
+        ),
     ],
 )
 def test_no_heavy_import(code):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from imagenet_hard.cli.console import console
+
 
 @click.command("compare", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("a", type=click.Path(path_type=Path))
@@ -28,13 +30,9 @@ def command(a: Path, b: Path, flips: int, seed: int, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps(comparison.model_dump(mode="json"), indent=2))
         return 0
-    from rich.console import Console
-
     from imagenet_hard.evaluation.table import comparison_tables
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)
+    out = console()
     for table in comparison_tables(comparison, max_flips=flips):
-        console.print(table)
+        out.print(table)
     return 0

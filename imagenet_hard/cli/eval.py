@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.cli.console import console
 from imagenet_hard.errors import DatasetError, ImageNetHardError
 
 if TYPE_CHECKING:
@@ -237,11 +238,6 @@ def _report(results: list[Result], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=2))
     elif results:
-        from rich.console import Console
-
         from imagenet_hard.evaluation.table import results_table
 
-        console = Console()
-        if not console.is_terminal:  # a pipe or a log file: as wide as it needs
-            console = Console(width=160)
-        console.print(results_table(results))
+        console().print(results_table(results))

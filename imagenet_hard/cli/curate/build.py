@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.cli.console import console
 from imagenet_hard.cli.curate.options import HELP, recipe_options, work_folder
 
 if TYPE_CHECKING:
@@ -117,7 +118,6 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
 
 
 def _print(report: BuildReport) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -126,7 +126,7 @@ def _print(report: BuildReport) -> None:
         table.add_row(escape(name), f"{n:>9,}")
     table.add_section()
     table.add_row("all", f"{report.manifest.n:>9,}")
-    Console(soft_wrap=True).print(table)
+    console().print(table)
     selection = report.selection
     click.echo(
         f"excluded {selection.excluded}, dropped by reviewers {sum(selection.dropped.values())}, relabelled "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from imagenet_hard.cli.console import console
 from imagenet_hard.cli.curate.options import HELP, data_option, recipe_option, run_options
 
 if TYPE_CHECKING:
@@ -48,13 +49,12 @@ def command(
 
 
 def _print(plan: Plan, exhaustive: bool) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     from imagenet_hard.curation.plan import SURVIVING
 
-    console = Console(soft_wrap=True, highlight=False)
+    out = console()
     sources = Table(
         "source", "from", "images", "classes", "licence", "ms/image", title=f"{plan.recipe}: reads"
     )
@@ -62,23 +62,23 @@ def _print(plan: Plan, exhaustive: bool) -> None:
         mask = "all" if s.mask == "none" else s.mask
         cells = [s.id, s.where, f"{s.n:,}", mask, s.licence, f"{1000 * s.seconds_per_image:.1f}"]
         sources.add_row(*map(escape, cells))
-    console.print(sources)
+    out.print(sources)
     for s in plan.sources:
         for note in s.notes:
-            console.print(f"  {s.id}: {note}", markup=False)
+            out.print(f"  {s.id}: {note}", markup=False)
     classifiers = Table("classifier", "parameters", "crop", "zooms", "ms/crop", title="asks, cheapest first")
     for c in plan.classifiers:
         parameters = f"{c.parameters / 1e6:.1f} M" if c.parameters else "?"
         cells = [c.id, parameters, str(c.input_size), str(c.zooms), f"{1000 * c.seconds_per_crop:.2f}"]
         classifiers.add_row(*map(escape, cells))
-    console.print(classifiers)
+    out.print(classifiers)
     low, high = (timedelta(seconds=round(s)) for s in plan.seconds)
     sizes = [f"{b / 2**20:,.0f} MB" for b in plan.store_bytes]
-    console.print(f"{plan.n:,} images, {plan.workers} decoding threads.")
+    out.print(f"{plan.n:,} images, {plan.workers} decoding threads.")
     if exhaustive:
-        console.print(f"Every zoom of every image: about {low}, {sizes[0]} of scores.")
+        out.print(f"Every zoom of every image: about {low}, {sizes[0]} of scores.")
         return
-    console.print(
+    out.print(
         f"About {low} to {high} and {sizes[0]} to {sizes[1]} of scores, if {SURVIVING[0]:.0%} to "
         f"{SURVIVING[1]:.0%} of the images stay unsolved\n(as of CLIP ViT-L/14 in the paper) and the others "
         f"are solved after {plan.crops_per_solved_image:.1f} zooms on average (measured, another classifier)."

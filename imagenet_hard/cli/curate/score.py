@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.cli.console import console
 from imagenet_hard.cli.curate.options import HELP, recipe_options, run_options, work_folder
 
 if TYPE_CHECKING:
@@ -113,7 +114,6 @@ def _as_json(summary: ScoreSummary, work: Path) -> dict[str, Any]:
 
 
 def _print(summary: ScoreSummary, work: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("source", *(f"{what:>9}" for what in ("images", "solved", "hard", "undecided")), "hard %")
@@ -124,7 +124,7 @@ def _print(summary: ScoreSummary, work: Path) -> None:
     totals = [sum(column.values()) for column in columns]
     table.add_section()
     table.add_row("all", *(f"{n:>9,}" for n in totals), f"{100 * totals[2] / max(1, totals[0]):6.2f}")
-    Console(soft_wrap=True).print(table)
+    console().print(table)
     click.echo(f"The scores are in {work}.")
     for id, why in list(summary.failures.items())[:FAILURES_SHOWN]:
         click.echo(f"undecided: {id}: {why}", err=True)

@@ -1,0 +1,183 @@
+"""One reviewer's decisions: a CSV that only grows, every row flushed to disk, read strictly."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal, get_args
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.evaluation.files import read_bounded, write_atomically
+from imagenet_hard.types import N_CLASSES
+from imagenet_hard.validation import shorten
+
+Action = Literal["keep", "drop", "relabel", "undecided"]
+"""What a row says; "undecided" takes back what its reviewer had said about the image."""
+
+COLUMNS = ("id", "action", "reason", "labels", "reviewer", "time", "image_sha256")
+REVIEWER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""A reviewer's name: it is the name of a file too."""
+
+MAX_BYTES = 256 * 2**20
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """One saved decision; a later one of the same reviewer about the same image replaces it.
+
+    ``labels``: class indices, rising, for "relabel" only. ``time``: UTC, whole seconds.
+    ``image_sha256``: 64 hex digits, the hash of the bytes that the reviewer saw.
+
+    Raises:
+        ResultError: a field breaks these rules.
+    """
+
+    id: str
+    action: Action
+    reason: str
+    labels: tuple[int, ...]
+    reviewer: str
+    time: datetime
+    image_sha256: str
+
+    def __post_init__(self) -> None:
+        if problem := self._problem():
+            field, expected = problem
+            got = getattr(self, field)
+            raise ResultError(
+                f"{field} is {shorten(str(got) if field == 'time' else got)}: expected {expected}"
+            )
+
+    def __str__(self) -> str:
+        """What it says, as messages put it: ``relabel 3 8``."""
+        return " ".join([self.action, *map(str, self.labels)])
+
+    @property
+    def stamp(self) -> str:
+        """The time as the file has it."""
+        return self.time.isoformat().replace("+00:00", "Z")
+
+    def _problem(self) -> tuple[str, str] | None:
+        """The first wrong field, and what it should be."""
+        if not self.id:
+            return "id", "the id of an image"
+        if self.action not in get_args(Action):
+            return "action", f"one of {', '.join(get_args(Action))}"
+        if list(self.labels) != sorted(set(self.labels) & set(range(N_CLASSES))):
+            return "labels", f"class indices in 0..{N_CLASSES - 1}, rising, none twice"
+        if self.action == "relabel" and not self.labels:
+            return "labels", "one or more class indices, because the action is relabel"
+        if self.action != "relabel" and self.labels:
+            return "labels", f"none, because the action is {self.action}"
+        if self.action == "drop" and not self.reason:
+            return "reason", "why the image is dropped"
+        if not REVIEWER.fullmatch(self.reviewer):
+            return "reviewer", "up to 64 letters, digits, '.', '_' or '-', a letter or digit first"
+        if self.time.utcoffset() != timedelta(0) or self.time.microsecond:
+            return "time", "UTC in whole seconds"
+        if not re.fullmatch("[0-9a-f]{64}", self.image_sha256):
+            return "image_sha256", "64 hexadecimal digits"
+        return None
+
+
+def read_decisions(path: Path) -> list[DecisionRow]:
+    """Every row of a decisions CSV, in the order of the file.
+
+    Raises:
+        ResultError: ``FILE:LINE:`` with what stands there and what was expected.
+    """
+    return [row for _, row in placed_rows(path)]
+
+
+def append_decision(path: Path, row: DecisionRow) -> None:
+    """Add a row and flush it to disk before returning; a new file gets its header first.
+
+    Raises:
+        ResultError: the system refuses; the file is then as it was.
+    """
+    if not path.exists():
+        write_atomically(path, _line(COLUMNS))
+    fields = (
+        row.id,
+        row.action,
+        row.reason,
+        " ".join(map(str, row.labels)),
+        row.reviewer,
+        row.stamp,
+        row.image_sha256,
+    )
+    try:
+        with path.open("r+b", buffering=0) as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(end - 1, 0))
+            data = (b"" if file.read(1) in (b"", b"\n") else b"\n") + _line(fields)
+            try:
+                if file.write(data) != len(data):
+                    raise OSError("the disk is full")
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(end)
+                raise
+    except OSError as error:
+        raise ResultError(
+            f"the decision about {row.id!r} cannot be written to {path}: {error.strerror or error}"
+        ) from error
+
+
+def placed_rows(path: Path) -> list[tuple[str, DecisionRow]]:
+    """``(FILE:LINE, row)`` for every row, for messages that name the place.
+
+    Raises:
+        ResultError: as ``read_decisions``.
+    """
+    try:
+        text = read_bounded(path, MAX_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ResultError(f"{path} is not UTF-8 text ({error}): save it as CSV in UTF-8") from None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, line = list[tuple[str, DecisionRow]](), 1
+    try:
+        header = next(reader, [])
+        if header != list(COLUMNS):
+            raise ResultError(f"got the header {shorten(','.join(header))}, expected {','.join(COLUMNS)}")
+        line = reader.line_num + 1
+        for fields in reader:
+            if fields:
+                rows.append((f"{path}:{line}", _parsed(fields)))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ResultError(f"{path}:{line}: not CSV: {error}") from None
+    except ResultError as error:
+        raise ResultError(f"{path}:{line}: {error}") from None
+    return rows
+
+
+def _parsed(fields: list[str]) -> DecisionRow:
+    if len(fields) != len(COLUMNS):
+        raise ResultError(
+            f"got {len(fields)} fields, expected {len(COLUMNS)} ({', '.join(COLUMNS)}); a row that was cut "
+            "off may be deleted, and its image decided again"
+        )
+    id, action, reason, labels, reviewer, time, sha256 = fields
+    if not re.fullmatch(r"([0-9]{1,4}( +|$))*", labels.strip()):
+        raise ResultError(f"labels is {shorten(labels)}: expected class indices separated by blanks")
+    try:
+        moment = datetime.strptime(time, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise ResultError(f"time is {shorten(time)}: expected UTC such as 2023-04-12T09:30:00Z") from None
+    indices = tuple(sorted(map(int, labels.split())))
+    return DecisionRow(id, action, reason, indices, reviewer, moment, sha256)  # type: ignore[arg-type] # it checks
+
+
+def _line(fields: Iterable[str]) -> bytes:
+    out = io.StringIO()
+    # The line end tells the writer what to quote: a lone "\r" in an id would end the row when it is read.
+    csv.writer(out, lineterminator="\r\n").writerow(fields)
+    return out.getvalue().removesuffix("\r\n").encode() + b"\n"

@@ -1,0 +1,209 @@
+"""The page itself: Gradio's components, bound to the desk, served on this machine only."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from imagenet_hard.curation.decisions import DROP_REASONS
+from imagenet_hard.curation.review import markup
+from imagenet_hard.curation.review.desk import Desk, Screen
+from imagenet_hard.curation.review.session import Filter
+from imagenet_hard.errors import ImageNetHardError, UsageError
+from imagenet_hard.types import N_CLASSES
+
+if TYPE_CHECKING:
+    import gradio
+
+HOST = "127.0.0.1"
+ALL = "all sources"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A page that is being served."""
+
+    url: str
+    close: Callable[[], None]
+
+
+def serve(desk: Desk, port: int, *, open_browser: bool = False) -> Running:
+    """Serve the page on the loopback; returns at once.
+
+    Nothing leaves the machine: no analytics, no share link, no fonts from elsewhere.
+
+    Raises:
+        UsageError: Gradio is not installed, or the port is in use.
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+    # Statistics of the page's own events, for a dashboard that is off, cost a pandas table an event.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(2**31)
+    try:
+        import gradio
+        from starlette.middleware import Middleware
+        from starlette.middleware.trustedhost import TrustedHostMiddleware
+    except ImportError as error:
+        raise UsageError(
+            f"the review page needs Gradio ({error}): pip install 'imagenet-hard[review]'"
+        ) from None
+    blocks = _Page(gradio, desk).blocks
+    here = files("imagenet_hard.curation.review")
+    local = gradio.themes.Font
+    # A web page elsewhere whose name is made to point at this machine gets no answer.
+    guard = Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])
+    try:
+        with socket.create_server((HOST, port)):
+            pass  # Gradio's own look for a free port leaves sockets open
+        _, url, _ = blocks.launch(
+            server_name=HOST,
+            server_port=port,
+            inbrowser=open_browser,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            run_history=False,
+            footer_links=[],
+            app_kwargs={"middleware": [guard]},
+            theme=gradio.themes.Default(
+                font=[local("system-ui"), local("sans-serif")],
+                font_mono=[local("ui-monospace"), local("monospace")],
+            ),
+            css=here.joinpath("page.css").read_text(encoding="utf-8"),
+            head=f"<script>{here.joinpath('keys.js').read_text(encoding='utf-8')}</script>",
+        )
+    except OSError as error:
+        raise UsageError(
+            f"the page cannot be served on {HOST}:{port} ({error}): give another --port"
+        ) from None
+    return Running(url, partial(blocks.close, verbose=False))
+
+
+class _Page:
+    """The components and what they are bound to."""
+
+    def __init__(self, gr: Any, desk: Desk) -> None:
+        self.gr, self.desk = gr, desk
+        self._stamps = count(1)
+        with gr.Blocks(
+            title="Review of hard images", analytics_enabled=False, fill_width=True
+        ) as self.blocks:
+            self._lay_out()
+            self._bind()
+
+    def _lay_out(self) -> None:
+        gr = self.gr
+        self.shown = gr.Textbox(visible="hidden")
+        self.head = gr.HTML()
+        with gr.Row(equal_height=True):
+            self.source = gr.Dropdown(
+                [ALL, *self.desk.session.sources], value=ALL, label="Source", min_width=140
+            )
+            self.undecided = gr.Checkbox(label="undecided only", min_width=140, elem_id="undecided")
+            self.wanted = gr.Textbox(
+                label="Go to id",
+                placeholder="an id or a part of it, then Enter",
+                min_width=180,
+                elem_id="jump",
+            )
+        with gr.Row():
+            with gr.Column(scale=7, min_width=320):
+                self.figure = gr.HTML()
+                with gr.Row():
+                    self.previous = gr.Button("← Previous", elem_id="previous", min_width=100)
+                    self.next = gr.Button("Next →", elem_id="next", min_width=100)
+            with gr.Column(scale=5, min_width=320):
+                self._lay_out_form()
+        self.views = gr.HTML()
+        gr.HTML(markup.keys())
+
+    def _lay_out_form(self) -> None:
+        gr = self.gr
+        self.facts = gr.HTML()
+        self.answer = gr.HTML()
+        with gr.Row():
+            self.keep = gr.Button("Keep", elem_id="keep", min_width=80)
+            self.drop = gr.Button("Drop", elem_id="drop", min_width=80)
+            self.undo = gr.Button("Undo", elem_id="undo", min_width=80)
+        self.reason = gr.Radio(
+            [(f"{i} {reason}", reason) for i, reason in enumerate(DROP_REASONS, 1)],
+            value=DROP_REASONS[0],
+            label="Reason for a drop",
+            elem_id="reason",
+        )
+        self.note = gr.Textbox(label="Note", elem_id="note", max_lines=3, max_length=800)
+        self.labels = gr.Dropdown(
+            [(markup.class_text(index), index) for index in range(N_CLASSES)],
+            multiselect=True,
+            label="Labels: search by name, wnid or index",
+            elem_id="labels",
+        )
+        self.relabel = gr.Button("Save labels", elem_id="relabel")
+
+    def _bind(self) -> None:
+        desk, shown, note, filter = self.desk, self.shown, self.note, [self.source, self.undecided]
+        self._on(self.blocks.load, lambda *f: desk.start(), [])
+        self._on(self.keep.click, lambda s, n, *f: desk.decide(s, "keep", _filter(*f), note=n), [shown, note])
+        self._on(
+            self.drop.click,
+            lambda s, r, n, *f: desk.decide(s, "drop", _filter(*f), reason=r or "", note=n),
+            [shown, self.reason, note],
+        )
+        self._on(
+            self.relabel.click,
+            lambda s, chosen, n, *f: desk.decide(s, "relabel", _filter(*f), note=n, labels=chosen or []),
+            [shown, self.labels, note],
+        )
+        self._on(self.undo.click, lambda s, *f: desk.undo(s), [shown])
+        self._on(self.next.click, lambda s, *f: desk.move(s, 1, _filter(*f)), [shown])
+        self._on(self.previous.click, lambda s, *f: desk.move(s, -1, _filter(*f)), [shown])
+        self._on(self.wanted.submit, lambda s, text, *f: desk.jump(s, text), [shown, self.wanted])
+        for changed in filter:
+            self._on(changed.input, lambda s, *f: desk.refilter(s, _filter(*f)), [shown])
+
+    def _on(self, event: Any, act: Callable[..., Screen], inputs: list[gradio.components.Component]) -> None:
+        """``act`` on an event; it is given the inputs, then the two values of the filter."""
+        event(
+            lambda *values: self._show(act(*values), _filter(*values[-2:])),
+            inputs=[*inputs, self.source, self.undecided],
+            outputs=[
+                *(self.answer, self.head, self.shown, self.figure, self.facts, self.views),
+                *(self.labels, self.reason, self.note),
+            ],
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    def _show(self, screen: Screen, filter: Filter) -> list[Any]:
+        """New values of the outputs of ``_on``."""
+        answer = markup.message(next(self._stamps), screen.words, screen.refused)
+        if screen.refused:
+            return [answer, *[self.gr.skip()] * 8]
+        session = self.desk.session
+        head = markup.head(session.reviewer, session.path.name, session.progress())
+        form = [DROP_REASONS[0], ""]
+        if not screen.id:
+            return [answer, head, "", markup.empty("No image matches the filter."), "", "", [], *form]
+        survivor, row = session.survivors[screen.id], session.decision(screen.id)
+        facts = markup.facts(survivor, row, self.desk.said.get(screen.id, ()))
+        labels = list(row.labels if row and row.labels else survivor.labels)
+        try:
+            picture = self.desk.pictures.picture(survivor)
+        except ImageNetHardError as error:
+            return [answer, head, survivor.id, markup.broken(survivor, str(error)), facts, "", labels, *form]
+        figure = markup.figure(survivor, picture, self.desk.position(survivor.id, filter))
+        views = markup.views(survivor, picture, self.desk.pictures)
+        return [answer, head, survivor.id, figure, facts, views, labels, *form]
+
+
+def _filter(source: str | None, undecided_only: bool) -> Filter:
+    return Filter(None if source in (None, ALL) else source, bool(undecided_only))

@@ -1,0 +1,323 @@
+"""The page in a real browser: what a reviewer sees, presses and types, and what lands in the CSV."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagenet_hard.curation.decisions import DecisionRow, read_decisions
+from imagenet_hard.curation.review.desk import Desk
+from imagenet_hard.curation.review.page import serve
+from imagenet_hard.curation.review.pictures import Pictures
+from imagenet_hard.curation.review.session import ReviewSession
+from imagenet_hard.errors import UsageError
+from tests.curation.review.survivors import RECIPE, free_port, open_source, survivors
+from tests.dataset.images import encoded, picture
+
+pytest.importorskip("gradio", reason="the page needs the extra `review`")
+sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
+CHROMIUM = os.environ.get("IMAGENET_HARD_CHROMIUM") or shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+EVIL = "<img src=x onerror=alert(1)>${alert(2)}{{alert(3)}}'\"\u202e"
+NAMES = ("one.jpg", "two.jpg", "three.jpg", f"{EVIL}.jpg")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM:
+        pytest.skip("the browser tests need Chromium on the PATH, or its place in IMAGENET_HARD_CHROMIUM")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def make_desk(csv: Path, data: list[bytes], said: dict[str, list[DecisionRow]] | None = None) -> Desk:
+    """Four images of one source, two of another."""
+    sources = [
+        open_source(RECIPE.sources[0], NAMES, data[:4]),
+        open_source(RECIPE.sources[1], ("s1.jpg", "s2.jpg"), data[4:]),
+    ]
+    found = [survivor for source in sources for survivor in survivors(source)]
+    return Desk(ReviewSession(found, csv, "ann"), Pictures(sources, RECIPE, found), said)
+
+
+@pytest.fixture
+def data() -> list[bytes]:
+    return [encoded(picture(i, (320, 240)), "JPEG") for i in range(6)]
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Path:
+    return tmp_path / "ann.csv"
+
+
+@contextmanager
+def opened(browser: Any, desk: Desk, **options: Any) -> Iterator[Any]:
+    """A page of a running server; whatever it asks of other machines or logs as an error fails the test."""
+    running = serve(desk, free_port())
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    requests, problems = list[str](), list[str]()
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+    try:
+        page.goto(running.url)
+        page.wait_for_selector("#figure[data-id]")
+        page.wait_for_selector("#keep")
+        yield page
+        assert not problems
+        assert requests
+        assert [url for url in requests if not url.startswith((running.url, "data:", "blob:"))] == []
+    finally:
+        context.close()
+        running.close()
+
+
+def stamp(page: Any) -> int:
+    return int(page.locator("#answer").get_attribute("data-stamp"))
+
+
+def answered(page: Any, act: Callable[[], object]) -> str:
+    """Do something that the page answers; what it says."""
+    before = stamp(page)
+    act()
+    page.wait_for_function(f"Number(document.querySelector('#answer').dataset.stamp) > {before}")
+    return str(page.locator("#answer").inner_text())
+
+
+def press(page: Any, key: str) -> str:
+    return answered(page, lambda: page.keyboard.press(key))
+
+
+def shown(page: Any) -> str:
+    return str(page.locator("#figure").get_attribute("data-id"))
+
+
+def said(csv: Path) -> list[str]:
+    return [f"{row.id.rpartition('/')[2]} {row} {row.reason}".strip() for row in read_decisions(csv)]
+
+
+def test_keys_decide_and_land_in_the_csv(browser, csv, data):
+    """k, reason and d, u, arrows and j; each on disk when the page goes on."""
+    with opened(browser, make_desk(csv, data)) as page:
+        assert page.evaluate("document.querySelector('#figure img').naturalWidth") == 320
+        assert page.locator("#views li").count() == 11
+        assert press(page, "k") == "imagenet/one.jpg is kept."
+        assert said(csv) == ["one.jpg keep"]
+        page.keyboard.press("3")
+        assert press(page, "d") == "imagenet/two.jpg is dropped (ambiguous)."
+        assert shown(page) == "imagenet/three.jpg"
+        assert press(page, "d") == "imagenet/three.jpg is dropped (no label fits)."
+        assert press(page, "u") == "imagenet/three.jpg is undecided again."
+        assert shown(page) == "imagenet/three.jpg"
+        press(page, "ArrowLeft")
+        assert shown(page) == "imagenet/two.jpg"
+        assert "ambiguous" in page.locator("#facts").inner_text()
+        press(page, "ArrowRight")
+        press(page, "j")
+        assert page.locator("#head li").all_inner_texts() == [
+            *("1 kept", "1 dropped", "0 relabelled", "4 undecided"),
+        ]
+    assert said(csv) == [
+        "one.jpg keep",
+        "two.jpg drop ambiguous",
+        "three.jpg drop no label fits",
+        "three.jpg undecided",
+    ]
+
+
+def test_typing_is_not_deciding(browser, csv, data):
+    """Letters go into the field; after Esc they are keys again; the note is saved with the decision."""
+    with opened(browser, make_desk(csv, data)) as page:
+        page.keyboard.press("n")
+        page.keyboard.type("kdu junk")
+        assert page.locator("#note textarea").input_value() == "kdu junk"
+        page.locator("#jump").locator("input, textarea").first.fill("")
+        page.locator("#jump").locator("input, textarea").first.press_sequentially("ddk")
+        page.keyboard.press("Escape")
+        assert stamp(page) == 1
+        assert not csv.exists()
+        assert press(page, "d") == "imagenet/one.jpg is dropped (no label fits: kdu junk)."
+        assert page.locator("#note textarea").input_value() == ""
+
+
+def test_labels_are_searched_and_saved(browser, csv, data):
+    """By name, wnid and index; Enter with nothing typed chooses nothing; Ctrl+Enter saves."""
+    with opened(browser, make_desk(csv, data)) as page:
+        for search in ("tiger sh", "n01443537", "#999"):
+            page.keyboard.press("l")
+            page.keyboard.type(search)
+            page.wait_for_timeout(200)
+            page.keyboard.press("Enter")
+            page.keyboard.press("Enter")
+            page.wait_for_timeout(200)
+            page.keyboard.press("Escape")
+        page.keyboard.press("l")
+        assert "relabelled: tench, goldfish, tiger shark, toilet paper." in press(page, "Control+Enter")
+        assert said(csv) == ["one.jpg relabel 0 1 3 999"]
+        assert "these are the labels" in answered(page, lambda: page.locator("#relabel").click())
+        page.wait_for_timeout(200)
+        assert shown(page) == "imagenet/two.jpg"
+        press(page, "ArrowLeft")
+        assert "tiger shark" in page.locator("#facts").inner_text()
+
+
+@pytest.mark.slow
+def test_a_restart_continues(browser, csv, data):
+    """Another server on the same file shows the next image."""
+    with opened(browser, make_desk(csv, data)) as page:
+        press(page, "k")
+        press(page, "k")
+    with opened(browser, make_desk(csv, data)) as page:
+        assert shown(page) == "imagenet/three.jpg"
+        assert page.locator("#head li").first.inner_text() == "2 kept"
+
+
+def test_a_hammered_key_decides_only_what_was_seen(browser, csv, data):
+    """Keys before the answer, held keys and double clicks act once."""
+    with opened(browser, make_desk(csv, data)) as page:
+        send = """([keys, repeat]) => {
+            for (const key of keys)
+                document.body.dispatchEvent(new KeyboardEvent("keydown", {key, repeat, bubbles: true}))
+        }"""
+        answered(page, lambda: page.evaluate(send, ["kkdkk", False]))
+        page.wait_for_timeout(600)
+        assert said(csv) == ["one.jpg keep"]
+        page.evaluate(send, ["kk", True])
+        page.wait_for_timeout(300)
+        answered(page, lambda: page.locator("#keep").dblclick())
+        page.wait_for_timeout(600)
+        assert said(csv) == ["one.jpg keep", "two.jpg keep"]
+
+
+def test_hostile_ids_are_only_text(browser, csv, data):
+    """Markup and templates in an id are shown, not run; the invisible is shown as its code."""
+    with opened(browser, make_desk(csv, data)) as page:
+        page.locator("#jump").locator("input, textarea").first.fill("onerror")
+        answered(page, lambda: page.keyboard.press("Enter"))
+        caption = page.locator("#figure .id").inner_text()
+        assert caption == f"imagenet/{NAMES[3]}".replace("\u202e", "\\u202e")
+        page.keyboard.press("Escape")
+        assert "<img src=x" in press(page, "k")
+        page.wait_for_timeout(200)
+        assert page.locator("img[src=x]").count() == 0
+    assert read_decisions(csv)[0].id == f"imagenet/{NAMES[3]}"
+
+
+@pytest.mark.slow
+def test_filters_and_jump(browser, csv, data):
+    """By source, by undecided, by a part of the id; the numbers tell where one is."""
+    with opened(browser, make_desk(csv, data)) as page:
+        press(page, "k")
+        press(page, "ArrowLeft")
+        answered(page, lambda: page.locator("#undecided input").click())
+        assert shown(page) == "imagenet/two.jpg"
+        assert "1 of 5" in page.locator("#figure figcaption").inner_text()
+        page.get_by_label("Source").click()
+        answered(page, lambda: page.get_by_role("option", name="imagenet-sketch").click())
+        assert shown(page) == "imagenet-sketch/s1.jpg"
+        press(page, "k")
+        assert shown(page) == "imagenet-sketch/s2.jpg"
+        assert "3 are undecided" in press(page, "k")
+        assert "outside the filter (0 match)" in page.locator("#figure figcaption").inner_text()
+        page.get_by_label("Source").click()
+        answered(page, lambda: page.get_by_role("option", name="imagenet-sketch").click())
+        assert "No image matches the filter." in page.locator("#figure").inner_text()
+        page.keyboard.press("Escape")
+        assert "there is no image" in press(page, "k")
+        page.locator("#jump").locator("input, textarea").first.fill("nowhere")
+        assert "No image has an id with" in answered(page, lambda: page.keyboard.press("Enter"))
+
+
+@pytest.mark.slow
+def test_what_others_said_is_shown_only_where_it_is_asked_for(browser, csv, data):
+    """For the one who settles conflicts."""
+    desk = make_desk(csv, data)
+    row = desk.session.decide("imagenet/two.jpg", "drop", "duplicate")
+    with opened(browser, make_desk(csv.with_name("x.csv"), data, {"imagenet/one.jpg": [row]})) as page:
+        assert "REVIEWERS DIFFER" in page.locator("#facts").inner_text().upper()
+        press(page, "j")
+        assert "DIFFER" not in page.locator("#facts").inner_text().upper()
+
+
+@pytest.mark.slow
+def test_an_image_that_changed_is_shown_as_such_and_not_decided(browser, csv, data):
+    """The message stands in its place."""
+    desk = make_desk(csv, data)
+    data[0] = data[5]
+    changed = Pictures(
+        [
+            open_source(RECIPE.sources[0], NAMES, data[:4]),
+            open_source(RECIPE.sources[1], ("s1.jpg", "s2.jpg"), data[4:]),
+        ],
+        RECIPE,
+        list(desk.session.survivors.values()),
+    )
+    with opened(browser, Desk(desk.session, changed)) as page:
+        assert "has changed since it was scored" in page.locator("#figure").inner_text()
+        assert "has changed since it was scored" in press(page, "k")
+        assert not csv.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_it_all(browser, csv, data, scheme):
+    """390 pixels wide: nothing sticks out to the right, a tap decides, and the next image is in sight."""
+    size = {"width": 390, "height": 844}
+    with opened(
+        browser, make_desk(csv, data), viewport=size, has_touch=True, is_mobile=True, color_scheme=scheme
+    ) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.locator("#relabel").scroll_into_view_if_needed()
+        answered(page, lambda: page.locator("#keep").tap())
+        assert said(csv) == ["one.jpg keep"]
+        page.wait_for_function("document.querySelector('#figure').dataset.id === 'imagenet/two.jpg'")
+        page.wait_for_timeout(300)
+        top = page.evaluate("document.querySelector('#figure').getBoundingClientRect().top")
+        assert -1 < top < 400
+
+
+def test_only_this_machine_is_served(csv, data):
+    """The loopback and its names; a stranger's host name that leads here gets nothing."""
+    running = serve(make_desk(csv, data), free_port())
+    try:
+        assert running.url.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(running.url, timeout=10) as answer:
+            assert answer.status == 200
+        request = urllib.request.Request(running.url, headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            urllib.request.urlopen(request, timeout=10)
+        assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+        with pytest.raises(UsageError, match=r"cannot be served on 127.0.0.1:\d+ .*give another --port"):
+            serve(make_desk(csv, data), int(running.url.rstrip("/").rpartition(":")[2]))
+    finally:
+        running.close()
+
+
+def test_without_gradio_the_message_says_what_to_install(csv, data, monkeypatch):
+    """Not a traceback."""
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(
+        UsageError, match=r"the review page needs Gradio .*pip install 'imagenet-hard\[review\]'"
+    ):
+        serve(make_desk(csv, data), free_port())
