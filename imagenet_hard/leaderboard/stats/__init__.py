@@ -1,0 +1,1 @@
+"""Statistics of a board: pure functions over who got which image right."""
