@@ -31,6 +31,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/evaluation.py
 	$(BIN)/python benchmarks/head.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/curation.py
+	$(BIN)/python benchmarks/leaderboard.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -11,7 +11,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-pytest_plugins = ["tests.hub.server"]
+pytest_plugins = ["tests.browser", "tests.hub.server"]
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from imagenet_hard.curation.records import ScoreSummary
 
 FAILURES_SHOWN = 20
+
+REFRESH = 1.0
+"""Seconds between two looks of the progress bar, at the least."""
 
 
 @click.command("score", context_settings=HELP)
@@ -79,9 +83,10 @@ def _progress(name: str, quiet: bool) -> Iterator[Callable[[FilterProgress], Non
     from tqdm import tqdm
 
     bar: tqdm[Any] | None = None
+    shown = 0.0
 
     def update(progress: FilterProgress) -> None:
-        nonlocal bar
+        nonlocal bar, shown
         if bar is None:
             bar = tqdm(
                 total=progress.total,
@@ -91,14 +96,17 @@ def _progress(name: str, quiet: bool) -> Iterator[Callable[[FilterProgress], Non
                 disable=quiet,
                 smoothing=0.05,
             )
-        bar.set_postfix(
-            solved=progress.solved,
-            hard=progress.hard,
-            failed=progress.failed,
-            zooms=progress.crops,
-            refresh=False,
-        )
+        numbers = {
+            "solved": progress.solved,
+            "hard": progress.hard,
+            "failed": progress.failed,
+            "zooms": progress.crops,
+        }
+        bar.set_postfix(numbers, refresh=False)
         bar.update(progress.done - bar.n)
+        if time.monotonic() - shown > REFRESH:  # hard images take long: the zooms show that it goes on
+            bar.refresh()
+            shown = time.monotonic()
 
     try:
         yield update

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import urllib.error
 import urllib.request
@@ -24,28 +23,8 @@ from tests.curation.review.survivors import RECIPE, free_port, open_source, surv
 from tests.dataset.images import encoded, picture
 
 pytest.importorskip("gradio", reason="the page needs the extra `review`")
-sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
-CHROMIUM = os.environ.get("IMAGENET_HARD_CHROMIUM") or shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 EVIL = "<img src=x onerror=alert(1)>${alert(2)}{{alert(3)}}'\"\u202e"
 NAMES = ("one.jpg", "two.jpg", "three.jpg", f"{EVIL}.jpg")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM:
-        pytest.skip("the browser tests need Chromium on the PATH, or its place in IMAGENET_HARD_CHROMIUM")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 def make_desk(csv: Path, data: list[bytes], said: dict[str, list[DecisionRow]] | None = None) -> Desk:
