@@ -38,6 +38,7 @@ def test_every_module_and_content_file_travels(wheel):
         "curation/recipes/",
         "curation/templates/",
         "evaluate/suites/",
+        "leaderboard/benchmarks/",
         "leaderboard/published/",
     )
     content = {f"imagenet_hard/content/{n}" for n in tracked if n.startswith(folders) and (ROOT / n).exists()}

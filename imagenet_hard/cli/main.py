@@ -19,6 +19,12 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compare": ("imagenet_hard.cli.compare", "Compare two results image by image."),
     "doctor": ("imagenet_hard.cli.doctor", "Check versions, devices, hashes, the Hub and disk space."),
     "curate": ("imagenet_hard.cli.curate.group", "Make a data set of the images that no zoom solves."),
+    "submit": ("imagenet_hard.cli.submit", "Make a leaderboard entry of a result."),
+    "verify": ("imagenet_hard.cli.verify", "Check entries by scoring their predictions again."),
+    "leaderboard": (
+        "imagenet_hard.cli.leaderboard",
+        "Build, preview and publish the leaderboard's page; print its table.",
+    ),
 }
 
 
@@ -51,7 +57,7 @@ def run(command: click.Command, args: list[str] | None, name: str) -> int:
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted. What was scored is kept: run the same command again to go on.", err=True)
+        click.echo("\nInterrupted. What was done is kept: run the same command again to go on.", err=True)
         return 130
     except BrokenPipeError:  # `imagenet-hard models | head`
         sys.stderr.close()

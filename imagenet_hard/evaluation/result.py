@@ -33,7 +33,8 @@ class Protocol(Record):
     batch_size: int = Field(ge=1)
     transform: Literal["native", "paper", "study", "custom"] = Field(
         description="native: the model's own; paper: Resize(256) bilinear, CenterCrop(224), then RGB; "
-        "study: the zoom study's standard view; custom: given by the user. The transform itself is in model.transform"
+        "study: the zoom study's standard view; custom: given by the user. The transform itself is in "
+        "model.transform"
     )
     decode: Mapping[str, Any] = Field(description="decode policy: whether EXIF rotates, and the like")
     tf32: bool = Field(False, description="whether matrix products on a GPU may round to TF32")

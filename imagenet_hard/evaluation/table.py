@@ -40,7 +40,7 @@ def markdown(results: Sequence[Result]) -> str:
     """The same table in GitHub's Markdown."""
     header, rows, numeric = _grid(results)
     rule = ["---:" if right else "---" for right in numeric]
-    lines = [[_md(cell) for cell in header], rule, *([_md(cell) for cell in row] for row in rows)]
+    lines = [list(map(markdown_cell, header)), rule, *(list(map(markdown_cell, row)) for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -53,7 +53,7 @@ def csv(results: Sequence[Result]) -> str:
         [
             *("benchmark", "fingerprint", "backend", "model", "weights", "n_correct", "n_total"),
             *("top1", "low", "high", "top5", "images_per_second", "used_in_curation"),
-            *(_spreadsheet(f"top1 {name}") for name in origins),
+            *(spreadsheet_cell(f"top1 {name}") for name in origins),
         ]
     )
     for result in results:
@@ -62,7 +62,7 @@ def csv(results: Sequence[Result]) -> str:
         rates = [result.metrics.per_origin.get(name) for name in origins]
         writer.writerow(
             [
-                *map(_spreadsheet, (*text, result.model.tag or "")),
+                *map(spreadsheet_cell, (*text, result.model.tag or "")),
                 *(top1.n_correct, top1.n_total, top1.accuracy, top1.low, top1.high),
                 *(result.metrics.top5.accuracy, "" if speed is None else speed),
                 str(used_in_curation(result.model, result.benchmark)).lower(),
@@ -188,11 +188,16 @@ def _cells_row(name: str, cells: Cells) -> list[str]:
     return [name, *map(str, counts), f"{difference:+.2f}"]
 
 
-def _md(text: str) -> str:
+def markdown_cell(text: str) -> str:
+    """One cell of a table: no markup, no mention, no link."""
     return re.sub(r"([\\`*_{}\[\]<>|~#!&:@])", r"\\\1", plain(text))
 
 
-def _spreadsheet(text: str) -> str:
-    """Keep a spreadsheet from running a name as a formula."""
+def spreadsheet_cell(text: str) -> str:
+    """One printable line that no spreadsheet runs as a formula.
+
+    >>> spreadsheet_cell("=1+1")
+    "'=1+1"
+    """
     text = plain(text)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

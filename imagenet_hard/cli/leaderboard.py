@@ -1,0 +1,172 @@
+"""``imagenet-hard leaderboard``: the site, its preview and publication, the results table, gold labels."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from imagenet_hard.leaderboard.site.data import SiteData
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+_entries = click.option(
+    "--entries",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboard/entries"),
+    show_default=True,
+    help="The board's entries; gold and reports lie in the folders beside it.",
+)
+
+
+@click.group("leaderboard", context_settings=_SETTINGS)
+def command() -> None:
+    """Build, preview and publish the leaderboard's page; print its table."""
+
+
+@command.command("build")
+@_entries
+@click.option("--out", type=click.Path(path_type=Path), default=Path("site"), show_default=True)
+def build(entries: Path, out: Path) -> int:
+    """Build the static site.
+
+    Every score is computed again from the stored predictions. The folder works from disk, on GitHub
+    Pages and as a static Space on the Hub. The same entries give the same bytes.
+    """
+    from imagenet_hard.leaderboard.site.build import build_site
+
+    site = _read(entries)
+    written = build_site(site, out)
+    n = sum(len(board.entries) for board in site.boards)
+    click.echo(f"{n} entries, {len(site.boards)} benchmarks, {len(written)} files", err=True)
+    click.echo(out / "index.html")
+    return 0
+
+
+@command.command("serve")
+@_entries
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
+def serve(entries: Path, port: int) -> int:
+    """Build the site into a temporary folder and show it on this machine until Ctrl-C."""
+    from imagenet_hard.leaderboard.site.build import build_site
+    from imagenet_hard.leaderboard.site.serve import HOST, preview
+
+    with tempfile.TemporaryDirectory(prefix="imagenet-hard-site-") as folder:
+        build_site(_read(entries), folder)
+        with preview(folder, port) as server:
+            click.echo(f"http://{HOST}:{server.server_address[1]}/index.html")
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                click.echo("Stopped.", err=True)
+    return 0
+
+
+@command.command("table")
+@_entries
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["markdown", "csv", "json", "latex"]),
+    default="markdown",
+    show_default=True,
+)
+@click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N of each benchmark.")
+@click.option(
+    "--write", type=click.Path(path_type=Path), metavar="README", help="Put it between the markers."
+)
+@click.option(
+    "--check", type=click.Path(path_type=Path), metavar="README", help="Exit 1 if it is stale there."
+)
+def table(entries: Path, kind: str, top: int | None, write: Path | None, check: Path | None) -> int:
+    """Print the results table, or keep the one in a README current.
+
+    The README needs the lines <!-- leaderboard:start --> and <!-- leaderboard:end -->.
+    """
+    from imagenet_hard.leaderboard.site.table import FORMATS, is_current, write_between
+
+    if (write or check) and kind != "markdown":
+        raise click.UsageError("--write and --check need --format markdown")
+    if write and check:
+        raise click.UsageError("--write and --check exclude each other")
+    text = FORMATS[kind](_read(entries).boards, top)
+    if check:
+        if is_current(check, text):
+            return 0
+        again = f"imagenet-hard leaderboard table {f'--top {top} ' if top else ''}--write {check}"
+        click.echo(f"The table in {check} is stale: run `{again}`", err=True)
+        return 1
+    if write:
+        click.echo(f"{write} {'written' if write_between(write, text) else 'is current'}", err=True)
+        return 0
+    click.echo(text, nl=False)
+    return 0
+
+
+@command.command("publish")
+@_entries
+@click.option("--repo", required=True, metavar="ORG/SPACE", help="The static Space; made if it is not there.")
+@click.option("--private", is_flag=True, help="Make a new Space private.")
+def publish(entries: Path, repo: str, private: bool) -> int:
+    """Build the site and publish it as a static Space on the Hugging Face Hub.
+
+    Needs a token with write access: HF_TOKEN, or `hf auth login`.
+    """
+    from imagenet_hard.leaderboard.site.build import build_site
+    from imagenet_hard.leaderboard.site.space import check_repo, publish_space
+
+    check_repo(repo)
+    with tempfile.TemporaryDirectory(prefix="imagenet-hard-site-") as folder:
+        build_site(_read(entries), folder)
+        click.echo(publish_space(Path(folder), repo, private=private))
+    return 0
+
+
+@command.command("gold")
+@click.option("--dataset", required=True, help="As in `imagenet-hard eval`: a name, a folder or a Hub id.")
+@click.option("--revision", metavar="REV", help="Branch, tag or commit of a data set on the Hub.")
+@click.option("--split", metavar="NAME", help="Split of the data set.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Label file of a folder of images.")
+@click.option(
+    "--curator",
+    "curators",
+    multiple=True,
+    metavar="BACKEND:NAME/TAG",
+    help="A model that chose the images; its entries are marked.",
+)
+@click.option("--note", default="", help="A line that the board shows with the benchmark.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboard/benchmarks"),
+    show_default=True,
+    help="Where the gold of all benchmarks lies.",
+)
+def gold(
+    dataset: str,
+    revision: str | None,
+    split: str | None,
+    labels: Path | None,
+    curators: tuple[str, ...],
+    note: str,
+    out: Path,
+) -> int:
+    """Store ids and labels of a benchmark, against which entries are scored."""
+    from imagenet_hard.dataset.load import load_dataset
+    from imagenet_hard.leaderboard.gold import make_gold, write_gold
+
+    benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels)
+    made = make_gold(benchmark, curators=curators, note=note)
+    path = write_gold(out, made)
+    click.echo(f"{made.info.name}: {made.info.n} images, fingerprint {made.info.fingerprint}", err=True)
+    click.echo(path)
+    return 0
+
+
+def _read(entries: Path) -> SiteData:
+    from imagenet_hard.leaderboard.site.assemble import read_site
+    from imagenet_hard.leaderboard.site.reported import published_tables
+
+    return read_site(entries, published_tables())

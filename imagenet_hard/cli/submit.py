@@ -1,0 +1,148 @@
+"""``imagenet-hard submit``: put a result on the leaderboard."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from imagenet_hard.leaderboard.submit import Submission
+
+
+def _links(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
+    pairs = [value.partition("=") for value in values]
+    for value, (label, _, url) in zip(values, pairs, strict=True):
+        if not label or not url:
+            raise click.BadParameter(f"{value!r}: expected LABEL=https://...")
+    return [(label, url) for label, _, url in pairs]
+
+
+@click.command("submit", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("result", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="What the board calls the model.")
+@click.option("--org", required=True, help="Who made or trained it.")
+@click.option("--submitter", help="Who answers for the entry [default: the org].")
+@click.option(
+    "--link",
+    "links",
+    multiple=True,
+    callback=_links,
+    metavar="LABEL=URL",
+    help="Paper, code, weights; https only.",
+)
+@click.option("--training-data", default="", help="What the model was trained on, in words.")
+@click.option(
+    "--date", type=click.DateTime(["%Y-%m-%d"]), help="When it was scored [default: the result's day]."
+)
+@click.option(
+    "--used-in-curation/--not-used-in-curation",
+    default=None,
+    help="Whether the model chose the benchmark's images [default: what the benchmark says].",
+)
+@click.option(
+    "--entries",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboard/entries"),
+    show_default=True,
+    metavar="DIR",
+    help="The board's folder of entries.",
+)
+@click.option(
+    "--golds",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Gold labels [default: ../benchmarks of --entries].",
+)
+@click.option(
+    "--hub", metavar="REPO", help="Open a pull request on this Hub data set instead of writing to --entries."
+)
+@click.option(
+    "--eval-results",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write the Hub's result files into a model's folder.",
+)
+@click.option(
+    "--model-repo", metavar="REPO", help="Propose the Hub's result files to the model's own repository."
+)
+@click.option("--replace", is_flag=True, help="Replace an earlier entry of the same submitter and model.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before a pull request is opened.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
+    """Make an entry of RESULT.json, check it as the board will, and submit it.
+
+    RESULT.json comes from imagenet-hard-eval and has its .parquet beside it. The entry is written to
+    DIR/ORG__MODEL for a pull request on git, or goes to the Hub with --hub. Submitting the same thing
+    again does nothing.
+    """
+    from imagenet_hard.cli.verify import golds_folder
+    from imagenet_hard.leaderboard.submit import make_submission
+
+    date = options["date"]
+    submission = make_submission(
+        result,
+        golds_folder(options["golds"], options["entries"]),
+        name=options["name"],
+        org=options["org"],
+        submitter=options["submitter"],
+        links=links,
+        training_data=options["training_data"],
+        date=date.date() if date else None,
+        used_in_curation=options["used_in_curation"],
+    )
+    done = _deliver(submission, options)
+    if options["as_json"]:
+        report = submission.report.model_dump(mode="json")
+        click.echo(json.dumps({"entry": submission.entry.id, **done, "report": report}, indent=2))
+    else:
+        from imagenet_hard.leaderboard.report import text_report
+
+        click.echo(text_report([submission.report]), err=True)
+        for line in done.values():
+            click.echo(line)
+    return 0
+
+
+def _deliver(submission: Submission, options: dict[str, Any]) -> dict[str, str]:
+    """Write or propose the entry and the Hub's result files; what was done, by kind."""
+    from imagenet_hard.leaderboard import eval_results, hub_pr
+    from imagenet_hard.leaderboard.submit import write_submission
+
+    entry, done = submission.entry, {}
+    if options["eval_results"] or options["model_repo"]:
+        eval_results.eval_results_yaml(entry)  # what cannot be written stops before anything is
+    _confirm(options)
+    if options["hub"]:
+        request = hub_pr.open_pull_request(
+            options["hub"],
+            submission.files(),
+            title=f"Submit {entry.id}",
+            description=f"{entry.name} by {entry.org} on {entry.benchmark.name}: {submission.report.top1}",
+            marker=submission.marker,
+        )
+        done["pull_request"] = _said(request)
+    else:
+        wrote = write_submission(options["entries"], submission, replace=options["replace"])
+        done["folder"] = f"{'wrote' if wrote else 'unchanged:'} {options['entries'] / entry.id}"
+    if options["eval_results"]:
+        paths = eval_results.write_eval_results(options["eval_results"], entry)
+        done["eval_results"] = f"wrote {' and '.join(map(str, paths))}"
+    if options["model_repo"]:
+        done["model_pull_request"] = _said(
+            eval_results.propose_eval_results(options["model_repo"], entry, submission.marker)
+        )
+    return done
+
+
+def _said(request: Any) -> str:
+    return f"{'opened' if request.opened else 'open already:'} {request.url}"
+
+
+def _confirm(options: dict[str, Any]) -> None:
+    repos = [repo for repo in (options["hub"], options["model_repo"]) if repo]
+    if repos and not options["yes"] and sys.stdin.isatty():
+        click.confirm(f"Open a public pull request on {' and '.join(repos)}?", abort=True, err=True)

@@ -1,0 +1,205 @@
+"""``imagenet-hard verify``: check entries of the leaderboard."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from imagenet_hard.errors import UsageError
+
+if TYPE_CHECKING:
+    from imagenet_hard.leaderboard.rerun import Rerun
+
+SECRET_VARIABLE = "IMAGENET_HARD_SPOT_SECRET"  # noqa: S105 - the name of a variable
+BUNDLED_GOLDS = "leaderboard/benchmarks"
+
+
+@click.command("verify", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("entries", nargs=-1, type=click.Path(path_type=Path), metavar="[ENTRY]...")
+@click.option("--all", "every", is_flag=True, help="Verify every entry.")
+@click.option(
+    "--entries",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("leaderboard/entries"),
+    show_default=True,
+    metavar="DIR",
+    help="The folder of entries, for --all and for ids.",
+)
+@click.option(
+    "--golds",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Gold labels [default: ../benchmarks of --entries].",
+)
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Entries that the board holds: none may be overwritten, and each is compared with.",
+)
+@click.option("--hub", metavar="REPO", help="Verify the entries of this Hub data set.")
+@click.option(
+    "--pr", type=click.IntRange(min=1), metavar="N", help="With --hub: those that pull request N changes."
+)
+@click.option(
+    "--spot-check", type=click.IntRange(min=1), metavar="N", help="Run the model again on N images."
+)
+@click.option("--reproduce", is_flag=True, help="Run the model again on all images.")
+@click.option("--dataset", "-d", metavar="NAME", help="The images, for --spot-check and --reproduce.")
+@click.option(
+    "--secret-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Secret that chooses the images [default: ${SECRET_VARIABLE}, else drawn now].",
+)
+@click.option("--seed-commit", metavar="SHA", help="Choose the images by a commit made after the submission.")
+@click.option(
+    "--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights that are not published."
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@click.option(
+    "--canaries",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Ids, one a line, of images whose gold label was planted wrong.",
+)
+@click.option(
+    "--accept",
+    "accept_into",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the reports of entries that pass, which gives them their tier.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
+@click.option(
+    "--comment", type=click.Path(path_type=Path), metavar="FILE", help="Write the reports as Markdown."
+)
+def command(entries: tuple[Path, ...], **options: Any) -> int:
+    """Check entries: files, labels, score, hashes, probabilities; anomalies are flagged.
+
+    ENTRY is a folder or an id. The score is computed again from the predictions; a typed number
+    is never believed. Exit code 1 if a check of any entry does not hold.
+    """
+    from imagenet_hard.leaderboard.report import markdown_report, text_report
+    from imagenet_hard.leaderboard.verify import verify
+
+    again = _rerun(options)
+    with _chosen(entries, options) as (folders, golds, base):
+        reports = verify(
+            folders, golds=golds, base=base, canaries=_canaries(options["canaries"]), again=again
+        )
+        if options["accept_into"]:
+            reports = tuple(
+                _accept(f, r, options["accept_into"]) for f, r in zip(folders, reports, strict=True)
+            )
+    if options["comment"]:
+        from imagenet_hard.evaluation.files import write_atomically
+
+        write_atomically(options["comment"], markdown_report(reports).encode())
+    if options["as_json"]:
+        click.echo(json.dumps([report.model_dump(mode="json") for report in reports], indent=2))
+    else:
+        click.echo(text_report(reports) or "no entry to verify")
+    return int(any(report.failed for report in reports))
+
+
+def golds_folder(given: Path | None, entries: Path) -> Path:
+    """The folder of gold labels: the one given, the one beside the entries, or the package's."""
+    if given is not None or (beside := entries.parent / "benchmarks").is_dir():
+        return given if given is not None else beside
+    from imagenet_hard.content import content_dir
+
+    return content_dir(BUNDLED_GOLDS)
+
+
+@contextmanager
+def _chosen(
+    entries: tuple[Path, ...], options: dict[str, Any]
+) -> Iterator[tuple[list[Path], Path, Path | None]]:
+    """The folders to verify, the gold labels, and the board that they are compared with."""
+    from imagenet_hard.leaderboard.board import entry_folders
+
+    folder: Path = options["folder"]
+    if sum((bool(entries), options["every"], bool(options["hub"]))) != 1:
+        raise click.UsageError("what to verify? Give entries, or --all, or --hub REPO")
+    if options["pr"] and not options["hub"]:
+        raise click.UsageError("--pr belongs to --hub REPO")
+    if options["hub"]:
+        from imagenet_hard.leaderboard.hub_entries import fetch
+
+        with TemporaryDirectory(prefix="imagenet-hard-verify-") as scratch:
+            fetched = fetch(options["hub"], Path(scratch), pr=options["pr"])
+            yield list(fetched.changed), options["golds"] or fetched.golds, fetched.base
+        return
+    golds = golds_folder(options["golds"], folder)
+    if options["every"]:
+        yield entry_folders(folder), golds, options["base"]
+        return
+    # An id is a folder of --entries; anything with a separator in it is a path.
+    paths = [folder / each if each.name == str(each) and not each.is_dir() else each for each in entries]
+    base = options["base"] or (folder if folder.is_dir() else None)
+    yield paths, golds, base
+
+
+def _rerun(options: dict[str, Any]) -> Rerun | None:
+    if options["spot_check"] is None and not options["reproduce"]:
+        return None
+    if options["spot_check"] is not None and options["reproduce"]:
+        raise click.UsageError("--reproduce runs all images: leave out --spot-check")
+    if not options["dataset"]:
+        raise click.UsageError("to run a model again the images are needed: give --dataset")
+    from imagenet_hard.dataset.load import load_dataset
+    from imagenet_hard.leaderboard.rerun import Rerun
+
+    secret, origin = _secret(options)
+    return Rerun(
+        load_dataset(options["dataset"]),
+        options["spot_check"],
+        secret=secret,
+        origin=origin,
+        weights=options["weights"],
+        device=options["device"],
+    )
+
+
+def _secret(options: dict[str, Any]) -> tuple[bytes, str]:
+    """What chooses the images, and what the report says about it. A kept secret is never shown."""
+    if options["seed_commit"] and options["secret_file"]:
+        raise click.UsageError("--seed-commit and --secret-file: give one")
+    if options["seed_commit"]:
+        return options["seed_commit"].encode(), f"the commit {options['seed_commit']}"
+    if options["secret_file"]:
+        try:
+            return options["secret_file"].read_bytes().strip(), "a kept secret"
+        except OSError as error:
+            raise UsageError(f"cannot read the secret {options['secret_file']}: {error.strerror}") from None
+    if value := os.environ.get(SECRET_VARIABLE):
+        return value.strip().encode(), "a kept secret"
+    drawn = secrets.token_hex(16)
+    return drawn.encode(), f"the seed {drawn}, drawn for this check"
+
+
+def _canaries(path: Path | None) -> frozenset[str]:
+    if path is None:
+        return frozenset()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the canaries {path}: {error}") from None
+    return frozenset(line for line in lines if line and not line.startswith("#"))
+
+
+def _accept(folder: Path, report: Any, verified: Path) -> Any:
+    from imagenet_hard.leaderboard.board import accept
+    from imagenet_hard.leaderboard.entry import read_entry
+
+    return report if report.failed else accept(verified, read_entry(folder), report)

@@ -1,0 +1,122 @@
+"""The board's folder: entries, the gold they are scored against, and the reports that give them their tier.
+
+leaderboard/entries/ORG__MODEL/entry.json + predictions.parquet    what was submitted
+leaderboard/benchmarks/<fingerprint>.json + .parquet               gold labels
+leaderboard/verified/ORG__MODEL.json                               what the board checked
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.evaluation.files import read_record, write_atomically
+from imagenet_hard.leaderboard.answers import Answers, read_answers
+from imagenet_hard.leaderboard.entry import Entry, Tier, read_entry
+from imagenet_hard.leaderboard.examine import check_hash
+from imagenet_hard.leaderboard.gold import Gold, read_gold
+from imagenet_hard.leaderboard.report import REPRODUCTION, SPOT_CHECK, Check, Report, tier_of
+from imagenet_hard.leaderboard.rescore import Rescored, check_claim, rescore
+
+log = logging.getLogger(__name__)
+
+ENTRIES, BENCHMARKS, VERIFIED = "entries", "benchmarks", "verified"
+
+
+@dataclass(frozen=True)
+class BoardEntry:
+    """An entry as the page shows it: scored again from its answers; ``report`` is what the board checked."""
+
+    entry: Entry
+    answers: Answers
+    gold: Gold
+    rescored: Rescored
+    report: Report | None
+
+    @property
+    def tier(self) -> Tier:
+        """What was checked; ``self-reported`` where no report is of this very entry."""
+        return (self.report.tier if self.report else None) or "self-reported"
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The checks behind the tier."""
+        return self.report.checks if self.report else ()
+
+
+def entry_folders(entries: Path) -> list[Path]:
+    """The folders of a folder of entries, by name; files such as a README are passed over.
+
+    Raises:
+        ResultError: there is no such folder.
+    """
+    if not entries.is_dir():
+        raise ResultError(f"there is no folder of entries at {entries}: give it with --entries")
+    # A link counts, so that verification sees and refuses it.
+    return sorted(
+        p for p in entries.iterdir() if (p.is_dir() or p.is_symlink()) and not p.name.startswith(".")
+    )
+
+
+def read_board(board: Path) -> Iterator[BoardEntry]:
+    """Every entry of a board's folder by id, one at a time: scored again, with its tier.
+
+    Raises:
+        ResultError: an entry that its gold or its own predictions contradict; ``verify`` says more.
+    """
+    golds: dict[str, Gold] = {}
+    for folder in entry_folders(board / ENTRIES):
+        entry = read_entry(folder)
+        digest = entry.benchmark.fingerprint
+        if digest not in golds:
+            golds[digest] = read_gold(board / BENCHMARKS, digest)
+        answers = read_answers(folder, probabilities=entry.probabilities, isolated=False)
+        try:
+            check_hash(entry, answers)
+            rescored = rescore(answers, golds[digest])
+            check_claim(entry, rescored)
+        except ResultError as error:
+            raise ResultError(f"{folder}: {error}") from error
+        yield BoardEntry(entry, answers, golds[digest], rescored, accepted_report(board / VERIFIED, entry))
+
+
+def accepted_report(verified: Path, entry: Entry) -> Report | None:
+    """The board's report on this very entry: one on an earlier state of it counts for nothing.
+
+    Raises:
+        ResultError: the report is malformed.
+    """
+    path = verified / f"{entry.id}.json"
+    if not path.is_file():
+        return None
+    report = read_record(path, Report)
+    if (report.entry, report.entry_sha256) != (entry.id, entry.digest) or report.failed:
+        log.warning("%s is not about %s as it is now: verify it again", path, entry.id)
+        return None
+    return report
+
+
+def accept(verified: Path, entry: Entry, report: Report) -> Report:
+    """Keep a report as the board's. A spot check or reproduction of the same entry made earlier stays in it.
+
+    Raises:
+        ResultError: a check failed, the report is on something else, or the disk refuses.
+    """
+    if report.failed or (report.entry, report.entry_sha256) != (entry.id, entry.digest):
+        raise ResultError(
+            f"the report on {report.entry} cannot be kept: a check failed, or it is of another entry"
+        )
+    before = accepted_report(verified, entry)
+    done = {check.name for check in report.checks if check.outcome == "passed"}
+    kept = [
+        check
+        for check in (before.checks if before else ())
+        if check.name in (SPOT_CHECK, REPRODUCTION) and check.outcome == "passed" and check.name not in done
+    ]
+    checks = (*report.checks, *kept)
+    report = report.model_copy(update={"checks": checks, "tier": tier_of(checks)})
+    write_atomically(verified / f"{entry.id}.json", (report.model_dump_json(indent=2) + "\n").encode())
+    return report

@@ -1,0 +1,139 @@
+"""An entry of the board: what a submitter says about one model on one benchmark.
+
+It stands in ``leaderboard/entries/ORG__MODEL/entry.json`` beside the predictions. Nothing in it is believed:
+the score is recomputed from the predictions, and the tier is not in here but in the board's own
+verification record (``report.py``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.evaluation.calibration import Count
+from imagenet_hard.evaluation.files import read_record
+from imagenet_hard.evaluation.result import Protocol, Result, Sha256
+from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain, entry_id
+from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
+
+ENTRY_FILE = "entry.json"
+MAX_ENTRY_BYTES = 4 * 2**20
+MAX_LINKS = 20
+
+Tier = Literal["published", "self-reported", "re-scored", "spot-checked", "reproduced"]
+"""How much of a score was checked, from nothing to all of it; each includes the ones before."""
+
+
+class Claim(Record):
+    """The counts that a submitter states."""
+
+    n_correct: Count
+    n_top5: Count
+    n_total: Annotated[int, Field(ge=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Claim:
+        if not self.n_correct <= self.n_top5 <= self.n_total:
+            raise ValueError(
+                f"expected n_correct <= n_top5 <= n_total: {self.n_correct}, {self.n_top5}, {self.n_total}"
+            )
+        return self
+
+
+class Entry(Record):
+    """One model on one benchmark, as submitted."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+    name: Name = Field(description="what the board calls the model")
+    org: Name = Field(description="who made or trained it")
+    submitter: Name = Field(description="who answers for the entry, e.g. a Hub or GitHub user name")
+    links: tuple[Link, ...] = Field(default=(), max_length=MAX_LINKS)
+    training_data: Line = ""
+    date: dt.date = Field(description="when it was scored")
+    used_in_curation: bool = Field(
+        default=False, description="whether the model chose the images; it is biased low on them then"
+    )
+    model: ModelSpec
+    benchmark: BenchmarkInfo
+    claim: Claim
+    probabilities: bool = Field(
+        description="true: predictions.parquet with log probabilities; false: top5.csv, classes only"
+    )
+    predictions_sha256: Sha256
+    result: Result | None = Field(
+        default=None, description="full provenance, where imagenet-hard scored the model"
+    )
+
+    @property
+    def protocol(self) -> Protocol | None:
+        """How the images went through the model, where that is known."""
+        return self.result.protocol if self.result else None
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the entry's canonical JSON, however the file is laid out."""
+        return hashlib.sha256(entry_json(self).encode()).hexdigest()
+
+    @field_validator("schema_version")
+    @classmethod
+    def _known(cls, value: int) -> int:
+        if value != SCHEMA_VERSION:
+            raise ValueError(f"schema version {value}: this release reads {SCHEMA_VERSION}")
+        return value
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Entry:
+        check_plain(self.model_dump(mode="json"))
+        if (expected := entry_id(self.org, self.name)) != self.id:
+            raise ValueError(f"id is {self.id!r}: org and name make {expected!r}")
+        if self.claim.n_total != self.benchmark.n:
+            raise ValueError(
+                f"the claim counts {self.claim.n_total} images: benchmark.n is {self.benchmark.n}"
+            )
+        if (result := self.result) is None:
+            return self
+        metrics = result.metrics
+        for name, got, expected_value in (
+            ("model", self.model, result.model),
+            ("benchmark", self.benchmark, result.benchmark),
+            ("predictions_sha256", self.predictions_sha256, result.predictions_sha256),
+            ("claim.n_correct", self.claim.n_correct, metrics.n_correct),
+            ("claim.n_top5", self.claim.n_top5, metrics.top5.n_correct),
+            ("probabilities", self.probabilities, True),
+        ):
+            if got != expected_value:
+                raise ValueError(f"{name} is not what result says")
+        return self
+
+
+def entry_json(entry: Entry) -> str:
+    """The entry as JSON, one line per key, so that a diff shows what changed."""
+    fields = entry.model_dump(mode="json").items()
+    lines = (f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields)
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def read_entry(folder: Path) -> Entry:
+    """The checked ``entry.json`` of an entry's folder.
+
+    Raises:
+        ResultError: naming the file and what is wrong in it.
+    """
+    path = folder / ENTRY_FILE
+    try:
+        size = path.stat().st_size if path.is_file() else 0
+    except OSError as error:
+        raise ResultError(f"cannot read {path}: {error.strerror or error}") from None
+    if size > MAX_ENTRY_BYTES:
+        raise ResultError(f"{path} has {size} bytes: an entry has at most {MAX_ENTRY_BYTES}")
+    entry = read_record(path, Entry)
+    if entry.id != folder.name:
+        raise ResultError(f"{path}: the id is {entry.id!r}: expected the folder's name {folder.name!r}")
+    return entry

@@ -1,0 +1,218 @@
+"""Run an entry's model again: on a few images that the submitter could not foresee, or on all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from imagenet_hard.errors import ClassifierError, DatasetError, ResultError, UsageError
+from imagenet_hard.evaluation.result import Result, read_result
+from imagenet_hard.leaderboard.answers import Answers
+from imagenet_hard.leaderboard.entry import Entry
+from imagenet_hard.leaderboard.gold import Gold
+from imagenet_hard.types import Predictions
+
+if TYPE_CHECKING:
+    from imagenet_hard.dataset.benchmark import Benchmark
+
+AGREEMENT = 0.99
+"""Share of the images on which the same top-1 has to come out; near-ties flip between machines."""
+
+SCORE_TOLERANCE = 0.001
+"""Of the images: how far a reproduced score may be off beyond the near-ties."""
+
+BACKENDS = ("torchvision", "timm", "open_clip", "bundled")
+"""Whose weights are loaded as data. A custom model is a stranger's code and is never run."""
+
+# Names and tags come from strangers: neither may be a path or another loader's prefix.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HUB_TAG = re.compile(r"hf-hub:[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(@[0-9a-f]{40})?", re.ASCII)
+
+
+class CannotRerun(Exception):
+    """The model cannot be run here; says nothing about the entry."""
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """How to run models again.
+
+    ``n``: the number of images, None for all. ``secret``: what the submitter could not know; ``origin``:
+    where it is from, for the report. ``weights``: a local file, for weights that are not published.
+    """
+
+    dataset: Benchmark
+    n: int | None
+    secret: bytes = b""
+    origin: str = ""
+    weights: Path | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.n is not None and self.n < 1:
+            raise UsageError(f"spot check of {self.n} images: expected 1 or more")
+        if self.n is not None and len(self.secret) < 8:
+            raise UsageError("the secret of a spot check has less than 8 bytes: it could be guessed")
+
+
+def choose(ids: Sequence[str], n: int, predictions_sha256: str, secret: bytes) -> tuple[str, ...]:
+    """``n`` of the ids, uniformly, by HMAC-SHA256 of the predictions' hash and each id under the secret.
+
+    Whoever knows the secret finds the same images; who submits before the secret exists cannot, and other
+    predictions give other images.
+    """
+
+    def mark(each: str) -> bytes:
+        return hmac.digest(secret, f"{predictions_sha256}\n{each}".encode(), hashlib.sha256)
+
+    return tuple(sorted(sorted(ids, key=mark)[:n]))
+
+
+def rerun(entry: Entry, answers: Answers, gold: Gold, how: Rerun) -> str:
+    """Run the model again and compare; what came out, in words.
+
+    Raises:
+        ResultError: other weights, another transform, or other answers than the entry's.
+        CannotRerun: it cannot be run here.
+        DatasetError: ``how.dataset`` is not the entry's benchmark.
+    """
+    if entry.result is None:
+        raise CannotRerun("the entry has no protocol: it was not scored with imagenet-hard-eval")
+    if entry.model.backend not in BACKENDS:
+        raise CannotRerun(
+            f"backend {entry.model.backend!r}: only published models of {', '.join(BACKENDS)} are run"
+        )
+    _check_names(entry, how)
+    ids = gold.ids if how.n is None else choose(gold.ids, how.n, answers.sha256, how.secret)
+    part = _subset(how.dataset, gold, ids)
+    again, predictions = _evaluate(entry, part, how)
+    _check_model(entry, again)
+    return _compare(entry, answers, gold, predictions, whole=how.n is None)
+
+
+def _check_names(entry: Entry, how: Rerun) -> None:
+    from imagenet_hard.classifiers.checkpoint import is_file_name
+
+    name, tag = entry.model.name, entry.model.tag
+    known = tag is None or _HUB_TAG.fullmatch(tag) or (_NAME.fullmatch(tag) and not is_file_name(tag))
+    if not _NAME.fullmatch(name):
+        raise CannotRerun(f"{name!r} is not the name of a published model")
+    if not (known or how.weights or entry.model.backend == "bundled"):
+        raise CannotRerun(f"{tag!r} names no published weights: give the file with --weights")
+
+
+def _subset(dataset: Benchmark, gold: Gold, ids: Sequence[str]) -> Benchmark:
+    """The images of ``ids``, which must be those of the gold to the byte."""
+    from imagenet_hard.dataset.benchmark import Benchmark
+
+    at = {each: i for i, each in enumerate(dataset.ids)}
+    place = {each: i for i, each in enumerate(gold.ids)}
+    if missing := [each for each in ids if each not in at]:
+        raise DatasetError(
+            f"{dataset.name} lacks {len(missing)} of {len(ids)} images of {gold.info.name}, the first "
+            f"{missing[0]!r}: give the very data set with --dataset"
+        )
+    for each in ids:
+        example = dataset[at[each]]
+        expected = (gold.labels[place[each]], gold.image_sha256[place[each]])
+        got = (example.labels, hashlib.sha256(example.image).hexdigest() if gold.info.images else "")
+        if got != expected:
+            what = "another label" if got[0] != expected[0] else "other bytes"
+            raise DatasetError(f"image {each!r} of {dataset.name} has {what} than in {gold.info.name}")
+    rows = [at[each] for each in ids]
+    return Benchmark(
+        dataset.about,
+        ids,
+        [dataset.labels[i] for i in rows],
+        [dataset.origins[i] for i in rows],
+        lambda i: dataset[rows[i]].image,
+    )
+
+
+def _evaluate(entry: Entry, part: Benchmark, how: Rerun) -> tuple[Result, Predictions]:
+    from imagenet_hard.evaluation.run import evaluate
+
+    assert entry.result is not None
+    protocol, model = entry.result.protocol, entry.model
+    with TemporaryDirectory(prefix="imagenet-hard-rerun-") as folder:
+        try:
+            evaluate(
+                _model_name(entry),
+                part,
+                transform=_transform(entry),
+                device=how.device,
+                precision=protocol.precision,
+                weights=how.weights or (None if model.backend == "bundled" else _tag(entry)),
+                out=folder,
+            )
+        except (ClassifierError, UsageError) as error:
+            raise CannotRerun(str(error)) from error
+        (path,) = Path(folder).glob("*/*.json")
+        return read_result(path)
+
+
+def _model_name(entry: Entry) -> str:
+    tag = entry.model.tag or ""
+    return tag if tag.startswith("hf-hub:") else f"{entry.model.backend}:{entry.model.name}"
+
+
+def _tag(entry: Entry) -> str | None:
+    tag = entry.model.tag
+    return None if tag is None or tag.startswith("hf-hub:") else tag
+
+
+def _transform(entry: Entry) -> Any:
+    """What ``evaluate`` takes: the policy's name, or the settings of an explicit transform."""
+    assert entry.result is not None
+    policy = entry.result.protocol.transform
+    if policy != "custom":
+        return policy
+    settings = dict(entry.model.transform)
+    if settings.pop("kind", None) != "standard":
+        raise CannotRerun("its transform is code of the submitter's")
+    return settings
+
+
+def _check_model(entry: Entry, again: Result) -> None:
+    for what, claimed, found in (
+        ("weights", entry.model.weights_sha256, again.model.weights_sha256),
+        ("transform", entry.model.transform_sha256, again.model.transform_sha256),
+    ):
+        if claimed != found:
+            raise ResultError(
+                f"the {what} that the entry names hash to {str(claimed)[:12]}..., those of "
+                f"{again.model.name} with {again.model.tag or 'its weights'} to {str(found)[:12]}..."
+            )
+    if entry.model.head != again.model.head:
+        raise CannotRerun("its zero-shot head has other prompts or class names than the default")
+
+
+def _compare(entry: Entry, answers: Answers, gold: Gold, again: Predictions, *, whole: bool) -> str:
+    from imagenet_hard.evaluation.metrics import NEAR_TIE_EPSILON, hits
+
+    assert entry.result is not None
+    assert answers.predictions is not None
+    place = {each: i for i, each in enumerate(answers.ids)}
+    rows = [place[each] for each in again.ids]
+    same = answers.top5[rows, 0] == again.top5[:, 0]
+    ties = answers.predictions.margin[rows] < NEAR_TIE_EPSILON[entry.result.protocol.precision]
+    n, agreed = len(rows), int(same.sum())
+    found = f"{agreed} of {n} top-1 answers agree ({100 * agreed / n:.1f} %)"
+    if agreed < n:
+        found += f", {int((~same & ties).sum())} of the {n - agreed} others are near-ties"
+    if agreed < AGREEMENT * n:
+        raise ResultError(f"{found}; expected at least {100 * AGREEMENT:.0f} %")
+    if whole:
+        score = int(hits(again.top5, gold.labels)[:, 0].sum())
+        if abs(score - entry.claim.n_correct) > int(np.ceil(SCORE_TOLERANCE * n)) + int(ties.sum()):
+            raise ResultError(f"{found}; but {score} are right, and {entry.claim.n_correct} are claimed")
+        found += f"; {score} of {n} are right"
+    return found

@@ -1,0 +1,242 @@
+"""The HTML pages, from the templates beside this file; everything is escaped by default."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from imagenet_hard.classes import names as class_names
+from imagenet_hard.evaluation.intervals import wilson
+from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.leaderboard.site import text
+from imagenet_hard.leaderboard.site.data import Board, Facts, SiteData, SiteEntry
+from imagenet_hard.leaderboard.site.payload import few, group_of, solved_by
+
+CSP = "; ".join(
+    (
+        "default-src 'none'",
+        *("script-src 'self'", "style-src 'self'", "img-src 'self'", "font-src 'self'"),
+        *("connect-src 'none'", "object-src 'none'", "base-uri 'none'", "form-action 'none'"),
+    )
+)
+"""Nothing from elsewhere, nothing inline. Data travel as scripts, so nothing is fetched either."""
+
+TIERS: Mapping[str, str] = {
+    "published": "A figure that a paper reports; no predictions were seen.",
+    "self-reported": "No verification of the entry as it is now is recorded; its score here is still "
+    "computed from its predictions.",
+    "re-scored": "The score was computed again from the submitted predictions.",
+    "spot-checked": "Re-scored, and the model was run again on images that the submitter could not foresee.",
+    "reproduced": "Re-scored, and the model was run again on all images.",
+}
+
+NAV = (("Leaderboard", "index.html"), ("Submit", "submit.html"), ("Verification", "verification.html"))
+NAV_END = (("Changes", "changes.html"),)
+N_EXTREME_CLASSES = 10
+
+
+def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """(path, HTML) of every page."""
+    hrefs = board_hrefs(site.boards)
+    boards = [
+        {"slug": b.slug, "title": b.title, "href": hrefs[b.slug], "entries": len(b.entries)}
+        for b in site.boards
+    ]
+
+    def page(path: str, template: str, **values: Any) -> tuple[str, str]:
+        root = "../" * path.count("/")
+        most = max((row.top1 for table in site.published for row in table.rows), default=1.0)
+        common = {
+            "path": path,
+            "bar_max": max(most, 1.0),
+            "root": root,
+            "csp": CSP,
+            "nav": (*NAV, *NAV_END),
+            "tiers": TIERS,
+        }
+        html = _templates().get_template(f"{template}.html.jinja")
+        return path, html.render(**common, version=site.version, boards=boards, **values)
+
+    if not site.boards:
+        yield page("index.html", "start", published=site.published)
+    for board in site.boards:
+        href = hrefs[board.slug]
+        yield page(href, "board", **_board(board), published=site.published)
+        for key, title, line in _group_texts(board):
+            values = {"key": key, "title": title, "text": line, "board_href": href, **_group(board, key)}
+            yield page(f"images/{board.slug}-{key}.html", "images", **values)
+        best = _best_per_group(board)
+        for index, entry in enumerate(board.entries):
+            values = {"board": board, "board_href": href, **_entry(board, index, best)}
+            yield page(f"entries/{entry.id}.html", "entry", **values)
+    for name in ("submit", "verification"):
+        yield page(f"{name}.html", name)
+    yield page("changes.html", "changes", changes=_changes(site.boards))
+    yield page("licences.html", "licences", vendor=vendor)
+
+
+def board_hrefs(boards: Sequence[Board]) -> dict[str, str]:
+    """The page of each board: the first one is the index."""
+    return {b.slug: f"board-{b.slug}.html" if i else "index.html" for i, b in enumerate(boards)}
+
+
+@cache
+def _templates() -> Any:
+    import jinja2
+
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("imagenet_hard.leaderboard.site", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("pct", "pct1", "span", "count", "size", "https"):
+        env.filters[name] = getattr(text, name)
+    return env
+
+
+def _board(board: Board) -> dict[str, Any]:
+    m = len(board.entries)
+    starts = [
+        i > 0 and e.rank.shared != board.entries[i - 1].rank.shared for i, e in enumerate(board.entries)
+    ]
+    groups = {key: int(flags.sum()) for key, flags in group_of(board).items()}
+    options = {
+        "backend": sorted({e.backend for e in board.entries} - {""}),
+        "training": sorted({e.training_data for e in board.entries} - {""}),
+        "tier": [name for name in TIERS if any(e.tier == name for e in board.entries)],
+    }
+    return {
+        "board": board,
+        "lead": f"{m:,} {'entry' if m == 1 else 'entries'} on {board.n:,} images, each scored again from "
+        f"its predictions. Images: {board.source}, fingerprint {board.fingerprint[:12]}.",
+        "groups": groups,
+        "group_texts": _group_texts(board),
+        "starts": starts,
+        "rails": (np.cumsum(starts) % 2).tolist(),
+        "axis": text.axis_for([e.top1 for e in board.entries]),
+        "choices": options,
+        "columns": [
+            *(("interval", "95 % interval"), ("top5", "Top-5"), ("params", "Parameters")),
+            *(("training", "Training data"), ("date", "Date"), ("tier", "Tier")),
+            *((f"o{i}", name) for i, name in enumerate(board.origins)),
+        ],
+    }
+
+
+def _group_texts(board: Board) -> list[tuple[str, str, str]]:
+    m, k = len(board.entries), few(board)
+    some = f"1 to {k} of {m} entries answer" if k > 1 else f"exactly 1 of {m} entries answers"
+    return [
+        ("none", "Solved by none", f"No entry of {m} answers right."),
+        ("few", "Solved by few", f"{some.capitalize()} right." if k else "A board of one entry has none."),
+        ("all", "Solved by all", f"Every entry of {m} answers right."),
+    ]
+
+
+def _group(board: Board, key: str) -> dict[str, Any]:
+    inside = group_of(board)[key]
+    origins = np.array(board.image_origins, dtype=object)
+    classes = [np.zeros(1000, np.int64), np.zeros(1000, np.int64)]
+    for each, flag in zip(board.labels, inside.tolist(), strict=True):
+        classes[0][list(each)] += flag
+        classes[1][list(each)] += 1
+    common = np.argsort(-classes[0], kind="stable")[:N_EXTREME_CLASSES]
+    names, total = class_names(), int(inside.sum())
+    counted = [(o, int((inside & (origins == o)).sum())) for o in sorted(set(board.image_origins))]
+    return {
+        "board": board,
+        "size": total,
+        "group_texts": _group_texts(board),
+        "by_origin": [
+            (name, n, n / int((origins == name).sum())) for name, n in sorted(counted, key=lambda x: -x[1])
+        ],
+        "by_class": [(names[i], int(classes[0][i]), int(classes[1][i])) for i in common if classes[0][i]],
+    }
+
+
+def _best_per_group(board: Board) -> dict[tuple[str, str], float]:
+    best: dict[tuple[str, str], float] = defaultdict(float)
+    for entry in board.entries:
+        for kind, rates in (("origins", entry.origins), ("n_labels", entry.n_labels)):
+            for name, rate in rates.items():
+                best[kind, name] = max(best[kind, name], rate.accuracy)
+    return best
+
+
+def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> dict[str, Any]:
+    entry = board.entries[index]
+    hardest, easiest = _extreme_classes(entry)
+    kinds: tuple[tuple[str, str, Mapping[str, Rate]], ...] = (
+        ("Source of the images", "origins", entry.origins),
+        ("Number of labels", "n_labels", entry.n_labels),
+    )
+    cal = entry.calibration
+    return {
+        "e": entry,
+        "index": index,
+        "alone": int((board.correct[index] & (solved_by(board) == 1)).sum()),
+        "ties": [e for j, e in enumerate(board.entries) if j != index and board.tied[index, j]],
+        "facts": [_model_facts(entry, board), *entry.provenance],
+        "full_axis": text.FULL_AXIS,
+        "groups": [
+            (title, [(name, rate, best[kind, name]) for name, rate in rates.items()])
+            for title, kind, rates in kinds
+            if rates
+        ],
+        "hardest": hardest,
+        "easiest": easiest,
+        "bins": [row for row in zip(cal.n_total, cal.n_correct, cal.confidence, strict=True) if row[0]]
+        if cal
+        else [],
+    }
+
+
+def _model_facts(entry: SiteEntry, board: Board) -> Facts:
+    size = f"{text.size(entry.parameters)} ({entry.parameters:,})" if entry.parameters is not None else ""
+    rows = (
+        ("Backend", entry.backend),
+        ("Architecture", entry.architecture),
+        ("Weights", entry.tag),
+        ("Parameters", size),
+        ("Training data", entry.training_data),
+        ("Date", entry.date.isoformat() if entry.date else ""),
+        ("Images", f"{board.title}, {board.n:,}, fingerprint {board.fingerprint}"),
+        ("Predictions, sha256", entry.predictions_sha256),
+        ("Submitter", entry.submitter),
+    )
+    return Facts(title="Entry", rows=tuple((key, value) for key, value in rows if value))
+
+
+def _extreme_classes(entry: SiteEntry) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
+    """The hardest by the interval's upper end, the easiest by its lower: few images prove little."""
+    names, per_class = class_names(), entry.per_class
+    rows = [
+        (names[i], k, n)
+        for i, (k, n) in enumerate(zip(per_class.n_correct, per_class.n_total, strict=True))
+        if n
+    ]
+    hardest = sorted((row for row in rows if row[1] < row[2]), key=lambda row: (wilson(*row[1:])[1], row[0]))[
+        :N_EXTREME_CLASSES
+    ]
+    easiest = sorted((row for row in rows if row[1]), key=lambda row: (-wilson(*row[1:])[0], row[0]))[
+        :N_EXTREME_CLASSES
+    ]
+    return hardest, easiest
+
+
+def _changes(boards: Sequence[Board]) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """What the entries' own dates tell, by day, the newest first."""
+    days: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for board in boards:
+        for e in board.entries:
+            line = f"on {board.title}: {text.pct(e.top1.accuracy)} %, rank {e.rank.shared}."
+            days[e.date.isoformat() if e.date else ""].append((e.id, e.name, line))
+            for check in e.checks:
+                days[check.when[:10]].append((e.id, e.name, f"{check.name}: {check.outcome}."))
+    return [(day, sorted(set(days[day]))) for day in sorted(days, reverse=True)]

@@ -1,0 +1,69 @@
+"""An entry's records as lists of facts that a reader can check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from imagenet_hard.evaluation.result import Result
+from imagenet_hard.leaderboard.site.data import Facts
+from imagenet_hard.types import ModelSpec
+
+_LONGEST = 4000
+
+
+def model_facts(model: ModelSpec) -> Facts:
+    """Input, weights and transform of a model."""
+    size = f"{model.input_size[0]} × {model.input_size[1]} pixels" if model.input_size else None
+    rows = (
+        ("Input", size),
+        ("Weights, sha256", model.weights_sha256),
+        ("Transform", model.transform),
+        ("Transform, sha256", model.transform_sha256),
+        ("Zero-shot head", model.head),
+    )
+    return _facts("Model", rows)
+
+
+def result_facts(result: Result) -> tuple[Facts, ...]:
+    """Protocol, run and environment of a result."""
+    p, r, e, ties = result.protocol, result.runtime, result.environment, result.metrics.near_ties
+    run = (
+        ("Device", r.device),
+        ("Seconds", f"{r.seconds:.1f}"),
+        ("Images per second", None if r.images_per_second is None else f"{r.images_per_second:.1f}"),
+        ("Near-ties", f"{ties.n} images with a margin below {ties.epsilon:g}"),
+        ("Run key", result.run_key),
+        ("Created", result.created.isoformat()),
+    )
+    protocol = (
+        ("Precision", p.precision),
+        ("Batch size", p.batch_size),
+        ("Transform policy", p.transform),
+        ("Decode", p.decode),
+        ("TF32", "on" if p.tf32 else "off"),
+        ("Rewrites", ", ".join(p.optimizations) or None),
+    )
+    dirty = {True: " with changes", False: "", None: ""}[e.dirty]
+    environment = (
+        ("Python", e.python),
+        ("Platform", e.platform),
+        ("Commit", f"{e.commit}{dirty}" if e.commit else None),
+        *e.versions.items(),
+    )
+    return _facts("Protocol", protocol), _facts("Run", run), _facts("Environment", environment)
+
+
+def _facts(title: str, rows: Iterable[tuple[str, Any]]) -> Facts:
+    return Facts(
+        title=title,
+        rows=tuple((key[:500], _text(value)) for key, value in rows if value not in (None, {}, "")),
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping):
+        value = json.dumps(value, sort_keys=True, default=dict)
+    text = str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

@@ -1,0 +1,149 @@
+/* The ranking: the rows stand in the page; TanStack Table says which to show, and in which order. */
+(() => {
+  "use strict";
+  const { element } = window.imagenetHard;
+  const PAGE = 200;
+  const DESCENDING_FIRST = new Set(["top1", "interval", "top5", "date"]);
+
+  const present = (value) => (value === null || value === "" ? undefined : value);
+  const share = (pair) => (pair ? pair[0] / pair[1] : undefined);
+
+  function columns(board) {
+    const column = (id, accessorFn, more = {}) => ({
+      id, accessorFn, sortUndefined: "last", sortDescFirst: DESCENDING_FIRST.has(id) || id[0] === "o", ...more,
+    });
+    const exact = { filterFn: (row, id, wanted) => row.getValue(id) === wanted };
+    return [
+      column("rank", (e) => e.rank[0]),
+      column("name", (e) => e.name, { sortingFn: "alphanumeric" }),
+      column("top1", (e) => e.right),
+      column("interval", (e) => e.low),
+      column("top5", (e) => present(e.top5)),
+      column("params", (e) => present(e.params), {
+        filterFn: (row, id, [low, high]) => {
+          const value = row.getValue(id);
+          return value !== undefined && value > low * 1e6 && (!high || value <= high * 1e6);
+        },
+      }),
+      column("training", (e) => present(e.training), exact),
+      column("date", (e) => present(e.date)),
+      column("tier", (e) => e.tier, exact),
+      column("backend", (e) => e.backend, exact),
+      column("curation", (e) => (e.curation ? "yes" : "no"), exact),
+      ...board.origins.map((name, i) => column(`o${i}`, (e) => share(e.origins[name]))),
+    ];
+  }
+
+  function ranking(board) {
+    const body = document.querySelector("#table tbody");
+    const rows = [...body.rows];
+    const heads = [...document.querySelectorAll("#table thead th")];
+    const form = document.getElementById("tools");
+    const search = document.getElementById("search");
+    let limit = PAGE;
+
+    const data = board.entries.map((e, i) => ({
+      ...e, i, text: [e.name, e.org, e.backend, e.training, e.tier, e.id].join(" ").toLowerCase(),
+    }));
+    const table = TableCore.createTable({
+      data, columns: columns(board), renderFallbackValue: null, state: {}, onStateChange: () => {},
+      getCoreRowModel: TableCore.getCoreRowModel(),
+      getSortedRowModel: TableCore.getSortedRowModel(),
+      getFilteredRowModel: TableCore.getFilteredRowModel(),
+      globalFilterFn: (row, _id, words) => words.every((word) => row.original.text.includes(word)),
+      getColumnCanGlobalFilter: (column) => column.id === "name",
+    });
+    let state = { ...table.initialState, sorting: [{ id: "rank", desc: false }] };
+    const update = (change) => { state = typeof change === "function" ? change(state) : change; apply(); render(); };
+    const apply = () => table.setOptions((previous) => ({ ...previous, state, onStateChange: update }));
+    apply();
+
+    function render() {
+      const shown = table.getSortedRowModel().rows;
+      const byRank = state.sorting.length === 1 && state.sorting[0].id === "rank";
+      document.getElementById("table").classList.toggle("by-rank", byRank && shown.length === rows.length);
+      body.replaceChildren(...shown.slice(0, limit).map((row) => rows[row.original.i]));
+      const all = rows.length, n = shown.length;
+      document.getElementById("count").textContent = n === all ? `${all} entries` : `${n} of ${all} entries`;
+      document.getElementById("empty").hidden = n > 0;
+      const more = document.getElementById("more");
+      more.hidden = n <= limit;
+      more.firstElementChild.textContent = `Show all ${n} entries`;
+      for (const th of heads) {
+        const sort = state.sorting.find((s) => s.id === th.dataset.key);
+        if (sort) th.setAttribute("aria-sort", sort.desc ? "descending" : "ascending");
+        else th.removeAttribute("aria-sort");
+      }
+    }
+
+    for (const th of heads) {
+      const button = element("button", { type: "button", class: "sort" });
+      button.append(...th.childNodes, element("span", { class: "arrow", "aria-hidden": "true" }));
+      th.append(button);
+      button.addEventListener("click", () => {
+        const column = table.getColumn(th.dataset.key);
+        const now = column.getIsSorted();
+        column.toggleSorting(now ? now === "asc" : column.getFirstSortDir() === "desc");
+      });
+    }
+
+    const filter = (id, value) => table.getColumn(id).setFilterValue(value || undefined);
+    function readForm() {
+      for (const id of ["backend", "training", "tier", "curation"]) filter(id, form.elements[id].value);
+      const size = form.elements.size.value;
+      filter("params", size && size.split("-").map(Number));
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      table.setGlobalFilter(words.length ? words : undefined);
+    }
+    form.addEventListener("input", (event) => { if (!event.target.closest(".columns")) readForm(); });
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => setTimeout(() => { readForm(); showColumns(); }));
+    document.getElementById("empty-reset").addEventListener("click", () => form.reset());
+    document.querySelector("#more button").addEventListener("click", () => { limit = Infinity; render(); });
+
+    const boxes = [...form.querySelectorAll(".columns input")];
+    const narrow = matchMedia("(max-width: 700px)").matches;
+    const crowded = board.origins.length > 1;
+    const empty = (id) => data.every((e) => table.getRow(String(e.i)).getValue(id) === undefined);
+    for (const box of boxes) {
+      const origin = box.value[0] === "o";
+      box.defaultChecked = box.checked = !narrow && !empty(box.value) && (!origin || board.origins.length <= 8) && !(crowded && box.value === "date");
+    }
+    function showColumns() {
+      const hidden = new Set(boxes.filter((box) => !box.checked).map((box) => box.value));
+      heads.forEach((th, column) => {
+        th.hidden = hidden.has(th.dataset.key);
+        for (const row of rows) row.cells[column].hidden = th.hidden;
+      });
+    }
+    form.querySelector(".columns").addEventListener("change", showColumns);
+    for (const id of ["backend", "training", "tier"]) {
+      form.elements[id].closest(".field").hidden = form.elements[id].options.length <= 2;
+    }
+    form.elements.size.closest(".field").hidden = empty("params");
+    form.elements.curation.closest(".field").hidden = !data.some((e) => e.curation);
+
+    const tied = window.imagenetHard.bits(board.tied);
+    let marked = [];
+    function mark(row) {
+      for (const each of marked) each.classList.remove("tie", "tie-self");
+      marked = [];
+      if (!row) return;
+      const i = Number(row.dataset.i);
+      rows.forEach((each, j) => {
+        if (j !== i && !tied(i * rows.length + j)) return;
+        each.classList.add(j === i ? "tie-self" : "tie");
+        marked.push(each);
+      });
+    }
+    for (const type of ["mouseover", "focusin"]) body.addEventListener(type, (e) => mark(e.target.closest("tr")));
+    for (const type of ["mouseleave", "focusout"]) body.addEventListener(type, () => mark(null));
+
+    form.hidden = false;
+    showColumns();
+    readForm();
+    render();
+  }
+
+  window.imagenetHard.ranking = ranking;
+})();

@@ -1,0 +1,96 @@
+"""How the page writes numbers and addresses: filters for the templates, axes for the small drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.leaderboard.site.data import Link
+
+
+def pct(share: float) -> str:
+    """A share as percent with two digits.
+
+    >>> pct(0.63333)
+    '63.33'
+    """
+    return f"{100 * share:.2f}"
+
+
+def pct1(share: float) -> str:
+    """A share as percent with one digit."""
+    return f"{100 * share:.1f}"
+
+
+def span(rate: Rate) -> str:
+    """The interval of a rate in percent.
+
+    >>> span(Rate.of(8, 10))
+    '49.02–94.33'
+    """
+    return f"{pct(rate.low)}–{pct(rate.high)}"
+
+
+def count(n: int) -> str:
+    """A whole number with thousands set apart."""
+    return f"{n:,}"
+
+
+def size(n: int) -> str:
+    """A number of parameters.
+
+    >>> size(25557032), size(1_366_000_000), size(4652)
+    ('25.6 M', '1.37 B', '4.7 k')
+    """
+    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if n >= unit:
+            value = n / unit
+            return f"{value:.{2 if value < 10 and name == 'B' else 1 if value < 100 else 0}f} {name}"
+    return str(n)
+
+
+def https(url: str) -> str:
+    """The address, once more known to be https: the last look before it becomes a link.
+
+    Raises:
+        ResultError: it is anything else.
+    """
+    try:
+        return Link(label="link", url=url).url
+    except ValueError:
+        raise ResultError(f"not an https address: {url!r}") from None
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A common scale from ``low`` to ``high`` (shares) over ``width`` pixels, with marks at ``ticks``."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    width: int = 160
+
+    def x(self, share: float) -> float:
+        """Pixels from the left, one digit after the point; what lies outside stands at the end."""
+        place = min(max((share - self.low) / (self.high - self.low), 0.0), 1.0)
+        return round(4 + (self.width - 8) * place, 1)
+
+
+def axis_for(rates: Sequence[Rate]) -> Axis:
+    """A range of whole twentieths that holds the intervals, but for the lowest tenth of many.
+
+    A few entries far below would leave all others without a visible interval; their place is drawn as
+    an arrow at the end of the scale.
+    """
+    lows = sorted(rate.low for rate in rates)
+    low = floor(20 * lows[len(lows) // 10]) / 20
+    high = max(ceil(20 * max(rate.high for rate in rates)) / 20, low + 0.05)
+    steps = round(20 * (high - low))
+    every = 1 if steps <= 5 else 2 if steps <= 10 else 4
+    return Axis(low, high, tuple(round(low + i / 20, 2) for i in range(0, steps + 1, every)))
+
+
+FULL_AXIS = Axis(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0))

@@ -1,0 +1,162 @@
+"""Turn a result into an entry, and put it where the board takes entries from."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.evaluation.files import write_atomically
+from imagenet_hard.evaluation.result import read_result
+from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, Answers, write_answers
+from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, entry_json, read_entry
+from imagenet_hard.leaderboard.examine import check_ownership
+from imagenet_hard.leaderboard.gold import read_gold
+from imagenet_hard.leaderboard.plain_text import Link, entry_id
+from imagenet_hard.leaderboard.report import Report
+from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.types import Predictions
+from imagenet_hard.validation import first_problem, shorten
+
+
+@dataclass(frozen=True)
+class Submission:
+    """An entry and its predictions, checked by the board's own validator."""
+
+    entry: Entry
+    predictions: Predictions
+    report: Report
+
+    @property
+    def marker(self) -> str:
+        """16 hex digits that name this very content; the same submission has the same marker."""
+        content = self.entry.digest + self.entry.predictions_sha256
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def files(self) -> dict[str, bytes]:
+        """Path below the board's root -> content."""
+        with tempfile.TemporaryDirectory(prefix="imagenet-hard-submit-") as folder:
+            write_answers(Path(folder), Answers.of(self.predictions))
+            predictions = (Path(folder) / PREDICTIONS_FILE).read_bytes()
+        return {
+            f"entries/{self.entry.id}/{ENTRY_FILE}": entry_json(self.entry).encode(),
+            f"entries/{self.entry.id}/{PREDICTIONS_FILE}": predictions,
+        }
+
+
+def make_submission(
+    result: Path,
+    golds: Path,
+    *,
+    name: str,
+    org: str,
+    submitter: str | None = None,
+    links: Sequence[tuple[str, str]] = (),
+    training_data: str = "",
+    date: dt.date | None = None,
+    used_in_curation: bool | None = None,
+) -> Submission:
+    """The entry of ``result``, a ``.json`` of ``imagenet-hard-eval`` with its ``.parquet`` beside it.
+
+    ``links``: (label, https address); ``submitter``: default ``org``; ``date``: default the result's day;
+    ``used_in_curation``: default what the benchmark's gold says.
+
+    Raises:
+        UsageError: a field that no entry may have; the message names it.
+        ResultError: the result is malformed, on an unknown benchmark, or does not pass verification.
+    """
+    found, predictions = read_result(result)
+    gold = read_gold(golds, found.benchmark.fingerprint)
+    try:
+        entry = Entry(
+            id=entry_id(org, name),
+            name=name,
+            org=org,
+            submitter=org if submitter is None else submitter,
+            links=tuple(_link(label, url) for label, url in links),
+            training_data=training_data,
+            date=date or found.created.date(),
+            used_in_curation=gold.curated_by(found.model) if used_in_curation is None else used_in_curation,
+            model=found.model,
+            benchmark=found.benchmark,
+            claim=Claim(
+                n_correct=found.metrics.n_correct,
+                n_top5=found.metrics.top5.n_correct,
+                n_total=found.metrics.n_total,
+            ),
+            probabilities=True,
+            predictions_sha256=found.predictions_sha256,
+            result=found,
+        )
+    except ValidationError as error:
+        raise UsageError(f"no entry can be made of this: {first_problem(error)}") from None
+    report = _verified(entry, predictions, golds)
+    return Submission(entry, predictions, report)
+
+
+def _link(label: str, url: str) -> Link:
+    try:
+        return Link(label=label, url=url)
+    except ValidationError as error:
+        raise UsageError(f"the link {shorten(label)} to {shorten(url)}: {first_problem(error)}") from None
+
+
+def _verified(entry: Entry, predictions: Predictions, golds: Path) -> Report:
+    """The board's own validator, over the very files that are submitted."""
+    with tempfile.TemporaryDirectory(prefix="imagenet-hard-submit-") as scratch:
+        folder = Path(scratch) / entry.id
+        _write(folder, entry, predictions)
+        (report,) = verify([folder], golds=golds)
+    if report.failed:
+        failures = "; ".join(f"{c.name}: {c.detail}" for c in report.checks if c.outcome == "failed")
+        raise ResultError(f"the board would refuse the entry {entry.id}: {failures}")
+    return report
+
+
+def write_submission(entries: Path, submission: Submission, *, replace: bool = False) -> bool:
+    """Write ``entries/ORG__MODEL``, whole or not at all; False where this very submission is there already.
+
+    ``replace``: put it in the place of an entry of the same submitter, model and benchmark.
+
+    Raises:
+        ResultError: the id is another's, or taken and ``replace`` is not given, or the disk refuses.
+    """
+    entry = submission.entry
+    check_ownership(entry, entries)
+    folder = entries / entry.id
+    if folder.exists():
+        if read_entry(folder) == entry:
+            return False
+        if not replace:
+            raise ResultError(
+                f"{folder} holds an earlier entry of the same submitter and model: give --replace, "
+                "or choose another --name"
+            )
+    # Hidden until it is whole; the name keeps two processes apart.
+    staged = entries / f".{entry.id}.{os.getpid()}.tmp"
+    try:
+        _write(staged, entry, submission.predictions)
+        if folder.exists():
+            # predictions first: entry.json names their hash, so a crash in between is found by verify.
+            for file in (PREDICTIONS_FILE, ENTRY_FILE):
+                (staged / file).replace(folder / file)
+        else:
+            staged.rename(folder)
+    except OSError as error:
+        raise ResultError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return True
+
+
+def _write(folder: Path, entry: Entry, predictions: Predictions) -> None:
+    write_answers(folder, Answers.of(predictions))
+    write_atomically(folder / ENTRY_FILE, entry_json(entry).encode())

@@ -1,0 +1,127 @@
+"""Verify entries: their files, then what is odd about them, then their models run again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence, Set
+from datetime import UTC, datetime
+from pathlib import Path
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.leaderboard import anomalies
+from imagenet_hard.leaderboard.anomalies import Peer
+from imagenet_hard.leaderboard.answers import read_answers
+from imagenet_hard.leaderboard.checklist import Checklist
+from imagenet_hard.leaderboard.entry import ENTRY_FILE, read_entry
+from imagenet_hard.leaderboard.examine import Examined, GoldOf, check_hash, examine
+from imagenet_hard.leaderboard.gold import Gold, read_gold
+from imagenet_hard.leaderboard.report import REPRODUCTION, SPOT_CHECK, Report, tier_of
+from imagenet_hard.leaderboard.rerun import CannotRerun, Rerun, rerun
+from imagenet_hard.leaderboard.rescore import rescore
+
+log = logging.getLogger(__name__)
+
+Peers = dict[str, list[Peer]]
+"""Fingerprint -> the entries on that benchmark."""
+
+
+def verify(
+    folders: Sequence[Path],
+    *,
+    golds: Path,
+    base: Path | None = None,
+    canaries: Set[str] = frozenset(),
+    again: Rerun | None = None,
+    now: datetime | None = None,
+) -> tuple[Report, ...]:
+    """Check entries; a report each, in the order given.
+
+    ``folders``: of entries, each named by its id; ``golds``: the folder of gold labels; ``base``: the
+    entries that the board holds already, which none may overwrite and each is compared with;
+    ``canaries``: ids of images whose gold label was planted wrong; ``again``: run the models again.
+
+    Raises:
+        DatasetError: ``again.dataset`` is not the benchmark. (What is wrong with an entry is in its report.)
+    """
+    now = now or datetime.now(UTC)
+    loaded: dict[str, Gold] = {}
+
+    def gold_of(fingerprint: str) -> Gold:
+        if fingerprint not in loaded:
+            loaded[fingerprint] = read_gold(golds, fingerprint)
+        return loaded[fingerprint]
+
+    examined: list[tuple[Checklist, Examined | None]] = []
+    for folder in folders:
+        checklist = Checklist(now)
+        examined.append((checklist, examine(folder, checklist, gold_of, base)))
+    peers = _peers([found for _, found in examined if found], folders, base, gold_of)
+    for checklist, found in examined:
+        if found:
+            _look_for_anomalies(checklist, found, peers, canaries)
+            if again is not None:
+                _run_again(checklist, found, again)
+    return tuple(_report(f, c, found) for f, (c, found) in zip(folders, examined, strict=True))
+
+
+def _report(folder: Path, checklist: Checklist, found: Examined | None) -> Report:
+    checks, tier = checklist.checks, tier_of(checklist.checks)
+    if found is None:
+        return Report(entry=folder.name[:255], tier=tier, checks=checks)
+    return Report(
+        entry=found.entry.id,
+        entry_sha256=found.entry.digest,
+        predictions_sha256=found.answers.sha256,
+        fingerprint=found.gold.info.fingerprint,
+        top1=found.rescored.top1,
+        top5=found.rescored.top5,
+        tier=tier,
+        checks=checks,
+    )
+
+
+def _peers(found: Sequence[Examined], folders: Sequence[Path], base: Path | None, gold_of: GoldOf) -> Peers:
+    """The entries that are checked now, and those of the board on the same benchmarks."""
+    peers: Peers = {}
+    for each in found:
+        peers.setdefault(each.gold.info.fingerprint, []).append(_peer(each))
+    names = {folder.name for folder in folders}
+    for folder in sorted(base.iterdir()) if base and base.is_dir() else []:
+        if folder.name in names or not (folder / ENTRY_FILE).is_file():
+            continue
+        try:
+            entry = read_entry(folder)
+            if (digest := entry.benchmark.fingerprint) in peers:
+                answers = read_answers(folder, probabilities=entry.probabilities, isolated=False)
+                check_hash(entry, answers)
+                gold = gold_of(digest)
+                peers[digest].append(_peer(Examined(entry, gold, answers, rescore(answers, gold))))
+        except ResultError as error:
+            log.warning("%s of the board is left out of comparisons: %s", folder.name, error)
+    return peers
+
+
+def _peer(of: Examined) -> Peer:
+    return Peer(of.entry.id, of.answers.sha256, of.rescored.correct, of.rescored.top1_class)
+
+
+def _look_for_anomalies(checklist: Checklist, it: Examined, peers: Peers, canaries: Set[str]) -> None:
+    others = [peer for peer in peers[it.gold.info.fingerprint] if peer.id != it.entry.id]
+    for name, finding in (
+        ("unsolved images", anomalies.unsolved_images(it.rescored, others)),
+        ("near-copies", anomalies.near_copies(it.rescored, it.answers.sha256, others)),
+        ("canaries", anomalies.canaries(it.rescored, it.gold, canaries)),
+        ("calibration", anomalies.calibration(it.rescored, it.answers)),
+    ):
+        checklist.flag(name, finding)
+
+
+def _run_again(checklist: Checklist, it: Examined, again: Rerun) -> None:
+    name = REPRODUCTION if again.n is None else SPOT_CHECK
+    source = f"; images chosen by {again.origin}" if again.n is not None else ""
+    try:
+        checklist.add(name, "passed", rerun(it.entry, it.answers, it.gold, again) + source)
+    except ResultError as error:
+        checklist.add(name, "failed", f"{error}{source}")
+    except CannotRerun as error:
+        checklist.add(name, "skipped", f"cannot be run here: {error}")

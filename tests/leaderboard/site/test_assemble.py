@@ -1,0 +1,127 @@
+"""From a folder of entries to the site's data: re-scored, ranked per benchmark, nothing left out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from copy import copy
+
+import numpy as np
+import pytest
+
+from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.leaderboard.board import accept
+from imagenet_hard.leaderboard.entry import read_entry
+from imagenet_hard.leaderboard.imported import import_v2, write_imported
+from imagenet_hard.leaderboard.site.assemble import read_site
+from imagenet_hard.leaderboard.site.build import site_files
+from imagenet_hard.leaderboard.site.reported import published_tables
+from imagenet_hard.leaderboard.verify import verify
+from tests.leaderboard.boards import Board, change
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Three entries of different skill on one benchmark, submitted once."""
+    made = Board(tmp_path_factory.mktemp("template") / "board")
+    for seed, skill in enumerate((2.0, 9.0, 5.0)):
+        made.submit(name=f"Model {seed}", seed=seed, skill=skill)
+    return made
+
+
+@pytest.fixture
+def board(template, tmp_path):
+    """A copy of the template that a test may change."""
+    made = copy(template)
+    made.root = tmp_path / "board"
+    shutil.copytree(template.root, made.root)
+    return made
+
+
+def test_entries_are_scored_again_and_ranked(board):
+    """Counts, groups and classes are those of the predictions; the best comes first."""
+    site = read_site(board.entries)
+    (made,) = site.boards
+    assert made.title == "ImageNet-Hard"
+    assert made.fingerprint == board.gold.info.fingerprint
+    right = [e.top1.n_correct for e in made.entries]
+    assert right == sorted(right, reverse=True)
+    assert made.entries[0].name == "Model 1"
+    for i, e in enumerate(made.entries):
+        scored = board.scored(int(e.name[-1]), {"0": 2.0, "1": 9.0, "2": 5.0}[e.name[-1]])
+        hits = [int(p) in each for p, each in zip(scored.predictions.top5[:, 0], scored.labels, strict=True)]
+        assert made.correct[i].tolist() == hits
+        assert sum(rate.n_correct for rate in e.origins.values()) == sum(hits)
+        assert sum(rate.n_total for rate in e.n_labels.values()) == board.n
+        expected = np.zeros(1000, dtype=int)
+        for each, hit in zip(scored.labels, hits, strict=True):
+            expected[list(each)] += hit
+        assert list(e.per_class.n_correct) == expected.tolist()
+        assert e.calibration is not None
+        assert [group.title for group in e.provenance] == ["Model", "Protocol", "Run", "Environment"]
+
+
+def test_the_tier_is_the_boards_not_the_submitters(board):
+    """Without a report an entry is self-reported; with one it has that report's tier and checks."""
+    folder = next(board.entries.iterdir())
+    (report,) = verify([folder], golds=board.golds)
+    accept(board.root / "verified", read_entry(folder), report)
+    tiers = {e.id: (e.tier, bool(e.checks)) for e in read_site(board.entries).boards[0].entries}
+    assert tiers.pop(folder.name) == ("re-scored", True)
+    assert set(tiers.values()) == {("self-reported", False)}
+
+
+def test_benchmarks_are_never_mixed(board, tmp_path):
+    """Entries of another fingerprint have a board, ranks and data files of their own."""
+    other = Board(tmp_path / "other", n=40)
+    folder = other.submit(name="Elsewhere")
+    folder.rename(board.entries / folder.name)
+    for path in other.golds.iterdir():
+        path.rename(board.golds / path.name)
+    site = read_site(board.root)
+    assert [len(b.entries) for b in site.boards] == [3, 1]
+    assert site.boards[1].entries[0].rank.high == 1
+    assert len({b.slug for b in site.boards}) == len({b.title for b in site.boards}) == 2
+    assert f"board-{site.boards[1].slug}.html" in dict(site_files(site))
+
+
+def test_an_entry_that_lies_stops_the_build(board):
+    """A typed score that the predictions contradict is an error, not shown and not skipped."""
+    folder = next(board.entries.iterdir())
+    value = json.loads((folder / "entry.json").read_text())
+    change(folder, "result", to=None)
+    change(folder, "claim", "n_correct", to=value["claim"]["n_correct"] + 1)
+    change(folder, "claim", "n_top5", to=value["claim"]["n_total"])
+    with pytest.raises(ResultError, match="claimed to be .* predictions get"):
+        read_site(board.entries)
+
+
+def test_wrong_folders_are_named(board, tmp_path):
+    """A missing folder, and one that is none of entries."""
+    with pytest.raises(UsageError, match="there is no folder"):
+        read_site(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="is no folder of entries"):
+        read_site(board.golds)
+
+
+def test_no_entries_but_published_tables(tmp_path):
+    """The shipped tables fill the front page; OpenCLIP's 68 checkpoints are among them."""
+    (tmp_path / "entries").mkdir()
+    tables = published_tables()
+    assert max(len(table.rows) for table in tables) == 68
+    files = dict(site_files(read_site(tmp_path / "entries", tables)))
+    assert "There is no re-scored entry yet" in files["index.html"].decode()
+
+
+@pytest.mark.slow
+def test_imagenet_v2_end_to_end(shared, tmp_path):
+    """67 real models through import, verification and assembly: resnet50 63.33 / 84.65, 5 of 66 apart."""
+    folder = shared / "data" / "predictions" / "imagenetv2-matched-frequency"
+    write_imported(tmp_path, import_v2(folder))
+    (board,) = read_site(tmp_path / "entries").boards
+    entry = next(e for e in board.entries if e.name == "resnet50")
+    assert (entry.top1.n_correct, entry.top5.n_correct, entry.tier) == (6333, 8465, "re-scored")
+    assert entry.calibration is None
+    assert (len(board.entries), board.neighbours_apart) == (67, 5)
+    page = dict(site_files(read_site(tmp_path / "entries")))[f"entries/{entry.id}.html"].decode()
+    assert "carry no probabilities" in page

@@ -1,0 +1,322 @@
+"""The built page in headless Chromium, from file://, as a reader uses it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from imagenet_hard.leaderboard.site.build import build_site
+from tests.leaderboard.site.boards import imagenet_v2, made_up, site
+
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+PAGES = (
+    "index.html",
+    "entries/lab1__model-9.html",
+    "images/made-up-none.html",
+    "submit.html",
+    "verification.html",
+    "changes.html",
+    "licences.html",
+)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A board of 12 entries, built."""
+    out = tmp_path_factory.mktemp("site")
+    build_site(site(made_up()), out)
+    return out
+
+
+def names(page):
+    """The models in the table, from above."""
+    return page.locator("#table tbody tr:visible .col-name a").all_inner_texts()
+
+
+def test_sorts_by_a_click_and_by_the_keyboard(built, visit):
+    """The header's button sorts, says so to a screen reader, and turns the order on a second press."""
+    page = visit(built).open("index.html")
+    assert names(page)[0] == "Model 11"
+    head = page.locator("th[data-key=params]")
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert names(page) == [f"Model {i}" for i in range(12)]
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert names(page)[0] == "Model 11"
+    assert page.locator("th[data-key=rank]").get_attribute("aria-sort") is None
+
+
+def test_searches_and_filters(built, visit):
+    """Search and each filter leave the rows that fit, and reset brings all back."""
+    page = visit(built).open("index.html")
+    page.fill("#search", "torchVISION lab2")
+    assert names(page) == ["Model 10"]
+    assert page.inner_text("#count") == "1 of 12 entries"
+    page.fill("#search", "nothing like this")
+    assert page.is_visible("#empty")
+    page.click("#empty-reset")
+    page.locator("#count", has_text=re.compile("^12 entries$")).wait_for()
+    page.select_option("#backend", "timm")
+    assert names(page) == ["Model 9", "Model 6", "Model 3", "Model 0"]
+    page.select_option("#tier", "self-reported")
+    assert names(page) == ["Model 3"]
+    page.click("button[type=reset]")
+    page.locator("#count", has_text=re.compile("^12 entries$")).wait_for()
+    page.select_option("#curation", "yes")
+    assert names(page) == ["Model 2"]
+    page.select_option("#curation", "")
+    page.select_option("#size", "200-")
+    assert names(page) == ["Model 11", "Model 10", "Model 9"]
+    page.select_option("#training", "LAION-2B")
+    assert names(page) == ["Model 11"]
+
+
+def test_columns_can_be_hidden_and_shown(built, visit):
+    """The column menu hides a column with its header."""
+    page = visit(built).open("index.html")
+    assert page.is_visible("th[data-key=o0]")
+    page.click(".columns summary")
+    page.uncheck(".columns input[value=o0]")
+    page.check(".columns input[value=date]")
+    assert not page.is_visible("th[data-key=o0]")
+    assert page.locator("#table tbody tr").first.get_by_text("2022-12-03").is_visible()
+
+
+def test_ties_are_marked(built, visit):
+    """Pointing at a row marks the entries that it ties with: models 3 and 2 share rank 9."""
+    page = visit(built).open("index.html")
+    row = page.locator("#table tbody tr", has_text="Model 3")
+    assert row.locator(".col-rank").inner_text().split()[0] == "9"
+    row.hover()
+    assert page.locator("tr.tie .col-name a").all_inner_texts() == ["Model 2"]
+
+
+def test_charts_show_and_change(built, visit):
+    """Every chart is drawn, has a label, and answers to its controls."""
+    page = visit(built).open("index.html")
+    for chart in ("scaling", "parts", "alike", "images"):
+        svg = page.locator(f"#{chart}-chart svg.plot")
+        assert svg.get_attribute("role") == "img"
+        assert len(svg.get_attribute("aria-label")) > 20
+        assert svg.bounding_box()["height"] > 150
+    assert page.locator("#scaling-chart circle").count() >= 12
+    assert page.locator("#alike-chart svg.plot rect").count() >= 144
+    before = page.inner_html("#scaling-chart")
+    page.check("input[name=axis][value=date]", force=True)
+    assert page.inner_html("#scaling-chart") != before
+    page.select_option("#pick", "5")
+    assert page.locator("#picked li").count() == 5
+    page.click("#picked li:first-child button")
+    assert page.locator("#picked li").count() == 4
+    assert "Model 6" in page.inner_text("#parts-chart figcaption")
+
+
+def test_entry_page(built, visit):
+    """An entry's page shows its numbers, and compares it with another, image by image."""
+    watched = visit(built)
+    page = watched.open("index.html")
+    page.click("text=Model 9")
+    page.wait_for_selector("body[data-ready]")
+    assert page.inner_text("h1") == "Model 9"
+    board = made_up()
+    mine = next(i for i, e in enumerate(board.entries) if e.name == "Model 9")
+    assert board.entries[mine].top1.n_correct == board.correct[mine].sum()
+    assert f"{100 * board.correct[mine].mean():.2f}" in page.inner_text(".facts >> nth=0")
+    page.select_option("#rival", label="1. Model 11")
+    page.wait_for_selector("h3:has-text('Only Model 11 is right')")
+    shown = [int(text.replace(",", "")) for text in page.locator("#flips-result dd b").all_inner_texts()]
+    a, b = board.correct[mine], board.correct[0]
+    assert shown == [(a & b).sum(), (a & ~b).sum(), (b & ~a).sum(), (~a & ~b).sum()]
+    assert page.locator("#calibration-chart svg circle").count() > 5
+    page.fill("#class-search", "goldfish")
+    assert page.locator("#class-rows tr").count() == 1
+
+
+def test_image_group_page(built, visit):
+    """The images that nobody solves are listed and can be searched."""
+    page = visit(built).open("images/made-up-none.html")
+    board = made_up()
+    unsolved = [i for i, right in zip(board.image_ids, board.correct.any(0), strict=True) if not right]
+    assert page.inner_text("#count") == f"{len(unsolved)} images"
+    page.fill("#search", unsolved[3])
+    assert page.locator("#rows th").all_inner_texts() == [unsolved[3]]
+
+
+def test_downloads(built, visit):
+    """The table comes as CSV and JSON with the same numbers."""
+    page = visit(built, accept_downloads=True).open("index.html")
+    with page.expect_download() as got:
+        page.click(".downloads a:has-text('CSV')")
+    rows = list(csv.DictReader(Path(got.value.path()).read_text().splitlines()))
+    assert [row["name"] for row in rows] == [f"Model {i}" for i in range(11, -1, -1)]
+    href = page.get_attribute(".downloads a:has-text('JSON')", "href")
+    entries = json.loads((built / href).read_text())["entries"]
+    assert [e["top1"]["n_correct"] for e in entries] == [int(row["n_correct"]) for row in rows]
+    assert [e["rank"]["shared"] for e in entries] == [int(row["rank"]) for row in rows]
+
+
+def test_dark_mode_by_system_and_by_choice(built, visit):
+    """The system's choice is followed; the button turns it and the next page remembers."""
+    watched = visit(built, color_scheme="dark")
+    page = watched.open("index.html")
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    assert page.get_attribute("html", "data-theme") == "dark"
+    page.click("#theme")
+    assert page.evaluate(background) != dark
+    assert page.get_attribute("#theme", "aria-pressed") == "false"
+    watched.open("submit.html")
+    assert page.get_attribute("html", "data-theme") == "light"
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_fits_a_phone(built, visit, path):
+    """No page scrolls sideways at 390 pixels."""
+    page = visit(built, **PHONE).open(path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", ["desktop", "phone"])
+def test_accessible(built, visit, scheme, size):
+    """axe-core finds nothing serious or critical: names, roles, contrast, labels, headings."""
+    watched = visit(built, color_scheme=scheme, bypass_csp=True, **(PHONE if size == "phone" else {}))
+    for path in PAGES:
+        page = watched.open(path)
+        page.add_script_tag(path=AXE)
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")[
+            "violations"
+        ]
+        bad = [
+            f"{path}: {v['id']} {v['nodes'][0]['html'][:200]} {v['nodes'][0].get('failureSummary')}"
+            for v in found
+            if v["impact"] in ("serious", "critical")
+        ]
+        assert bad == []
+
+
+def test_axe_can_find_something(built, visit):
+    """The same call does object to a page with a fault in it."""
+    page = visit(built, bypass_csp=True).open("submit.html")
+    page.add_script_tag(path=AXE)
+    page.evaluate("document.querySelector('h1').insertAdjacentHTML('afterend', '<input type=text>')")
+    found = page.evaluate("axe.run(document, {preload: false})")["violations"]
+    assert "label" in {v["id"] for v in found}
+
+
+def test_keyboard_reaches_the_content_first(built, visit):
+    """The first Tab is the skip link, and it leads to the content."""
+    page = visit(built).open("index.html")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_readable_without_javascript(built, browser):
+    """The ranking stands in the page itself."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((built / "index.html").as_uri())
+    assert page.locator("#table tbody tr").count() == 12
+    assert not page.is_visible("#tools")
+    context.close()
+
+
+def test_the_policy_stops_inline_scripts(built, browser):
+    """The Content-Security-Policy is in force: a script written into the page does not run."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto((built / "submit.html").as_uri())
+    page.evaluate(
+        "() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1';"
+        "document.body.append(s); }"
+    )
+    assert page.evaluate("window.ran") is None
+    context.close()
+
+
+HOSTILE = "<script>window.hit=1</script><img src=x onerror=window.hit=1>'\"&</title>{{7*7}}\u2028</textarea>"
+
+
+def test_hostile_text_is_inert(tmp_path, visit):
+    """Markup in every text field is shown as it was written, and nothing of it runs."""
+    fields = (
+        "name",
+        "org",
+        "submitter",
+        "training_data",
+        "backend",
+        "architecture",
+        "tag",
+        "predictions_sha256",
+    )
+    board = made_up(m=4, n=60, **dict.fromkeys(fields, HOSTILE))
+    data = site(board)
+    check = (
+        data.boards[0]
+        .entries[0]
+        .checks[0]
+        .model_copy(update={"name": HOSTILE, "detail": HOSTILE, "when": HOSTILE, "version": HOSTILE})
+    )
+    entries = tuple(
+        e.model_copy(
+            update={
+                "checks": (check,),
+                "links": (e.links[0].model_copy(update={"label": HOSTILE}),),
+                "provenance": (
+                    e.provenance[0].model_copy(update={"title": HOSTILE, "rows": ((HOSTILE, HOSTILE),)}),
+                ),
+                "origins": {HOSTILE: e.top1, "b": e.top1},
+                "n_labels": {HOSTILE: e.top1},
+            }
+        )
+        for e in board.entries
+    )
+    hostile = {
+        "entries": entries,
+        "title": HOSTILE,
+        "source": HOSTILE,
+        "note": HOSTILE,
+        "fingerprint": HOSTILE,
+        "image_ids": tuple(f"{i}{HOSTILE}" for i in range(board.n)),
+        "image_origins": tuple((HOSTILE, "b")[i % 2] for i in range(board.n)),
+    }
+    board = type(board)(
+        **{name: hostile.get(name, getattr(board, name)) for name in board.__dataclass_fields__}
+    )
+    published = data.published[0].model_copy(
+        update={
+            "title": HOSTILE,
+            "release": HOSTILE,
+            "note": HOSTILE,
+            "rows": (data.published[0].rows[0].model_copy(update={"model": HOSTILE, "note": HOSTILE}),),
+        }
+    )
+    build_site(type(data)(boards=(board,), published=(published,), version=HOSTILE), tmp_path)
+    watched = visit(tmp_path)
+    entry = f"entries/{board.entries[0].id}.html"
+    for path in ("index.html", entry, "images/made-up-none.html", "images/made-up-few.html", "changes.html"):
+        page = watched.open(path)
+        assert page.evaluate("window.hit") is None
+        assert page.locator("main img, main script").count() == 0
+        assert "<script>window.hit=1</script>" in page.inner_text("main")
+
+
+@pytest.mark.slow
+def test_imagenet_v2(shared, tmp_path, visit):
+    """67 real models on 10,000 real images: resnet50 is re-scored to 63.33 and can be browsed."""
+    build_site(site(imagenet_v2(shared)), tmp_path)
+    watched = visit(tmp_path)
+    page = watched.open("index.html")
+    page.fill("#search", "resnet50")
+    row = page.locator("#table tbody tr", has=page.locator("a[href$=imagenetv2__resnet50\\.html]"))
+    assert "63.33" in row.inner_text()
+    watched.open("entries/imagenetv2__resnet50.html")
+    assert "63.33" in page.inner_text(".facts >> nth=0")

@@ -1,0 +1,83 @@
+"""Ranks, ties and agreement against scipy, statsmodels and scikit-learn; laws that no order changes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score
+
+from imagenet_hard.leaderboard.site.standing import standing
+from tests.leaderboard.site.boards import imagenet_v2, significantly_better
+
+
+def random_correct(seed, m=8, n=300):
+    """m models of different skill on images of different hardness."""
+    rng = np.random.default_rng(seed)
+    return rng.random((m, n)) < np.linspace(0.8, 0.3, m)[:, None] * rng.random(n)[None] * 1.5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ranks_follow_from_mcnemar_and_holm(seed):
+    """Shared rank, range and ties equal the reference's (binomtest for each pair, multipletests)."""
+    correct = random_correct(seed)
+    better = significantly_better(correct)
+    got = standing(correct)
+    assert [r.shared for r in got.ranks] == (1 + better.sum(0)).tolist()
+    assert [r.high for r in got.ranks] == (len(correct) - better.sum(1)).tolist()
+    np.testing.assert_array_equal(got.tied, ~(better | better.T))
+    assert got.neighbours_apart == sum(better[i, i + 1] or better[i + 1, i] for i in range(len(correct) - 1))
+
+
+def test_kappa_is_cohens():
+    """Error consistency equals scikit-learn's kappa of right and wrong."""
+    correct = random_correct(1)
+    kappa = standing(correct).kappa
+    for i, a in enumerate(correct):
+        for j, b in enumerate(correct):
+            assert kappa[i, j] == pytest.approx(cohen_kappa_score(a, b))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.permutations(range(6)))
+def test_order_changes_nothing(seed, order):
+    """Permuting the entries permutes ranks and ties."""
+    correct = random_correct(seed, m=6, n=120)
+    a, b = standing(correct), standing(correct[list(order)])
+    assert [a.ranks[i] for i in order] == list(b.ranks)  # bootstrap intervals included
+    np.testing.assert_array_equal(a.tied[np.ix_(order, order)], b.tied)
+
+
+def test_copies_tie():
+    """The same predictions twice share rank and range."""
+    correct = random_correct(3, m=4)
+    got = standing(np.concatenate([correct, correct[:1]]))
+    assert got.ranks[0] == got.ranks[4]
+    assert got.tied[0, 4]
+
+
+def test_similar_entries_stand_side_by_side():
+    """Two families of noisy copies: the order never goes from one to the other and back."""
+    rng = np.random.default_rng(0)
+    parents = rng.random((2, 400)) < 0.5
+    correct = np.stack([parents[i % 2] ^ (rng.random(400) < 0.05) for i in range(8)])
+    families = [i % 2 for i in standing(correct).similar]
+    assert families in ([0] * 4 + [1] * 4, [1] * 4 + [0] * 4)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_few_entries(m):
+    """Boards of one to three entries stand as well."""
+    got = standing(random_correct(0, m=m))
+    assert len(got.ranks) == m
+    assert sorted(got.similar) == list(range(m))
+
+
+@pytest.mark.slow
+def test_imagenet_v2(shared):
+    """The 67 real models: the four best share rank 1, and 5 of 66 neighbours are told apart."""
+    board = imagenet_v2(shared)
+    got = standing(board.correct)
+    assert [(r.shared, r.high) for r in got.ranks[:5]] == [(1, 4)] * 4 + [(5, 10)]
+    assert got.neighbours_apart == board.neighbours_apart == 5

@@ -1,0 +1,80 @@
+"""The board's folder: entries scored again, tiers from the board's own reports."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.leaderboard.board import accept, accepted_report, entry_folders, read_board
+from imagenet_hard.leaderboard.entry import read_entry
+from imagenet_hard.leaderboard.report import Report, check, tier_of
+from imagenet_hard.leaderboard.verify import verify
+from tests.leaderboard.boards import Board, change, standard, without_result
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    return standard(tmp_path)
+
+
+def with_spot_check(report: Report) -> Report:
+    checks = (*report.checks, check("spot check", "passed", "fine", when=datetime(2026, 1, 1, tzinfo=UTC)))
+    return report.model_copy(update={"checks": checks, "tier": tier_of(checks)})
+
+
+def test_tiers_come_from_reports(board: Board) -> None:
+    """Without a report an entry is self-reported; with one it has that report's tier."""
+    assert [each.tier for each in read_board(board.root)] == ["self-reported"] * 3
+    (report,) = verify([board.first], golds=board.golds)
+    accept(board.root / "verified", read_entry(board.first), with_spot_check(report))
+    found = {each.entry.id: each for each in read_board(board.root)}
+    assert found[board.first.name].tier == "spot-checked"
+    assert found[board.first.name].checks[-1].name == "spot check"
+    assert found[board.first.name].rescored.metrics is not None
+    assert [each.tier for each in found.values()].count("self-reported") == 2
+
+
+def test_a_later_report_keeps_what_was_run(board: Board) -> None:
+    """A nightly verification does not take a spot check back."""
+    (report,) = verify([board.first], golds=board.golds)
+    entry, verified = read_entry(board.first), board.root / "verified"
+    accept(verified, entry, with_spot_check(report))
+    again = accept(verified, entry, report)
+    assert again.tier == "spot-checked"
+    assert accepted_report(verified, entry) == again
+    assert [c.name for c in again.checks].count("spot check") == 1
+
+
+def test_a_report_on_another_state_is_void(board: Board, caplog: pytest.LogCaptureFixture) -> None:
+    """An entry that changed after its check is self-reported again; no report is kept for it."""
+    (report,) = verify([board.first], golds=board.golds)
+    verified = board.root / "verified"
+    accept(verified, read_entry(board.first), report)
+    change(board.first, "training_data", to="something else")
+    assert accepted_report(verified, read_entry(board.first)) is None
+    assert "verify it again" in caplog.text
+    assert [e.tier for e in read_board(board.root)] == ["self-reported"] * 3
+    with pytest.raises(ResultError, match="cannot be kept"):
+        accept(verified, read_entry(board.first), report)
+
+
+def test_what_contradicts_its_predictions_is_not_shown(board: Board) -> None:
+    """The board scores again whenever it is read."""
+    value = {"n_correct": 0, "n_top5": 60, "n_total": 60}
+    without_result(board.first, claim=value)
+    with pytest.raises(ResultError, match="top-1 is claimed to be 0 of 60"):
+        list(read_board(board.root))
+
+
+def test_folders_of_entries(board: Board, tmp_path: Path) -> None:
+    """Files and hidden folders are passed over, links are not."""
+    (board.entries / "README.md").touch()
+    (board.entries / ".tmp").mkdir()
+    (board.entries / "link").symlink_to("/etc")
+    assert [p.name for p in entry_folders(board.entries)][-1] == "link"
+    assert len(entry_folders(board.entries)) == 4
+    with pytest.raises(ResultError, match="--entries"):
+        entry_folders(tmp_path / "nothing")

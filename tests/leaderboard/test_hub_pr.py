@@ -1,0 +1,219 @@
+"""Pull requests on the Hub, by the official client on loopback: never two for one submission."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hub.server import Fault, LoopbackHub
+from tests.leaderboard.boards import FIRST, Board, standard
+
+REPO = "alice/board"
+COMMIT = r"/commit/"
+
+SUBMIT = """
+import json, logging
+from imagenet_hard.errors import ImageNetHardError
+from imagenet_hard.leaderboard.hub_pr import open_pull_request
+for repo, marker, options in {calls!r}:
+    try:
+        files = {{"entries/a__b/entry.json": b"{{}}", "entries/a__b/predictions.parquet": b"PAR1" * 100}}
+        done = open_pull_request(repo, files, title="Submit a__b", description="x", marker=marker,
+                                 waits=(0, 0.1), **options)
+        print("=> " + json.dumps([done.number, done.opened, done.url]))
+    except ImageNetHardError as error:
+        print("=> " + json.dumps([type(error).__name__, str(error)]))
+"""
+
+
+def submits(
+    hub: LoopbackHub, *markers: str, repo: str = REPO, token: str | None = "hf_bob", **options: Any
+) -> list[Any]:
+    """What each submission ends in: [number, opened, url], or [error, message]."""
+    calls = [(repo, marker, options) for marker in markers]
+    done = hub.client(SUBMIT.format(calls=calls), token=token)
+    assert done.returncode == 0, done.stderr
+    assert not token or token not in done.stdout + done.stderr
+    return [json.loads(line[3:]) for line in done.stdout.splitlines() if line.startswith("=> ")]
+
+
+def requests(hub: LoopbackHub, repo: str = REPO, kind: str = "dataset") -> list[dict[str, Any]]:
+    discussions: list[dict[str, Any]] = hub.repos[kind, repo].meta["discussions"]
+    return discussions
+
+
+@pytest.fixture
+def hub(minihub: LoopbackHub) -> LoopbackHub:
+    minihub.push("dataset", REPO, {"README.md": b"# Board\n"})
+    return minihub
+
+
+def test_one_request_for_one_submission(hub: LoopbackHub) -> None:
+    """The same marker again finds the request; another marker opens another."""
+    first, again, other = submits(hub, "aa", "aa", "bb")
+    assert first[:2] == [1, True]
+    assert again[:2] == [1, False]
+    assert again[2] == first[2]
+    assert other[:2] == [2, True]
+    assert [d["title"] for d in requests(hub)] == ["Submit a__b [aa]", "Submit a__b [bb]"]
+
+
+def test_a_closed_request_is_opened_anew_and_a_merged_one_is_not(hub: LoopbackHub) -> None:
+    """Refused once, a submission may come again; accepted, it is done."""
+    submits(hub, "aa")
+    requests(hub)[0]["status"] = "closed"
+    assert submits(hub, "aa")[0][:2] == [2, True]
+    requests(hub)[1]["status"] = "merged"
+    assert submits(hub, "aa")[0][:2] == [2, False]
+
+
+def test_anothers_request_of_the_same_title_does_not_stand_in(hub: LoopbackHub) -> None:
+    """Nobody blocks a submission by opening a request with its marker first."""
+    assert submits(hub, "aa", token="hf_alice")[0][:2] == [1, True]
+    assert submits(hub, "aa", token="hf_bob")[0][:2] == [2, True]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("POST", COMMIT, drop="lost"),
+        Fault("POST", COMMIT, drop="lost", rst=True),
+        Fault("POST", COMMIT, drop="request"),
+        Fault("POST", COMMIT, status=500),
+        Fault("POST", COMMIT, status=429, headers={"Retry-After": "0"}),
+        Fault("POST", COMMIT, status=412),
+        Fault("POST", COMMIT, status=409, times=2),
+        Fault("GET", r"/discussions", status=503),
+    ],
+    ids=lambda fault: f"{fault.drop or fault.status}{'-rst' if fault.rst else ''}",
+)
+def test_a_passing_fault_leaves_one_request(hub: LoopbackHub, fault: Fault) -> None:
+    """Lost replies are recognised, refused attempts are made again."""
+    hub.faults.append(fault)
+    assert submits(hub, "aa")[0][0] == 1
+    assert fault.hits
+    assert len(requests(hub)) == 1
+
+
+def test_every_reply_lost(hub: LoopbackHub) -> None:
+    """The commit lands at the first attempt, and every later look finds it."""
+    hub.faults.append(Fault("POST", COMMIT, drop="lost", times=9))
+    assert submits(hub, "aa")[0][:2] == [1, False]
+    assert len(requests(hub)) == 1
+
+
+def test_a_lasting_fault_is_explained(hub: LoopbackHub) -> None:
+    """After the last attempt the message says that nothing is lost by trying again."""
+    hub.faults.append(Fault("POST", COMMIT, status=500, times=9))
+    name, message = submits(hub, "aa")[0]
+    assert name == "ResultError"
+    assert message == (
+        "no pull request on alice/board: the Hub answered 500: try again later, an open request is found then"
+    )
+    assert requests(hub) == []
+
+
+@pytest.mark.parametrize(
+    ("repo", "token", "fault", "message"),
+    [
+        (REPO, None, None, "run `hf auth login` or set HF_TOKEN"),
+        (REPO, "hf_wrong", None, "a token that the Hub knows"),
+        ("alice/nothing", "hf_bob", None, "there is no such repository"),
+        (REPO, "hf_bob", Fault("POST", COMMIT, status=403, times=9), "may not open pull requests (403)"),
+        ("board", "hf_bob", None, "expected OWNER/NAME"),
+        ("../../x", "hf_bob", None, "expected OWNER/NAME"),
+        (REPO, "hf bob", None, "the Hub token is no token"),
+    ],
+)
+def test_refusals_say_what_to_do(
+    hub: LoopbackHub, repo: str, token: str | None, fault: Fault | None, message: str
+) -> None:
+    """At once, and without the token."""
+    if fault:
+        hub.faults.append(fault)
+    found = submits(hub, "aa", repo=repo, token=token)[0]
+    assert message in found[1]
+    assert requests(hub) == []
+
+
+CLI = """
+import sys
+from imagenet_hard.cli.{command} import command
+from imagenet_hard.cli.main import run
+sys.exit(run(command, {args!r}, "x"))
+"""
+
+
+def cli(hub: LoopbackHub, command: str, *args: object, token: str = "hf_bob") -> Any:
+    return hub.client(CLI.format(command=command, args=list(map(str, args))), token=token)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    return standard(tmp_path / "board")
+
+
+def push_board(hub: LoopbackHub, board: Board, *leave_out: str) -> None:
+    files = {
+        str(path.relative_to(board.root)): path.read_bytes()
+        for path in board.root.rglob("*")
+        if path.is_file() and path.parts[-2] not in ("results", *leave_out)
+    }
+    hub.push("dataset", REPO, files)
+
+
+def test_submitted_and_verified_on_the_hub(hub: LoopbackHub, board: Board) -> None:
+    """`submit --hub` twice opens one request; `verify --hub --pr` checks what it changes."""
+    push_board(hub, board, FIRST)
+    result = board.result(board.scored())
+    args = (result, "--name", "ViT-B/32", "--org", "Some Lab", "--golds", board.golds, "--hub", REPO, "--yes")
+    first, again = cli(hub, "submit", *args), cli(hub, "submit", *args)
+    assert first.returncode == again.returncode == 0, first.stderr + again.stderr
+    assert first.stdout.startswith("opened http")
+    assert again.stdout.startswith("open already: http")
+    assert len(requests(hub)) == 1
+    done = cli(hub, "verify", "--hub", REPO, "--pr", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    (report,) = json.loads(done.stdout)
+    assert (report["entry"], report["tier"]) == (FIRST, "re-scored")
+    assert "a new entry" in [c["detail"] for c in report["checks"]]
+    whole = cli(hub, "verify", "--hub", REPO)
+    assert whole.returncode == 0, whole.stderr
+    assert whole.stdout.count(": re-scored") == 2
+
+
+def open_request(hub: LoopbackHub, files: dict[str, bytes], delete: str = "") -> None:
+    """A pull request by bob with these files."""
+    code = f"""
+from huggingface_hub import HfApi, CommitOperationAdd as Add, CommitOperationDelete as Delete
+ops = [Add(p, c) for p, c in {files!r}.items()] + [Delete(p) for p in {[delete] if delete else []!r}]
+HfApi().create_commit({REPO!r}, ops, commit_message="x", repo_type="dataset", create_pr=True)
+"""
+    done = hub.client(code, token="hf_bob")
+    assert done.returncode == 0, done.stderr
+
+
+def test_requests_that_are_no_submission(hub: LoopbackHub, board: Board) -> None:
+    """Changed labels, a tier of one's own, a removed entry, another's place: each is refused."""
+    push_board(hub, board)
+    gold = next(board.golds.glob("*.parquet"))
+    entry = board.first / "entry.json"
+    stolen = entry.read_bytes().replace(b'"submitter": "Some Lab"', b'"submitter": "mallory"')
+    assert stolen != entry.read_bytes()
+    open_request(hub, {f"benchmarks/{gold.name}": b"PAR1"})
+    open_request(hub, {f"verified/{FIRST}.json": b"{}"})
+    open_request(hub, {}, delete=f"entries/{FIRST}/entry.json")
+    open_request(hub, {f"entries/{FIRST}/entry.json": stolen})
+    for number, message in (
+        (1, f"changes 'benchmarks/{gold.name}': a submission changes files below entries/ only"),
+        (2, f"changes 'verified/{FIRST}.json'"),
+        (3, f"removes 1 files, the first 'entries/{FIRST}/entry.json'"),
+        (4, "with the submitter 'Some Lab': got 'mallory'"),
+        (99, "no revision 'refs/pr/99'"),
+    ):
+        done = cli(hub, "verify", "--hub", REPO, "--pr", number)
+        assert done.returncode == 1, done.stdout
+        assert message in done.stdout + done.stderr

@@ -1,0 +1,130 @@
+"""What strangers may write, and the folder names that are made of it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from imagenet_hard.errors import UsageError
+from imagenet_hard.leaderboard.plain_text import Https, Line, check_plain, entry_id, plain
+
+
+@pytest.mark.parametrize(
+    "text", ["ViT-B/32 (ours)", "Université de Genève", "模型", "a & b", "5' 3\"", "", "R@1: 5 %"]
+)
+def test_plain_text_is_kept(text: str) -> None:
+    """Names of models and places pass, in any script."""
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        "a < b",
+        "line\nbreak",
+        "tab\t",
+        "\x1b[2J",
+        "\u202egnp.exe",
+        "zero\u200bwidth",
+        "\ud800",
+        "javascript:alert(1)",
+        "  JavaScript : alert(1)",
+        "data:text/html,x",
+        "vbscript:x",
+    ],
+)
+def test_active_text_is_refused(text: str) -> None:
+    """Tags, control characters, invisible characters and script addresses do not pass."""
+    with pytest.raises(ValueError, match="plain text"):
+        plain(text)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a.org", "https://arxiv.org/abs/2304.05538", "https://a.org:8443/x?y=%20z#w"]
+)
+def test_https_addresses_are_kept(url: str) -> None:
+    """Ordinary addresses pass."""
+    assert TypeAdapter(Https).validate_python(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://a.org",
+        "javascript:alert(1)",
+        "data:text/html;base64,xx",
+        "file:///etc/passwd",
+        "//a.org",
+        "https://",
+        "https:///x",
+        "https://user:pass@a.org",
+        "https://a.org@evil.org",
+        'https://a.org/"onclick="x',
+        "https://a.org/<script>",
+        "https://a.org/a b",
+        "https://a.org\\@b.org",
+        "https://а.org",  # a Cyrillic a
+        "https://a.org:port/",
+        "https://[::1",
+        "https://a.org/\n",
+        "https://a.org/" + "x" * 2000,
+    ],
+)
+def test_other_addresses_are_refused(url: str) -> None:
+    """Only https, without tricks."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(Https).validate_python(url)
+
+
+def test_a_line_has_no_blanks_around_it() -> None:
+    """Two names that look alike are not two names."""
+    with pytest.raises(ValidationError, match="blank"):
+        TypeAdapter(Line).validate_python("ViT ")
+
+
+def test_every_string_of_a_value_is_looked_at() -> None:
+    """Keys and nested lists too; the message names the place."""
+    check_plain({"a": [{"b": "fine"}], "n": 3, "none": None, "yes": True})
+    with pytest.raises(ValueError, match=r"a\[1\].b: '<i>' has the character '<'"):
+        check_plain({"a": ["x", {"b": "<i>"}]})
+    with pytest.raises(ValueError, match="a: '<i>'"):
+        check_plain({"a": {"<i>": 1}})
+
+
+@pytest.mark.parametrize(
+    ("org", "name", "expected"),
+    [
+        ("Google Research", "ViT-B/32 (ours)", "Google-Research__ViT-B-32-ours"),
+        ("a__b", "c___d", "a_b__c_d"),
+        ("../..", "x", None),
+        ("..", "/etc/passwd", None),
+        ("org", "..\\..\\x", "org__x"),
+        ("Genève", ".hidden.", "Geneve__hidden"),
+        ("模型", "x", None),
+        ("o" * 91, "x", None),
+    ],
+)
+def test_ids(org: str, name: str, expected: str | None) -> None:
+    """Path tricks become harmless names, or are refused where nothing is left."""
+    if expected is None:
+        with pytest.raises(UsageError, match="makes no folder name"):
+            entry_id(org, name)
+    else:
+        assert entry_id(org, name) == expected
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_ids_are_safe_folder_names(org: str, name: str) -> None:
+    """Whatever is typed: one path component of safe characters, and the parts give the same id again."""
+    try:
+        made = entry_id(org, name)
+    except UsageError:
+        return
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*__[A-Za-z0-9][A-Za-z0-9._-]*", made)
+    assert made[-1] not in "._-"
+    assert entry_id(*made.split("__")) == made

