@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from imagenet_hard.curation.card import PICTURE, by_origin, distribution_svg, render
+from imagenet_hard.curation.exclusions import read_exclusions
 from imagenet_hard.curation.manifest import IMAGES, MANIFEST, Manifest, images_csv, make_manifest, rows_sha256
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import Decision, OpenSource, ScoreSummary, Survivor
-from imagenet_hard.curation.selection import Selection, read_exclusions, select
+from imagenet_hard.curation.replacement import replacing
+from imagenet_hard.curation.selection import NOTHING, Selection, select
 from imagenet_hard.curation.shards import Images, partition, shard_names, write_shard
-from imagenet_hard.errors import DatasetError, ResultError
+from imagenet_hard.curation.verification import verify_build
+from imagenet_hard.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.evaluation.files import write_atomically
 
 
@@ -38,41 +38,43 @@ def build(
     decisions: Mapping[str, Decision],
     out: Path,
     *,
+    predicted: Mapping[str, Collection[int]] = NOTHING,
     allow_undecided: bool = False,
     on_progress: Callable[[int], object] = lambda n: None,
 ) -> BuildReport:
     """Write the survivors that exclusions and decisions leave to the folder ``out``.
 
     ``datasets.load_dataset(out)`` reads it. The same inputs give the same bytes of every file (under
-    one version of pyarrow). An earlier build in ``out`` is replaced when the new one is whole.
-    ``on_progress`` is told of rows read (each once to check its hash) and written.
+    one version of pyarrow). An earlier build in ``out`` is replaced when the new one is whole and
+    has been read back. ``predicted``: see ``select``. ``on_progress`` is told of rows read (each once
+    to check its hash) and written.
 
     Raises:
-        DatasetError: scoring is not complete, images have changed, or ``out`` is no build of ours.
+        DatasetError: scoring is not complete, images have changed, or ``out`` is no build of ours, or
+            holds more than one.
+        UsageError: the recipe's file is not UTF-8 text.
         ResultError: the scores are of another recipe, or the folder cannot be written.
     """
     _ready(recipe, summary, allow_undecided)
     recipe_text = recipe_path.read_bytes()
-    selection = select(
-        sources, survivors, decisions, read_exclusions(recipe.exclusions, recipe_path, sources)
-    )
+    excluded = read_exclusions(recipe.exclusions, recipe_path, sources)
+    selection = select(sources, survivors, decisions, excluded, predicted)
     rows, images = selection.rows, Images(sources)
-    sizes = []
-    for row in rows:
-        sizes.append(len(images.read(row)))
-        on_progress(1)
+    sizes = images.sizes(rows, on_progress)
     parts = partition(sizes, recipe.output.shard_bytes)
     shards = shard_names(len(parts), rows_sha256(rows))
     counts = by_origin(recipe, selection)
-    with _replacing(out) as folder:
+    notes = {source.spec.id: source.notes for source in sources}
+    with replacing(out) as folder:
         for name, part in zip(shards, parts, strict=True):
             write_shard(folder / name, [rows[i] for i in part], images.read, on_progress)
         write_atomically(folder / IMAGES, images_csv(rows, shards, parts))
         write_atomically(folder / PICTURE, distribution_svg(counts, recipe.output.title).encode())
-        card = render(recipe, recipe_text.decode("utf-8"), summary, selection, shards, sum(sizes))
+        card = render(recipe, _text(recipe_text, recipe_path), summary, selection, notes, shards, sum(sizes))
         write_atomically(folder / "README.md", card.encode())
         manifest = make_manifest(folder, recipe.output.name, recipe.version, recipe_text, rows)
         write_atomically(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
+        verify_build(folder)
     return BuildReport(out, manifest, counts, selection)
 
 
@@ -95,37 +97,8 @@ def _ready(recipe: Recipe, summary: ScoreSummary, allow_undecided: bool) -> None
         )
 
 
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of ``out`` at the end.
-
-    Raises:
-        DatasetError: ``out`` is there and is no build.
-        ResultError: the system refuses.
-    """
-    out = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow a link away from its place
-    before = out.with_name(f".{out.name}.before")
-    fresh = out.with_name(f".{out.name}.building")
-    if before.exists() and not out.exists():  # killed between the two renames
-        before.rename(out)
-    if out.exists() and not (out / MANIFEST).is_file() and (out.is_file() or any(out.iterdir())):
-        raise DatasetError(
-            f"{out} is there and is no build (it has no {MANIFEST}): nothing is deleted; give another --out"
-        )
+def _text(data: bytes, path: Path) -> str:
     try:
-        for leftover in (fresh, before):
-            if leftover.exists():
-                shutil.rmtree(leftover)
-        fresh.mkdir(parents=True)
-        yield fresh
-        if out.exists():
-            out.rename(before)
-        fresh.rename(out)
-        shutil.rmtree(before, ignore_errors=True)
-    except OSError as error:
-        raise ResultError(
-            f"cannot write the data set to {out}: {error.strerror or error}. Free some space or give another "
-            "--out; an earlier build is as it was"
-        ) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text ({error}): save it so, the card quotes it") from None

@@ -16,7 +16,13 @@ from imagenet_hard.version import __version__
 
 TEMPLATE = "card.md.jinja"
 PICTURE = "distribution.svg"
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**12, "100K<n<1M"))
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**12, "1M<n<10M"),
+)
 
 
 def render(
@@ -24,10 +30,11 @@ def render(
     recipe_text: str,
     summary: ScoreSummary,
     selection: Selection,
+    notes: Mapping[str, Sequence[str]],
     shards: Sequence[str],
     image_bytes: int,
 ) -> str:
-    """The whole README.md."""
+    """The whole README.md. ``notes``: source id -> what was seen and left out when it was read."""
     from huggingface_hub import DatasetCard
 
     path = content_dir("curation/templates") / TEMPLATE
@@ -40,6 +47,7 @@ def render(
         fence=_fence(recipe_text),
         summary=summary,
         selection=selection,
+        notes={name: lines for name, lines in notes.items() if lines},
         n=len(selection.rows),
         by_origin=by_origin(recipe, selection),
         n_zooms=len(recipe.grid()),
@@ -91,7 +99,8 @@ def by_origin(recipe: Recipe, selection: Selection) -> dict[str, int]:
 def distribution_svg(counts: Mapping[str, int], title: str) -> str:
     """Bars of images by origin, with numbers and shares; the same text for the same counts."""
     total = sum(counts.values())
-    row, left, width = 30, 150, 760
+    row, left = 30, 30 + 8 * max(15, *map(len, counts))  # names may have 96 letters, of about 8 pixels
+    width = left + 610
     height = 50 + row * len(counts)
     most = max(counts.values())
     parts = [

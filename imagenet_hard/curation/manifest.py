@@ -17,6 +17,7 @@ from imagenet_hard.types import SCHEMA_VERSION, Record
 
 MANIFEST = "manifest.json"
 IMAGES = "images.csv"
+IMAGES_COLUMNS = ("id", "sha256", "labels", "origin", "shard")
 
 
 class FileRecord(Record):
@@ -50,8 +51,9 @@ def images_csv(rows: Sequence[Selected], shards: Sequence[str], parts: Sequence[
     """One line an image: id, sha256, labels, origin, shard."""
     shard_of = {row: name for name, part in zip(shards, parts, strict=True) for row in part}
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["id", "sha256", "labels", "origin", "shard"])
+    # Its line end tells the writer what to quote: a lone "\r" in an id would end the line when it is read.
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(IMAGES_COLUMNS)
     for number, row in enumerate(rows):
         labels = " ".join(map(str, row.labels))
         writer.writerow([row.id, row.image_sha256, labels, row.source, shard_of[number]])

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from types import MappingProxyType
 
-from imagenet_hard.content import content_dir
 from imagenet_hard.curation.records import Decision, OpenSource, Survivor
 from imagenet_hard.curation.sources.duplicates import SHARED
 from imagenet_hard.errors import DatasetError, ResultError
 
-EXCLUSIONS = "curation/exclusions"
 SHOWN = 10
+NOTHING: Mapping[str, Collection[int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +28,13 @@ class Selected:
 
 @dataclass(frozen=True)
 class Selection:
-    """Rows sorted by id, and how many images each step took out or changed.
+    """Rows sorted by id, and what each step took out or changed.
 
-    ``dropped``: reason -> images that reviewers took out; ``merged``: images that two sources share.
+    ``excluded``, ``relabelled``: numbers of images; ``relabelled`` ones are rows. ``dropped``: reason
+    -> images that reviewers took out. ``answered``: ids that are hard no more, because a zoom predicts
+    a class that reviewers gave them. ``merged``: images that two sources share and that became one row.
+    ``torn``: ids of rows whose image was taken out under another source's id. ``reviewed``: survivors
+    with a decision; ``reviewers``: people who made them.
     """
 
     rows: tuple[Selected, ...]
@@ -39,6 +42,10 @@ class Selection:
     relabelled: int = 0
     merged: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    answered: tuple[str, ...] = ()
+    torn: tuple[str, ...] = ()
+    reviewed: int = 0
+    reviewers: int = 0
 
 
 def select(
@@ -46,24 +53,22 @@ def select(
     survivors: Sequence[Survivor],
     decisions: Mapping[str, Decision],
     excluded: Mapping[str, str],
+    predicted: Mapping[str, Collection[int]] = NOTHING,
 ) -> Selection:
     """Apply exclusions (id -> reason), then decisions; then make one row of what -ReaL shares with ImageNet.
 
-    The same bytes hard under both of these become one row: the first source's, with the labels of both.
+    The same bytes hard under both of these become one row: the first source's, with the labels of
+    both, or with the reviewers' labels alone where they gave some. A relabelled image is out if one
+    of its new labels is among the classes that zooms ``predicted`` (id -> class indices; the views of
+    the survivor count as well): it is not hard under these labels.
 
     Raises:
         DatasetError: nothing is left, other images are there twice, or a survivor's source is not there.
         ResultError: a decision about an image that did not survive.
     """
-    known = {id for source in sources for id in source.images.ids}
-    if gone := sorted(s.id for s in survivors if s.id not in known):
-        raise DatasetError(f"{len(gone)} survivors are in no source of the recipe now: {_some(gone)}")
-    if unknown := sorted(set(decisions) - {s.id for s in survivors}):
-        raise ResultError(
-            f"{len(unknown)} decisions are about images that did not survive: {_some(unknown)}. They belong "
-            "to another run: move their files away"
-        )
-    rows, dropped, n_excluded, n_relabelled = [], Counter[str](), 0, 0
+    _check(sources, survivors, decisions)
+    rows, gone, relabelled, answered = list[Selected](), set[str](), set[str](), list[str]()
+    dropped, n_excluded = Counter[str](), 0
     for survivor in sorted(survivors, key=lambda s: s.id):
         row = Selected(survivor.id, survivor.source, survivor.labels, survivor.image_sha256)
         decision = decisions.get(survivor.id)
@@ -71,69 +76,80 @@ def select(
             n_excluded += 1
         elif decision is not None and decision.action == "drop":
             dropped[decision.reason or "no reason given"] += 1
-        elif decision is not None and decision.action == "relabel":
-            rows.append(replace(row, labels=decision.labels))
-            n_relabelled += 1
-        else:
+        elif decision is None or decision.action == "keep":
             rows.append(row)
-    kept, merged = _one_row_an_image(rows, sources)
+            continue
+        elif _seen(survivor, predicted).isdisjoint(decision.labels):
+            rows.append(replace(row, labels=tuple(sorted(set(decision.labels)))))
+            relabelled.add(row.id)
+            continue
+        else:
+            answered.append(survivor.id)
+        gone.add(survivor.image_sha256)
+    kept = _one_row_an_image(rows, sources, relabelled)
     if not kept:
         raise DatasetError(
             f"there is nothing to build: {len(survivors)} survivors, {n_excluded} excluded, "
-            f"{sum(dropped.values())} dropped by reviewers"
+            f"{sum(dropped.values())} dropped by reviewers, {len(answered)} not hard under reviewers' labels"
         )
-    return Selection(tuple(kept), n_excluded, n_relabelled, merged, dict(sorted(dropped.items())))
+    return Selection(
+        rows=tuple(kept),
+        excluded=n_excluded,
+        relabelled=len(relabelled),
+        merged=len(rows) - len(kept),
+        dropped=dict(sorted(dropped.items())),
+        answered=tuple(answered),
+        torn=tuple(row.id for row in kept if row.image_sha256 in gone),
+        reviewed=len(decisions),
+        reviewers=len({name for decision in decisions.values() for name in decision.reviewers}),
+    )
 
 
-def read_exclusions(names: Sequence[str], recipe: Path, sources: Sequence[OpenSource]) -> dict[str, str]:
-    """Id -> reason from CSV files (``id,reason``), beside the recipe or in the content folder.
-
-    Raises:
-        DatasetError: a file that is not there or no such CSV, or an id that no source has.
-    """
+def _check(
+    sources: Sequence[OpenSource], survivors: Sequence[Survivor], decisions: Mapping[str, Decision]
+) -> None:
     known = {id for source in sources for id in source.images.ids}
-    found: dict[str, str] = {}
-    for name in names:
-        places = [recipe.parent / name, content_dir(EXCLUSIONS) / name]
-        path = next((place for place in places if place.is_file()), None)
-        if path is None:
-            raise DatasetError(f"the exclusions {name} are not there: looked in {places[0]} and {places[1]}")
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if (reader.fieldnames or [])[:2] != ["id", "reason"]:
-                raise DatasetError(f"{path}: got the header {reader.fieldnames}, expected id,reason")
-            for row in reader:
-                if row["id"] not in known:
-                    raise DatasetError(
-                        f"{path}:{reader.line_num}: the id {row['id']!r} is in no source of the recipe"
-                    )
-                found[row["id"]] = row["reason"] or ""
-    return found
+    if gone := sorted(s.id for s in survivors if s.id not in known):
+        raise DatasetError(f"{len(gone)} survivors are in no source of the recipe now: {some(gone)}")
+    if unknown := sorted(set(decisions) - {s.id for s in survivors}):
+        raise ResultError(
+            f"{len(unknown)} decisions are about images that did not survive: {some(unknown)}. They belong "
+            "to another run: move their files away"
+        )
 
 
-def _one_row_an_image(rows: Iterable[Selected], sources: Sequence[OpenSource]) -> tuple[list[Selected], int]:
+def _seen(survivor: Survivor, predicted: Mapping[str, Collection[int]]) -> set[int]:
+    """Classes that some zoom is known to predict."""
+    views = (*survivor.standard, *survivor.closest)
+    return {view.predicted for view in views} | set(predicted.get(survivor.id, ()))
+
+
+def _one_row_an_image(
+    rows: Iterable[Selected], sources: Sequence[OpenSource], relabelled: AbstractSet[str]
+) -> list[Selected]:
     place = {source.spec.id: number for number, source in enumerate(sources)}
     variant = {source.spec.id: source.spec.variant for source in sources}
     groups: dict[str, list[Selected]] = defaultdict(list)
     for row in rows:
         groups[row.image_sha256].append(row)
-    kept, twice, merged = [], [], 0
+    kept, twice = list[Selected](), list[str]()
     for group in groups.values():
         variants = [variant[row.source] for row in group]
         if len(group) > 1 and (not set(variants) <= SHARED or len(set(variants)) < len(variants)):
             twice.append(" = ".join(row.id for row in group))
             continue
         first = min(group, key=lambda row: place[row.source])
-        labels = tuple(sorted({label for row in group for label in row.labels}))
-        kept.append(replace(first, labels=labels))
-        merged += len(group) - 1
+        # Reviewers' labels replace what is wrong: the other source must not bring that back.
+        own = [row for row in group if row.id in relabelled] or group
+        kept.append(replace(first, labels=tuple(sorted({label for row in own for label in row.labels}))))
     if twice:
         raise DatasetError(
-            f"{len(twice)} images are there more than once: {_some(twice)}. An image counts once: name all "
+            f"{len(twice)} images are there more than once: {some(twice)}. An image counts once: name all "
             "but one of each in an exclusions file of the recipe"
         )
-    return sorted(kept, key=lambda row: row.id), merged
+    return sorted(kept, key=lambda row: row.id)
 
 
-def _some(items: Sequence[str]) -> str:
+def some(items: Sequence[str]) -> str:
+    """The first ten, and how many more there are."""
     return ", ".join(items[:SHOWN]) + (f" and {len(items) - SHOWN} more" if items[SHOWN:] else "")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imagenet_hard.classes import names
 from imagenet_hard.curation.records import OpenSource
-from imagenet_hard.curation.selection import Selected
-from imagenet_hard.errors import DatasetError
+from imagenet_hard.curation.selection import Selected, some
+from imagenet_hard.errors import DatasetError, ImageError
 
 GROUP_ROWS = 100
 GROUP_BYTES = 32 * 2**20
@@ -25,19 +26,34 @@ class Images:
     def __init__(self, sources: Sequence[OpenSource]) -> None:
         self._place = {id: (source, row) for source in sources for row, id in enumerate(source.images.ids)}
 
+    def sizes(self, rows: Sequence[Selected], on_progress: Callable[[int], object]) -> list[int]:
+        """Bytes of each encoded image; every row is read.
+
+        Raises:
+            DatasetError: images have other bytes than when they were scored, or none.
+        """
+        sizes, changed = [], []
+        for row in rows:
+            try:
+                sizes.append(len(self.read(row)))
+            except (DatasetError, ImageError):
+                changed.append(row.id)
+            on_progress(1)
+        if changed:
+            raise _changed(changed)
+        return sizes
+
     def read(self, row: Selected) -> bytes:
         """The encoded image.
 
         Raises:
             DatasetError: it has other bytes than when it was scored.
+            ImageError: it cannot be read.
         """
         source, number = self._place[row.id]
         data = source.images[number].image
         if hashlib.sha256(data).hexdigest() != row.image_sha256:
-            raise DatasetError(
-                f"the image {row.id!r} has changed since it was scored: restore it, or score again into "
-                "another --work folder"
-            )
+            raise _changed([row.id])
         return data
 
 
@@ -89,10 +105,13 @@ def write_shard(
 
     schema = features().arrow_schema
     path.parent.mkdir(parents=True, exist_ok=True)
-    with pq.ParquetWriter(path, schema, compression="NONE") as writer:
-        for group in _groups(rows, read):
-            writer.write_table(pa.Table.from_pylist(group, schema), row_group_size=len(group))
-            on_progress(len(group))
+    with path.open("wb") as file:
+        with pq.ParquetWriter(file, schema, compression="NONE") as writer:
+            for group in _groups(rows, read):
+                writer.write_table(pa.Table.from_pylist(group, schema), row_group_size=len(group))
+                on_progress(len(group))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _groups(rows: Sequence[Selected], read: Callable[[Selected], bytes]) -> Iterator[list[dict[str, Any]]]:
@@ -106,6 +125,13 @@ def _groups(rows: Sequence[Selected], read: Callable[[Selected], bytes]) -> Iter
         group.append(as_row(row, data))
         size += len(data)
     yield group
+
+
+def _changed(ids: Sequence[str]) -> DatasetError:
+    return DatasetError(
+        f"{len(ids)} images have changed since they were scored, or cannot be read: {some(ids)}. Restore "
+        "them, or score again into another --work folder"
+    )
 
 
 def as_row(row: Selected, data: bytes) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import imagenet_hard
@@ -25,7 +26,7 @@ from imagenet_hard.curation.records import Decision, ScoreSummary, Survivor
 from imagenet_hard.curation.release import read_release
 from imagenet_hard.curation.selection import Selected
 from imagenet_hard.curation.shards import partition
-from imagenet_hard.errors import DatasetError, ResultError
+from imagenet_hard.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.types import ModelSpec
 from tests.curation.small import Made, sha256
 from tests.engine.small import jpeg
@@ -198,9 +199,10 @@ def test_the_card_says_how_it_was_made(tmp_path):
     """Numbers, recipe, classifiers, licences, biases; texts are inert."""
     parts = Parts(tmp_path / "in")
     parts.decisions = {
-        parts.made.ids[1]: Decision(parts.made.ids[1], "drop", "no label fits"),
-        parts.made.ids[2]: Decision(parts.made.ids[2], "relabel", labels=(5,)),
+        parts.made.ids[1]: Decision(parts.made.ids[1], "drop", "no label fits", reviewers=("a", "b")),
+        parts.made.ids[2]: Decision(parts.made.ids[2], "relabel", labels=(5,), reviewers=("a",)),
     }
+    parts.sources[0] = replace(parts.sources[0], notes=("7 images have no label | <b>",))
     parts.build(tmp_path / "out")
     text = (tmp_path / "out/README.md").read_text()
     from huggingface_hub import DatasetCard
@@ -216,7 +218,11 @@ def test_the_card_says_how_it_was_made(tmp_path):
         "| imagenet | 11 | 100.0 % |",
         "| imagenet | 100 | 88 | 12 | 0 | a \\| b &lt;i> ([source](https://example.org)) |",
         "Dropped by reviewers: 1 (no label fits: 1).",
-        "Given other labels by reviewers: 1.",
+        "Given other labels by reviewers: 1; another 0 are out,",
+        "From the hard images to the 11 of this set:",
+        "- imagenet: 7 images have no label \\| &lt;b>",
+        "Looked at by people: 2, by 2 reviewers.",
+        "hard under the labels of one of them.\n",
         "| net0 | timm | t | 5 | abababababababab |",
         RECIPE.decode().rstrip(),
         "arXiv:2304.05538",
@@ -252,23 +258,14 @@ def test_other_images_that_are_there_twice_are_refused(tmp_path):
         parts.build(tmp_path / "out")
 
 
-def test_exclusions(tmp_path):
-    """Beside the recipe; an id of no source names the line; a missing file names both places."""
+def test_excluded_images_are_left_out(tmp_path):
+    """By a file beside the recipe."""
     parts = Parts(tmp_path / "in", n=3)
     parts.recipe = parts.recipe.model_copy(update={"exclusions": ("out.csv",)})
-    with pytest.raises(DatasetError, match="the exclusions out.csv are not there: looked in"):
-        parts.build(tmp_path / "out")
-
-    def write(*ids: str) -> None:
-        with (tmp_path / "in/out.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["id", "reason"], *[[id, "ill-posed"] for id in ids]])
-
-    write(parts.made.ids[1])
+    with (tmp_path / "in/out.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["id", "reason"], [parts.made.ids[1], "ill-posed"]])
     report = parts.build(tmp_path / "out")
     assert (report.selection.excluded, report.manifest.n) == (1, 2)
-    write(parts.made.ids[1], "imagenet/nobody")
-    with pytest.raises(DatasetError, match=r"out.csv:3: the id 'imagenet/nobody' is in no source"):
-        parts.build(tmp_path / "out")
 
 
 @pytest.mark.parametrize(
@@ -291,7 +288,11 @@ def test_exclusions(tmp_path):
             ResultError,
             "1 decisions are about images that did not survive: imagenet/gone",
         ),
-        (lambda p: p.made.data.__setitem__(4, jpeg(99)), DatasetError, "has changed since it was scored"),
+        (
+            lambda p: p.made.data.__setitem__(slice(4, 6), [jpeg(99), jpeg(98)]),
+            DatasetError,
+            r"2 images have changed since they were scored, or cannot be read: imagenet/n04.*, imagenet/n05",
+        ),
         (
             lambda p: setattr(p, "sources", p.sources[1:]),
             DatasetError,
@@ -320,13 +321,68 @@ def test_undecided_images_may_be_left_out(tmp_path):
     assert "| imagenet | 100 | 88 | 3 | 2 |" in (tmp_path / "out/README.md").read_text()
 
 
-def test_a_folder_that_is_no_build_is_left_alone(tmp_path):
-    """Nothing of others is deleted."""
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/thesis.tex").write_text("years of work")
-    with pytest.raises(DatasetError, match="is there and is no build"):
-        Parts(tmp_path / "in", n=3).build(tmp_path / "out")
-    assert files(tmp_path / "out") == {"thesis.tex": b"years of work"}
+def test_the_curating_and_other_models_can_be_scored(tmp_path):
+    """`evaluate` on the built folder: a model that always says 3 is right where 3 is a label."""
+    import torch
+
+    def says_three(x: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.one_hot(torch.full((len(x),), 3), 1000).float()
+
+    parts = Parts(tmp_path / "in")
+    report = parts.build(tmp_path / "out")
+    result = imagenet_hard.evaluate(says_three, str(tmp_path / "out"), device="cpu", workers=1)
+    assert (result.metrics.n_correct, result.metrics.n_total) == (1, 12)
+    assert result.benchmark.fingerprint == report.manifest.fingerprint
+
+
+ODD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(ODD, st.sets(st.integers(0, 999), min_size=1)), min_size=1, max_size=6))
+def test_any_id_and_labels_come_back(tmp_path_factory, rows):
+    """Line breaks, quotes and control characters in ids; any labels."""
+    folder = tmp_path_factory.mktemp("odd")
+    parts = Parts(folder / "in", n=len(rows))
+    parts.made.ids[:] = [f"imagenet/{i}{text}" for i, (text, _) in enumerate(rows)]
+    parts.made.labels[:] = [tuple(sorted(labels)) for _, labels in rows]
+    parts.sources[0] = parts.made.source()
+    parts.survivors = [
+        replace(s, id=id, labels=labels)
+        for s, id, labels in zip(parts.survivors, parts.made.ids, parts.made.labels, strict=True)
+    ]
+    manifest = parts.build(folder / "out").manifest
+    found = imagenet_hard.load_dataset(folder / "out", streaming=True)
+    assert {e.id: (e.labels, e.image) for e in found} == {
+        id: (labels, data)
+        for id, labels, data in zip(parts.made.ids, parts.made.labels, parts.made.data, strict=True)
+    }
+    assert found.fingerprint() == manifest.fingerprint
+
+
+@pytest.mark.parametrize("text", [RECIPE.decode().encode("utf-16"), RECIPE + b"# caf\xe9"])
+def test_a_recipe_that_cannot_be_quoted(tmp_path, text):
+    """The card holds the recipe as text."""
+    parts = Parts(tmp_path / "in", n=3)
+    parts.path.write_bytes(text)
+    with pytest.raises(UsageError, match="recipe.yaml is not UTF-8 text"):
+        parts.build(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_template_uses_what_it_is_given():
+    """A misspelt name would be an empty text: the template names nothing that the card does not pass."""
+    import inspect
+
+    from jinja2 import Environment, meta
+
+    from imagenet_hard.content import content_dir
+    from imagenet_hard.curation import card
+
+    text = (content_dir("curation/templates") / card.TEMPLATE).read_text()
+    used = meta.find_undeclared_variables(Environment(autoescape=True).parse(text))
+    given = set(re.findall(r"^        (\w+)=", inspect.getsource(card.render), re.MULTILINE))
+    assert used <= given | {"card_data"}
 
 
 def test_a_full_disk_leaves_the_old_build(tmp_path, monkeypatch):
@@ -414,6 +470,8 @@ def test_the_picture_is_escaped_and_adds_up():
     assert "&lt;b&gt;&amp;" in svg
     assert "3 (75.0 %)" in svg
     assert "<b>" not in svg
+    wide = distribution_svg({"m" * 96: 1}, "T")
+    assert int(re.search(r'<text x="(\d+)" y="63" text-anchor="end"', wide)[1]) >= 96 * 8
 
 
 def test_cells_cannot_break_a_table():

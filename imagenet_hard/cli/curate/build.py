@@ -10,10 +10,12 @@ import click
 
 from imagenet_hard.cli.console import console
 from imagenet_hard.cli.curate.options import HELP, recipe_options, work_folder
+from imagenet_hard.errors import ResultError
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.build import BuildReport
     from imagenet_hard.curation.records import Decision, Survivor
+    from imagenet_hard.curation.store import CurationStore
 
 
 @click.command("build", context_settings=HELP)
@@ -69,7 +71,9 @@ def command(
     folder = work_folder(work, loaded.name)
     with CurationStore(folder / FILE) as store:
         survivors, summary = store.survivors(), store.summary()
-    settled = _settled(folder, decisions, adjudication, survivors)
+        settled = _settled(folder, decisions, adjudication, survivors)
+        relabelled = [id for id, decision in settled.items() if decision.action == "relabel"]
+        predicted = {id: _predicted(store, id) for id in relabelled}
     sources = open_sources(loaded, data)
     with tqdm(desc=loaded.output.name, unit=" images", disable=quiet) as bar:
         report = build(
@@ -80,6 +84,7 @@ def command(
             summary,
             settled,
             out or Path(loaded.output.name),
+            predicted=predicted,
             allow_undecided=allow_undecided,
             on_progress=bar.update,
         )
@@ -96,12 +101,17 @@ def _settled(
         return {}
     merged = merge(chosen, {survivor.id: survivor for survivor in survivors}, adjudication)
     if merged.conflicts:
-        raise click.ClickException(
+        raise ResultError(
             f"reviewers differ on {len(merged.conflicts)} images (first {merged.conflicts[0].id}): "
             "`imagenet-hard curate review --report` shows them; settle them, and give that file with "
             "--adjudication"
         )
     return dict(merged.decisions)
+
+
+def _predicted(store: CurationStore, id: str) -> set[int]:
+    """Class indices that some zoom of some classifier predicts."""
+    return {int(index) for views in store.views(id).values() for index in views.predicted if index >= 0}
 
 
 def _as_json(report: BuildReport) -> dict[str, Any]:
@@ -112,7 +122,11 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
         "excluded": selection.excluded,
         "dropped": dict(selection.dropped),
         "relabelled": selection.relabelled,
+        "answered": list(selection.answered),
         "merged": selection.merged,
+        "torn": list(selection.torn),
+        "reviewed": selection.reviewed,
+        "reviewers": selection.reviewers,
         **report.manifest.model_dump(mode="json"),
     }
 
@@ -120,6 +134,8 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
 def _print(report: BuildReport) -> None:
     from rich.markup import escape
     from rich.table import Table
+
+    from imagenet_hard.curation.selection import some
 
     table = Table("origin", "images", title=f"{report.manifest.name} {report.manifest.version}")
     for name, n in report.by_origin.items():
@@ -132,5 +148,15 @@ def _print(report: BuildReport) -> None:
         f"excluded {selection.excluded}, dropped by reviewers {sum(selection.dropped.values())}, relabelled "
         f"{selection.relabelled}, merged {selection.merged}"
     )
+    if selection.answered:
+        click.echo(
+            f"{len(selection.answered)} are out because a zoom predicts a label that reviewers gave them: "
+            f"{some(selection.answered)}"
+        )
+    if selection.torn:
+        click.echo(
+            f"{len(selection.torn)} stay under one source's labels and are out under another's: "
+            f"{some(selection.torn)}"
+        )
     click.echo(f"fingerprint {report.manifest.fingerprint}")
     click.echo(f"The data set is in {report.folder}.")

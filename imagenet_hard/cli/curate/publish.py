@@ -1,0 +1,104 @@
+"""``imagenet-hard curate publish``: upload a built data set to the Hub."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from imagenet_hard.cli.curate.options import HELP
+from imagenet_hard.errors import ImageNetHardError
+
+if TYPE_CHECKING:
+    from imagenet_hard.curation.publish_target import PublishReport
+
+
+@click.command("publish", context_settings=HELP)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--repo", required=True, metavar="ORG/NAME", help="The data set on the Hub; made if absent.")
+@click.option("--private", is_flag=True, help="Make a new data set private.")
+@click.option("--pr", "pull_request", is_flag=True, help="Open a pull request instead of committing.")
+@click.option("--no-tag", is_flag=True, help="Do not tag the commit with the build's version.")
+@click.option("--revision", metavar="BRANCH", help="Commit to this branch  [default: main].")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent; the Hub is only read.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan or the outcome as JSON.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask before an upload that everybody can see.")
+def command(
+    folder: Path,
+    repo: str,
+    private: bool,
+    pull_request: bool,
+    no_tag: bool,
+    revision: str | None,
+    dry_run: bool,
+    as_json: bool,
+    yes: bool,
+) -> None:
+    """Make the data set ORG/NAME on the Hub hold the build in FOLDER.
+
+    One commit and a tag for the version, or a pull request. Run again after any failure: what has been
+    uploaded is not sent again, and where nothing is missing nothing is changed. Needs a token with
+    write access (HF_TOKEN, or `hf auth login`).
+    """
+    from imagenet_hard.curation.publish import publish
+
+    def confirm(plan: PublishReport) -> None:
+        _show(plan, err=True)
+        if plan.private or yes or not sys.stdin.isatty():
+            return
+        if not click.confirm(f"Upload to {plan.repo}, which everybody can see?", err=True):
+            raise ImageNetHardError("nothing was uploaded")
+
+    report = publish(
+        folder,
+        repo,
+        private=private,
+        pull_request=pull_request,
+        tag=not no_tag,
+        revision=revision,
+        dry_run=dry_run,
+        on_progress=lambda text: click.echo(text, err=True),
+        confirm=confirm,
+    )
+    if as_json:
+        click.echo(json.dumps(asdict(report), indent=2))
+    elif dry_run:
+        _show(report, err=False)
+    else:
+        if report.pull_request is not None:
+            click.echo("Once it is merged, publish again without --pr: that makes the tag.", err=True)
+        click.echo(report.url)
+
+
+def _show(plan: PublishReport, *, err: bool) -> None:
+    """The plan as a table."""
+    from rich.console import Console
+    from rich.filesize import decimal
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(stderr=err, soft_wrap=True, highlight=False)
+    table = Table("file", "what", "size", title=escape(f"{plan.repo}, version {plan.version}"))
+    table.columns[2].justify = "right"
+    for change in plan.changes:
+        table.add_row(escape(change.path), change.action, decimal(change.size))
+    console.print(table)
+    for line in _summary(plan):
+        console.print(line, markup=False)
+
+
+def _summary(plan: PublishReport) -> list[str]:
+    visibility = "private" if plan.private else "public"
+    known = "a new data set, or one that the token cannot see" if plan.new_repo else "an existing data set"
+    lines = [f"{plan.repo}: {known}, {visibility}; branch {plan.branch}"]
+    if plan.tag is not None:
+        lines.append(f"tag {plan.tag}: {'to be made' if plan.new_tag else 'there, with this content'}")
+    if plan.pull_request is not None:
+        lines.append(f"the pull request is open already: {plan.url}")
+    elif plan.done:
+        lines.append(f"nothing to do: {plan.url} holds this build")
+    return lines
