@@ -12,15 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from imagenet_hard.curation.curators import Curator
 from imagenet_hard.curation.cutting import Cutter
 from imagenet_hard.curation.intake import Intake
 from imagenet_hard.curation.lane import Candidate, Lane, Verdict
 from imagenet_hard.curation.order import ZoomOrder
 from imagenet_hard.curation.records import OpenSource
-from imagenet_hard.curation.screening import WORTH, Tolerance
+from imagenet_hard.curation.screening import WORTH, Tolerance, reopen
 from imagenet_hard.curation.store import CurationStore, ImageRecord
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
@@ -33,7 +31,7 @@ MAX_PIXELS = 300_000_000
 """Of all images at work (0.9 GB): when they are huge, fewer are."""
 
 QUEUED = 4
-"""Batches that wait; while there are more, no crops are made."""
+"""Batches that wait, besides a part of one in each lane; while there are more, no crops are made."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,8 @@ class HardnessFilter:
         self._intake = Intake(sources, store, exif=exif)
         self._workers = settings.decode_workers()
         batch_size = max(lane.forward.batch_size for lane in self._lanes.values())
-        self._window, self._room = WINDOW * batch_size, QUEUED * batch_size
+        self._window = WINDOW * batch_size
+        self._room = (QUEUED + len(self._lanes) + len(self._screens)) * batch_size
         self._active: list[Candidate] = []
         self._dirty: dict[str, ImageRecord] = {}
         self._tallied: set[tuple[str, int]] = set()
@@ -107,7 +106,8 @@ class HardnessFilter:
             try:
                 cutter = Cutter(pool)
                 self._decide(cutter, self._intake.candidates(pool, self._steps))
-                while again := self._too_close():
+                while again := reopen(self._store, self._tolerances):
+                    self._intake.reopened(again)
                     self._decide(cutter, self._intake.again(again, self._steps))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -140,8 +140,8 @@ class HardnessFilter:
             for name, crop in cutter.made(wait=idle or self._device.type == "cpu"):
                 self._lane_for(name, crop.zoom).queue.append(crop)
             lanes = [lane for lane in self._all_lanes() if lane.full]
-            if not lanes and not cutter.busy and (exhausted or len(self._active) >= self._window):
-                # Every image waits for a batch that no other can fill up.
+            if not lanes and not cutter.busy:
+                # Every image that there is room for waits for a batch that no other can fill up.
                 lanes = sorted((x for x in self._all_lanes() if x.queue), key=lambda x: -len(x.queue))[:1]
             for lane in lanes:
                 self._apply(lane, lane.run())
@@ -189,12 +189,15 @@ class HardnessFilter:
     def _apply(self, lane: Lane, verdicts: list[Verdict]) -> None:
         for verdict in verdicts:
             crop, candidate = verdict.crop, verdict.crop.candidate
+            if not lane.exact and (
+                verdict.error is not None or self._tolerances[lane.name].needs_exact(verdict.deficit)
+            ):
+                # Still waiting, now for float32.
+                screened = verdict.deficit if verdict.error is None else None
+                self._lanes[lane.name].queue.append(replace(crop, screened=screened))
+                continue
             if verdict.error is not None:
                 candidate.broken[lane.name] = verdict.error
-            elif not lane.exact and self._tolerances[lane.name].needs_exact(verdict.deficit):
-                # Still waiting, now for float32.
-                self._lanes[lane.name].queue.append(replace(crop, screened=verdict.deficit))
-                continue
             else:
                 if crop.screened is not None:
                     self._tolerances[lane.name].compare(crop.screened, verdict.deficit)
@@ -252,24 +255,3 @@ class HardnessFilter:
         self._dirty.clear()
         self._tallied.clear()
         self._on_progress(self.progress())
-
-    def _too_close(self) -> list[str]:
-        """Hard images with a skipped crop that the present tolerance would not skip, views reopened."""
-        if not self._screens:
-            return []
-        found = []
-        for record in list(self._store.images()):
-            if record.state != "hard":
-                continue
-            record.views = self._store.views(record.id)
-            reopened = False
-            for name, views in record.views.items():
-                near = views.screened & (views.deficit <= self._tolerances[name].value)
-                if near.any():
-                    views.deficit[near], views.screened[near], reopened = np.nan, False, True
-            if reopened:
-                record.state = "open"
-                self._store.write([record])
-                self._intake.reopened(record)
-                found.append(record.id)
-        return found

@@ -60,9 +60,9 @@ class Intake:
         while chunk := list(islice(places, CHUNK)):
             yield from map(self._resumed, list(pool.map(lambda place: self._prepare(place, steps), chunk)))
 
-    def again(self, ids: Sequence[str], steps: Steps) -> Iterator[Candidate | ImageRecord]:
+    def again(self, records: Sequence[ImageRecord], steps: Steps) -> Iterator[Candidate | ImageRecord]:
         """Some images once more, after ``reopened``."""
-        wanted = set(ids)
+        wanted = {record.id for record in records}
         for number, source in enumerate(self._sources):
             for row, id in enumerate(source.images.ids):
                 if id in wanted:
@@ -72,10 +72,10 @@ class Intake:
         """Count an image that is decided now."""
         self.counts[record.state] += 1
 
-    def reopened(self, record: ImageRecord) -> None:
-        """An image that was hard is undecided again."""
-        self.counts["hard"] -= 1
-        self._begun[record.id] = record
+    def reopened(self, records: Sequence[ImageRecord]) -> None:
+        """Images that were hard are undecided again."""
+        self.counts["hard"] -= len(records)
+        self._begun.update({record.id: record for record in records})
 
     def _prepare(self, place: Place, steps: Steps) -> Candidate | ImageRecord:
         """One image, in a thread of the pool: decoded, with what the store knows of it."""
@@ -111,9 +111,9 @@ class Intake:
         now, before = listing(images.ids, images.labels), self._store.fact(f"listing:{name}")
         state = images.about.state
         if before is not None and before != now:
-            raise _other_listing(source, {r.id: r.labels for r in self._store.images(name)})
+            raise _other_listing(source, {r.id: r.labels for r in self._store.images(source=name)})
         if before is not None and self._store.fact(f"state:{name}") != state:
-            known = {r.id: r.sha256 for r in self._store.images(name) if r.state != "failed"}
+            known = {r.id: r.sha256 for r in self._store.images(source=name) if r.state != "failed"}
             rows = [row for row, id in enumerate(images.ids) if id in known]
             with ThreadPoolExecutor(8, "hash") as pool:
                 digests = pool.map(lambda row: hashlib.sha256(images[row].image).hexdigest(), rows)

@@ -10,8 +10,12 @@ float32's only if bfloat16 erred SAFETY times worse on it than on every crop com
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
+from imagenet_hard.curation.store import CurationStore, ImageRecord
 from imagenet_hard.errors import ResultError
 
 SAFETY = 1.5
@@ -63,3 +67,23 @@ class Tolerance:
             return Tolerance(int(compared), float(largest), int(skipped))
         except (ValueError, TypeError) as error:
             raise ResultError(f"the store's screening tolerance is damaged: got {text[:80]!r}") from error
+
+
+def reopen(store: CurationStore, tolerances: Mapping[str, Tolerance]) -> list[ImageRecord]:
+    """Hard images with a skipped crop that the present tolerance would not skip: undecided again.
+
+    ``tolerances``: by classifier, as they are after all that has been compared. Those crops, and no
+    others, are forgotten.
+    """
+    found = []
+    for record in list(store.images(state="hard")) if tolerances else ():
+        record.views = store.views(record.id)
+        near = {name: v.screened & (v.deficit <= tolerances[name].value) for name, v in record.views.items()}
+        if any(mask.any() for mask in near.values()):
+            for name, mask in near.items():
+                record.views[name].deficit[mask] = np.nan
+                record.views[name].screened[mask] = False
+            record.state = "open"
+            found.append(record)
+    store.write(found)
+    return found

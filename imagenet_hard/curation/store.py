@@ -112,18 +112,17 @@ class CurationStore:
         with self._database.transaction():
             self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
 
-    def images(self, source: str | None = None) -> Iterator[ImageRecord]:
-        """Every image that has been read, without its views, sorted by id."""
-        where, values = ("WHERE source = ?", (source,)) if source is not None else ("", ())
+    def images(self, *, source: str | None = None, state: State | None = None) -> Iterator[ImageRecord]:
+        """The images that have been read, of one source or state if given, without views, sorted by id."""
         with self._database.explained():
             cursor = self._db.execute(
-                f"SELECT id, source, labels, sha256, state, classifier, zoom, error FROM images {where} "  # noqa: S608
-                "ORDER BY id",
-                values,
+                "SELECT id, source, labels, sha256, state, classifier, zoom, error FROM images "
+                "WHERE source = coalesce(?, source) AND state = coalesce(?, state) ORDER BY id",
+                (source, state),
             )
-            for id, source_id, labels, sha256, state, classifier, zoom, error in cursor:
+            for id, source_id, labels, sha256, standing, classifier, zoom, error in cursor:
                 yield ImageRecord(
-                    id, source_id, tuple(json.loads(labels)), sha256, state, classifier, zoom, error
+                    id, source_id, tuple(json.loads(labels)), sha256, standing, classifier, zoom, error
                 )
 
     def views(self, id: str) -> dict[str, Views]:
@@ -193,11 +192,7 @@ class CurationStore:
     def survivors(self) -> list[Survivor]:
         """The hard images, sorted by id, each with its standard views and its closest ones."""
         standard = json.loads(self.fact("standard") or "{}")
-        return [
-            _survivor(record, self.views(record.id), standard)
-            for record in self.images()
-            if record.state == "hard"
-        ]
+        return [_survivor(record, self.views(record.id), standard) for record in self.images(state="hard")]
 
     def summary(self) -> ScoreSummary:
         """Numbers and provenance for the card and the manifest."""

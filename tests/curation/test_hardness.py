@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imagenet_hard.curation import screening
+from imagenet_hard.curation import hardness, screening
 from imagenet_hard.curation.hardness import HardnessFilter
-from imagenet_hard.curation.lane import Lane
+from imagenet_hard.curation.lane import Lane, Verdict
 from imagenet_hard.curation.store import CurationStore
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings
@@ -271,6 +271,34 @@ def test_near_ties_are_settled_in_a_batch_of_their_own(tmp_path):
             found.append({id: store.views(id)["net0"].deficit for id in sorted(hard(store))})
     for id in found[0]:
         np.testing.assert_allclose(found[0][id], found[1][id], atol=1e-4)
+
+
+def test_a_screening_that_fails_leaves_the_verdict_to_float32(tmp_path, monkeypatch):
+    """NaN in bfloat16 says nothing about float32."""
+    data = made()
+    plain = Forward.logits
+
+    def failing(self, pixels, ids):
+        if self.precision == "bf16":
+            raise ClassifierError("NaN")
+        return plain(self, pixels, ids)
+
+    monkeypatch.setattr(Forward, "logits", failing)
+    monkeypatch.setattr(
+        Lane, "_one_by_one", lambda self, batch, error: [Verdict(c, error="NaN") for c in batch]
+    )
+    with open_store(tmp_path) as store:
+        run(store, [data.source()], [curator(0), curator(1)], screening=True)
+        assert hard(store) == data.hard
+
+
+def test_huge_images_take_turns(tmp_path, monkeypatch):
+    """When their pixels leave no room for a window of them, one at a time is decided."""
+    monkeypatch.setattr(hardness, "MAX_PIXELS", 1)
+    data = made(6)
+    with open_store(tmp_path) as store:
+        run(store, [data.source()], [curator(0), curator(1)])
+        assert hard(store) == data.hard & set(data.ids)
 
 
 def test_memory_is_bounded_by_the_window(tmp_path, monkeypatch):

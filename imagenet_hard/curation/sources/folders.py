@@ -30,27 +30,15 @@ def imagenet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     return from_benchmark(load_dataset(folder, labels=labels, exif=exif), str(folder))
 
 
-def by_wnid(spec: SourceSpec, root: Path, exif: bool) -> Listing:
-    """ImageNet-A, -R and -Sketch: folders named by wnid.
+def class_folders(spec: SourceSpec, root: Path, exif: bool) -> Listing:
+    """ImageNet-A, -R and -Sketch by wnid; -V2 from folders 0 to 999, in the order of their numbers.
 
     Raises:
         DatasetError: folders of another variant.
     """
     folder = folder_of(spec, root)
     look = look_of(images_of(folder))
-    _expect(spec, folder, look, look.kind == "wnids")
-    return from_benchmark(load_dataset(folder, exif=exif), str(folder))
-
-
-def numbered(spec: SourceSpec, root: Path, exif: bool) -> Listing:
-    """ImageNet-V2: folders 0 to 999, in the order of their numbers.
-
-    Raises:
-        DatasetError: folders of another variant.
-    """
-    folder = folder_of(spec, root)
-    look = look_of(images_of(folder))
-    _expect(spec, folder, look, look.kind == "numbers")
+    _expect(spec, folder, look, look.kind == ("numbers" if spec.variant == "imagenet-v2" else "wnids"))
     return from_benchmark(load_dataset(folder, exif=exif), str(folder))
 
 

@@ -19,11 +19,11 @@ from imagenet_hard.types import N_CLASSES
 
 ADAPTERS: Mapping[str, Callable[[SourceSpec, Path, bool], Listing]] = {
     "imagenet": folders.imagenet,
-    "imagenet-v2": folders.numbered,
+    "imagenet-v2": folders.class_folders,
     "imagenet-real": real.imagenet_real,
-    "imagenet-a": folders.by_wnid,
-    "imagenet-r": folders.by_wnid,
-    "imagenet-sketch": folders.by_wnid,
+    "imagenet-a": folders.class_folders,
+    "imagenet-r": folders.class_folders,
+    "imagenet-sketch": folders.class_folders,
     "imagenet-c": corrupted.imagenet_c,
     "objectnet": objectnet.objectnet,
 }
