@@ -158,9 +158,9 @@ def main() -> None:
         name = "ours, screened" if screening else "ours, fp32"
         same = "identical" if found & set(few.ids) == expected else "DIFFERENT"
         print(
-            f"{name:16} {progress.seconds / n:7.3f} s/image  {slow * n / progress.seconds:6.1f} x the protocol, "
-            f"{bare / progress.seconds:.2f} of the limit; {progress.crops / n:.1f} zooms an image, "
-            f"{len(found)} survivors; on the protocol's images {same}",
+            f"{name:16} {progress.seconds / n:7.3f} s/image  "
+            f"{slow * n / progress.seconds:6.1f} x the protocol, {bare / progress.seconds:.2f} of the limit; "
+            f"{progress.crops / n:.1f} zooms an image, {len(found)} survivors, {same} on the protocol's",
             flush=True,
         )
 
