@@ -139,6 +139,7 @@ def test_a_grid_without_the_standard_view_says_so():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_predictions_equal_the_reference(shared: Path):
     """All 324 zooms of 25 real images: the class that the paper's protocol predicts, near-ties aside."""
     from imagenet_hard.classifiers.policy import with_policy

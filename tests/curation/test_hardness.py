@@ -348,6 +348,7 @@ print("done", flush=True)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_at_random_moments(tmp_path):
     """`kill -9` twenty times: the same survivors, and nothing scored twice but the batches in flight."""
     log, path = tmp_path / "log", tmp_path / "scores.sqlite"
@@ -378,6 +379,7 @@ def test_killed_at_random_moments(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_real_images_survive_as_in_the_protocol(shared, tmp_path):
     """100 real images, two real networks: the survivors of the exhaustive protocol, screened or not."""
     from imagenet_hard.classifiers.policy import with_policy
