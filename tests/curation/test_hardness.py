@@ -422,10 +422,10 @@ def _protocol_solves(images, curators) -> dict[str, bool]:
         image: Image.Image = decode(example.image, id=example.id).convert("RGB")
         solved[example.id] = False
         for who in curators:
-            zooms = list(who.grid)
-            standard = who.grid.standard
+            # The nearest to the standard view first: most images are solved there, and the rest is saved.
+            zooms = sorted(who.grid, key=lambda z: (abs(z.scale - 256), abs(z.row - 1) + abs(z.column - 1)))
             for start in (None, *range(0, len(zooms), 16)):
-                some = [zooms[standard]] if start is None else zooms[start : start + 16]
+                some = zooms[:1] if start is None else zooms[start : start + 16]
                 pixels = [crop(image, z.scale, z.row, z.column) for z in some]
                 with torch.inference_mode():
                     logits = who.classifier.module(who.classifier.transform.batch(pixels, "cpu"))
