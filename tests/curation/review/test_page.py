@@ -22,6 +22,7 @@ from imagenet_hard.errors import UsageError
 from tests.curation.review.survivors import RECIPE, free_port, open_source, survivors
 from tests.dataset.images import encoded, picture
 
+sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
 pytest.importorskip("gradio", reason="the page needs the extra `review`")
 EVIL = "<img src=x onerror=alert(1)>${alert(2)}{{alert(3)}}'\"\u202e"
 NAMES = ("one.jpg", "two.jpg", "three.jpg", f"{EVIL}.jpg")
@@ -88,8 +89,14 @@ def press(page: Any, key: str) -> str:
     return answered(page, lambda: page.keyboard.press(key))
 
 
-def shown(page: Any) -> str:
-    return str(page.locator("#figure").get_attribute("data-id"))
+def shows(page: Any, id: str) -> None:
+    """The image shown is, or soon becomes, this one: parts of the page follow the answer one by one."""
+    sync_api.expect(page.locator("#figure")).to_have_attribute("data-id", id, timeout=20_000)
+
+
+def says(page: Any, place: str, text: str) -> None:
+    """A part of the page holds this text, or soon does."""
+    sync_api.expect(page.locator(place)).to_contain_text(text, timeout=20_000)
 
 
 def said(csv: Path) -> list[str]:
@@ -105,13 +112,13 @@ def test_keys_decide_and_land_in_the_csv(browser, csv, data):
         assert said(csv) == ["one.jpg keep"]
         page.keyboard.press("3")
         assert press(page, "d") == "imagenet/two.jpg is dropped (ambiguous)."
-        assert shown(page) == "imagenet/three.jpg"
+        shows(page, "imagenet/three.jpg")
         assert press(page, "d") == "imagenet/three.jpg is dropped (no label fits)."
         assert press(page, "u") == "imagenet/three.jpg is undecided again."
-        assert shown(page) == "imagenet/three.jpg"
+        shows(page, "imagenet/three.jpg")
         press(page, "ArrowLeft")
-        assert shown(page) == "imagenet/two.jpg"
-        assert "ambiguous" in page.locator("#facts").inner_text()
+        shows(page, "imagenet/two.jpg")
+        says(page, "#facts", "ambiguous")
         press(page, "ArrowRight")
         press(page, "j")
         assert page.locator("#head li").all_inner_texts() == [
@@ -156,9 +163,9 @@ def test_labels_are_searched_and_saved(browser, csv, data):
         assert said(csv) == ["one.jpg relabel 0 1 3 999"]
         assert "these are the labels" in answered(page, lambda: page.locator("#relabel").click())
         page.wait_for_timeout(200)
-        assert shown(page) == "imagenet/two.jpg"
+        shows(page, "imagenet/two.jpg")
         press(page, "ArrowLeft")
-        assert "tiger shark" in page.locator("#facts").inner_text()
+        says(page, "#facts", "tiger shark")
 
 
 @pytest.mark.slow
@@ -168,7 +175,7 @@ def test_a_restart_continues(browser, csv, data):
         press(page, "k")
         press(page, "k")
     with opened(browser, make_desk(csv, data)) as page:
-        assert shown(page) == "imagenet/three.jpg"
+        shows(page, "imagenet/three.jpg")
         assert page.locator("#head li").first.inner_text() == "2 kept"
 
 
@@ -210,18 +217,18 @@ def test_filters_and_jump(browser, csv, data):
         press(page, "k")
         press(page, "ArrowLeft")
         answered(page, lambda: page.locator("#undecided input").click())
-        assert shown(page) == "imagenet/two.jpg"
-        assert "1 of 5" in page.locator("#figure figcaption").inner_text()
+        shows(page, "imagenet/two.jpg")
+        says(page, "#figure figcaption", "1 of 5")
         page.get_by_label("Source").click()
         answered(page, lambda: page.get_by_role("option", name="imagenet-sketch").click())
-        assert shown(page) == "imagenet-sketch/s1.jpg"
+        shows(page, "imagenet-sketch/s1.jpg")
         press(page, "k")
-        assert shown(page) == "imagenet-sketch/s2.jpg"
+        shows(page, "imagenet-sketch/s2.jpg")
         assert "3 are undecided" in press(page, "k")
-        assert "outside the filter (0 match)" in page.locator("#figure figcaption").inner_text()
+        says(page, "#figure figcaption", "outside the filter (0 match)")
         page.get_by_label("Source").click()
         answered(page, lambda: page.get_by_role("option", name="imagenet-sketch").click())
-        assert "No image matches the filter." in page.locator("#figure").inner_text()
+        says(page, "#figure", "No image matches the filter.")
         page.keyboard.press("Escape")
         assert "there is no image" in press(page, "k")
         page.locator("#jump").locator("input, textarea").first.fill("nowhere")
@@ -253,7 +260,7 @@ def test_an_image_that_changed_is_shown_as_such_and_not_decided(browser, csv, da
         list(desk.session.survivors.values()),
     )
     with opened(browser, Desk(desk.session, changed)) as page:
-        assert "has changed since it was scored" in page.locator("#figure").inner_text()
+        says(page, "#figure", "has changed since it was scored")
         assert "has changed since it was scored" in press(page, "k")
         assert not csv.exists()
 
