@@ -44,6 +44,13 @@ def _links(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     help="Whether the model chose the benchmark's images [default: what the benchmark says].",
 )
 @click.option(
+    "--imagenet-top1",
+    type=float,
+    metavar="PERCENT",
+    help="ImageNet validation top-1 as reported, with --imagenet-source [default: what torchvision states].",
+)
+@click.option("--imagenet-source", metavar="URL", help="Where that figure is reported; https only.")
+@click.option(
     "--entries",
     type=click.Path(path_type=Path),
     default=Path("leaderboard/entries"),
@@ -93,6 +100,8 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
         training_data=options["training_data"],
         date=date.date() if date else None,
         used_in_curation=options["used_in_curation"],
+        imagenet_top1=options["imagenet_top1"],
+        imagenet_source=options["imagenet_source"],
     )
     done = _deliver(submission, options)
     if options["as_json"]:

@@ -46,6 +46,13 @@ class Claim(Record):
         return self
 
 
+class ReportedTop1(Record):
+    """Top-1 on ImageNet's 50,000 validation images as somebody reports it."""
+
+    percent: Annotated[float, Field(ge=0, le=100)]
+    source: Link = Field(description="where it is reported")
+
+
 class Entry(Record):
     """One model on one benchmark, as submitted."""
 
@@ -59,6 +66,9 @@ class Entry(Record):
     date: dt.date = Field(description="when it was scored")
     used_in_curation: bool = Field(
         default=False, description="whether the model chose the images; it is biased low on them then"
+    )
+    imagenet: ReportedTop1 | None = Field(
+        default=None, description="ImageNet top-1 as reported elsewhere; shown, never ranked by"
     )
     model: ModelSpec
     benchmark: BenchmarkInfo

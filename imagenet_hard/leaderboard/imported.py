@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.files import write_atomically
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accept
-from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, entry_json
+from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, ReportedTop1, entry_json
 from imagenet_hard.leaderboard.gold import Gold, gold_of, write_gold
+from imagenet_hard.leaderboard.imagenet_top1 import torchvision_top1
 from imagenet_hard.leaderboard.plain_text import Link, entry_id
 from imagenet_hard.leaderboard.rescore import rescore
 from imagenet_hard.leaderboard.verify import verify
@@ -27,6 +29,8 @@ BACKEND = "imported"
 V2_SOURCE = Link(label="ImageNetV2", url="https://github.com/modestyachts/ImageNetV2")
 V2_DATE = dt.date(2019, 2, 13)
 """Day of the paper that the predictions go with (Recht et al., arXiv 1902.10811)."""
+V2_TORCHVISION = re.compile(r"alexnet|densenet\d+|resnet\d+|squeezenet1_\d|vgg\d+(_bn)?")
+"""Models of the test bed whose weights are torchvision's first ones; the others came from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,11 @@ def import_top5(
     date: dt.date,
     origins: Sequence[str] | None = None,
     note: str = "",
+    imagenet: Callable[[str], ReportedTop1 | None] = lambda name: None,
 ) -> Imported:
     """Entries from class indices: ``top5`` holds integers (n, 5) per model, best first, row i for ``ids[i]``.
 
+    ``imagenet``: a model's name -> its reported ImageNet accuracy, where known.
     Without the images the fingerprint is over ids and labels alone, and its gold says so.
 
     Raises:
@@ -72,6 +78,7 @@ def import_top5(
             submitter=submitter,
             links=(source,),
             date=date,
+            imagenet=imagenet(name),
             model=ModelSpec(backend=BACKEND, name=name, transform={}),
             benchmark=gold.benchmark,
             claim=Claim(
@@ -108,6 +115,9 @@ def import_v2(folder: Path) -> Imported:
         source=V2_SOURCE,
         date=V2_DATE,
         note="imported predictions: the fingerprint is over ids and labels, no image bytes were at hand",
+        imagenet=lambda name: (
+            torchvision_top1(name, "IMAGENET1K_V1") if V2_TORCHVISION.fullmatch(name) else None
+        ),
     )
 
 

@@ -17,9 +17,17 @@ from imagenet_hard.errors import ResultError, UsageError
 from imagenet_hard.evaluation.files import write_atomically
 from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, Answers, write_answers
-from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, entry_json, read_entry
+from imagenet_hard.leaderboard.entry import (
+    ENTRY_FILE,
+    Claim,
+    Entry,
+    ReportedTop1,
+    entry_json,
+    read_entry,
+)
 from imagenet_hard.leaderboard.examine import check_ownership
 from imagenet_hard.leaderboard.gold import read_gold
+from imagenet_hard.leaderboard.imagenet_top1 import published_top1
 from imagenet_hard.leaderboard.plain_text import Link, entry_id
 from imagenet_hard.leaderboard.report import Report
 from imagenet_hard.leaderboard.verify import verify
@@ -63,11 +71,14 @@ def make_submission(
     training_data: str = "",
     date: dt.date | None = None,
     used_in_curation: bool | None = None,
+    imagenet_top1: float | None = None,
+    imagenet_source: str | None = None,
 ) -> Submission:
     """The entry of ``result``, a ``.json`` of ``imagenet-hard-eval`` with its ``.parquet`` beside it.
 
     ``links``: (label, https address); ``submitter``: default ``org``; ``date``: default the result's day;
-    ``used_in_curation``: default what the benchmark's gold says.
+    ``used_in_curation``: default what the benchmark's gold says. ``imagenet_top1``: in percent, as reported
+    at the https address ``imagenet_source``; default what torchvision states of its own weights.
 
     Raises:
         UsageError: a field that no entry may have; the message names it.
@@ -85,6 +96,7 @@ def make_submission(
             training_data=training_data,
             date=date or found.created.date(),
             used_in_curation=gold.curated_by(found.model) if used_in_curation is None else used_in_curation,
+            imagenet=_reported(imagenet_top1, imagenet_source) or published_top1(found.model),
             model=found.model,
             benchmark=found.benchmark,
             claim=Claim(
@@ -100,6 +112,17 @@ def make_submission(
         raise UsageError(f"no entry can be made of this: {first_problem(error)}") from None
     report = _verified(entry, predictions, golds)
     return Submission(entry, predictions, report)
+
+
+def _reported(percent: float | None, source: str | None) -> ReportedTop1 | None:
+    if (percent is None) != (source is None):
+        raise UsageError("an ImageNet top-1 needs its source, and a source the figure: give both or neither")
+    if percent is None or source is None:
+        return None
+    try:
+        return ReportedTop1(percent=percent, source=_link("as reported", source))
+    except ValidationError as error:
+        raise UsageError(f"the ImageNet top-1 {percent}: {first_problem(error)}") from None
 
 
 def _link(label: str, url: str) -> Link:

@@ -164,3 +164,27 @@ def test_the_folder_is_the_id(folder: Path) -> None:
     other = folder.rename(folder.with_name("Some-Lab__Another"))
     with pytest.raises(ResultError, match="expected the folder's name 'Some-Lab__Another'"):
         read_entry(other)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"percent": 101, "source": {"label": "a", "url": "https://a.org"}}, "less than or equal to 100"),
+        ({"percent": "NaN", "source": {"label": "a", "url": "https://a.org"}}, "imagenet"),
+        ({"percent": 76.1, "source": {"label": "a", "url": "javascript:alert(1)"}}, "https"),
+        ({"percent": 76.1}, "source"),
+    ],
+)
+def test_a_reported_accuracy_is_a_share_with_its_source(folder: Path, value: Any, message: str) -> None:
+    """In percent, and from an https address."""
+    change(folder, "imagenet", to=value)
+    with pytest.raises(ResultError, match=message):
+        read_entry(folder)
+
+
+def test_an_entry_without_it_is_read(folder: Path) -> None:
+    """As entries from before had it."""
+    whole = entry_value(folder)
+    del whole["imagenet"]
+    (folder / ENTRY_FILE).write_text(json.dumps(whole))
+    assert read_entry(folder).imagenet is None

@@ -122,3 +122,21 @@ def test_a_crash_leaves_nothing_half(board: Board, monkeypatch: pytest.MonkeyPat
         write_submission(board.entries, submission)
     assert len(list(board.entries.iterdir())) == 3
     assert (board.first / PREDICTIONS_FILE).exists()
+
+
+def test_an_imagenet_accuracy_comes_with_its_source(board: Board) -> None:
+    """As given; either alone, or out of range, is refused."""
+    entry = made(board, name="New", imagenet_top1=76.13, imagenet_source="https://a.org/table").entry
+    assert entry.imagenet is not None
+    assert (entry.imagenet.percent, entry.imagenet.source.url) == (76.13, "https://a.org/table")
+    stated = made(board).entry.imagenet  # torchvision's own weights
+    assert stated is not None
+    assert (stated.percent, stated.source.label) == (75.912, "torchvision")
+    for fields, message in (
+        ({"imagenet_top1": 76.13}, "needs its source"),
+        ({"imagenet_source": "https://a.org"}, "needs its source"),
+        ({"imagenet_top1": 761.3, "imagenet_source": "https://a.org"}, "ImageNet top-1 761.3"),
+        ({"imagenet_top1": 76.13, "imagenet_source": "http://a.org"}, "the link"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            made(board, name="New", **fields)

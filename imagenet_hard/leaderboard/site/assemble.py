@@ -16,6 +16,7 @@ from imagenet_hard.evaluation.metrics import PerClass, Rate
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
+from imagenet_hard.leaderboard.plain_text import Link as EntryLink
 from imagenet_hard.leaderboard.site.data import (
     Board,
     Check,
@@ -129,7 +130,7 @@ def _site_entry(
         name=entry.name,
         org=entry.org,
         submitter=entry.submitter,
-        links=tuple(Link(label=link.label[:100], url=link.url) for link in entry.links),
+        links=tuple(map(_link, entry.links)),
         training_data=entry.training_data,
         date=entry.date,
         used_in_curation=entry.used_in_curation or scored.gold.curated_by(entry.model),
@@ -138,6 +139,8 @@ def _site_entry(
         architecture=entry.model.name[:500],
         tag=(entry.model.tag or "")[:500],
         parameters=entry.model.parameters,
+        imagenet_top1=entry.imagenet.percent if entry.imagenet else None,
+        imagenet_source=_link(entry.imagenet.source) if entry.imagenet else None,
         top1=again.top1,
         top5=again.top5,
         rank=ranks.ranks[i],
@@ -155,6 +158,10 @@ def _site_entry(
         provenance=_provenance(entry),
         predictions_sha256=entry.predictions_sha256,
     )
+
+
+def _link(link: EntryLink) -> Link:
+    return Link(label=link.label[:100], url=link.url)
 
 
 def _provenance(entry: Entry) -> tuple[Facts, ...]:

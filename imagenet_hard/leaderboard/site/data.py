@@ -89,6 +89,8 @@ class SiteEntry(Record):
     architecture: Text
     tag: Text = ""
     parameters: int | None = Field(default=None, ge=0)
+    imagenet_top1: float | None = Field(default=None, ge=0, le=100, description="percent, as reported")
+    imagenet_source: Link | None = None
     top1: Rate
     top5: Rate | None = None
     rank: Rank

@@ -16,7 +16,7 @@ from imagenet_hard.leaderboard.site.payload import commonest_wrong, solved_by
 HEADER = (
     *("rank", "rank_low", "rank_high", "id", "name", "org", "backend", "architecture", "tag", "tier"),
     *("n_correct", "n_total", "top1", "low", "high", "top5", "parameters", "training_data", "date"),
-    "used_in_curation",
+    *("used_in_curation", "imagenet_top1_reported"),
 )
 
 
@@ -57,6 +57,7 @@ def _cells(e: SiteEntry) -> list[Any]:
         spreadsheet_cell(e.training_data),
         e.date.isoformat() if e.date else "",
         str(e.used_in_curation).lower(),
+        "" if e.imagenet_top1 is None else e.imagenet_top1 / 100,
     ]
 
 

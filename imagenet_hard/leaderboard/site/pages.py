@@ -14,6 +14,7 @@ from imagenet_hard.evaluation.intervals import wilson
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.site import text
 from imagenet_hard.leaderboard.site.data import Board, Facts, SiteData, SiteEntry
+from imagenet_hard.leaderboard.site.imagenet import along, reported
 from imagenet_hard.leaderboard.site.payload import few, group_of, solved_by
 
 CSP = "; ".join(
@@ -120,6 +121,7 @@ def _board(board: Board) -> dict[str, Any]:
         "starts": starts,
         "rails": (np.cumsum(starts) % 2).tolist(),
         "axis": text.axis_for([e.top1 for e in board.entries]),
+        "along": along(board.entries),
         "choices": options,
         "columns": [
             *(("interval", "95 % interval"), ("top5", "Top-5"), ("params", "Parameters")),
@@ -205,6 +207,7 @@ def _model_facts(entry: SiteEntry, board: Board) -> Facts:
         ("Weights", entry.tag),
         ("Parameters", size),
         ("Training data", entry.training_data),
+        ("ImageNet top-1, as reported", reported(entry)),
         ("Date", entry.date.isoformat() if entry.date else ""),
         ("Images", f"{board.title}, {board.n:,}, fingerprint {board.fingerprint}"),
         ("Predictions, sha256", entry.predictions_sha256),

@@ -111,6 +111,7 @@ def _row(entry: SiteEntry) -> dict[str, Any]:
         "training": entry.training_data,
         "curation": entry.used_in_curation,
         "params": entry.parameters,
+        "imagenet": entry.imagenet_top1,
         "date": entry.date.isoformat() if entry.date else None,
         "right": entry.top1.n_correct,
         "low": round(entry.top1.low, 6),

@@ -163,6 +163,8 @@ def made_up(m: int = 12, n: int = 600, seed: int = 0, **changes: Any) -> Board:
             "backend": backends[i % 3],
             "tag": "v1",
             "parameters": int(2e6 * 1.7**i),
+            "imagenet_top1": None if i % 3 == 2 else 80.0 - i,
+            "imagenet_source": None if i % 3 == 2 else {"label": "Paper", "url": "https://a.org"},
             "checks": (
                 Check(name="score", outcome="passed", detail="recomputed", when="2026-02-01", version="0.1"),
             ),

@@ -110,6 +110,10 @@ def test_charts_show_and_change(built, visit):
     before = page.inner_html("#scaling-chart")
     page.check("input[name=axis][value=date]", force=True)
     assert page.inner_html("#scaling-chart") != before
+    page.check("input[name=axis][value=imagenet]", force=True)
+    assert "ImageNet top-1 as reported" in page.locator("#scaling-chart svg.plot").get_attribute("aria-label")
+    assert "reported of 8 entries" in page.locator("section:has(#scaling) .section-head").inner_text()
+    assert page.locator("#scaling-chart circle").count() >= 8
     page.select_option("#pick", "5")
     assert page.locator("#picked li").count() == 5
     page.click("#picked li:first-child button")

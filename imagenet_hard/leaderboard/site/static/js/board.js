@@ -14,17 +14,27 @@
     const n = board.n;
     const rows = board.entries.map((e) => ({
       name: e.name, org: e.org, backend: e.backend || "unknown", params: e.params,
-      date: e.date && new Date(e.date), top1: (100 * e.right) / n, low: 100 * e.low, high: 100 * e.high,
+      date: e.date && new Date(e.date), imagenet: e.imagenet, top1: (100 * e.right) / n, low: 100 * e.low, high: 100 * e.high,
     }));
     const differ = (values) => new Set(values.filter(Boolean)).size > 1;
-    const has = { params: differ(rows.map((r) => r.params)), date: differ(board.entries.map((e) => e.date)) };
+    const AXES = {
+      params: { words: "parameters", scale: d3.scaleLog, plot: (narrow) => ({ type: "log", label: "Parameters", tickFormat: (t) => d3.format("~s")(t).replace("G", "B"), ticks: narrow ? 4 : 8 }) },
+      date: { words: "date", scale: d3.scaleUtc, plot: () => ({ type: "utc", label: "Date" }) },
+      imagenet: { words: "ImageNet top-1 as reported", scale: d3.scaleLinear, plot: () => ({ label: "ImageNet top-1 as reported, %", nice: true }) },
+    };
+    const has = { params: differ(rows.map((r) => r.params)), date: differ(board.entries.map((e) => e.date)), imagenet: differ(rows.map((r) => r.imagenet)) };
     const fields = byId("scaling-switch");
-    let axis = has.params || !has.date ? "params" : "date";
-    fields.hidden = !(has.params && has.date);
+    const able = Object.keys(AXES).filter((key) => has[key]);
+    let axis = able[0] ?? "params";
+    fields.hidden = able.length < 2;
+    for (const input of fields.querySelectorAll("input")) {
+      input.closest("label").hidden = !has[input.value];
+      input.checked = input.value === axis;
+    }
     const backends = [...new Set(rows.map((r) => r.backend))].sort();
 
-    const draw = chart(byId("scaling-chart"), () => `Top-1 accuracy against ${axis === "params" ? "parameters" : "date"}, with 95 % intervals.`, (width) => {
-      const x = axis, points = rows.filter((r) => (x === "params" ? r.params > 0 : r.date));
+    const draw = chart(byId("scaling-chart"), () => `Top-1 accuracy against ${AXES[axis].words}, with 95 % intervals.`, (width) => {
+      const x = axis, points = rows.filter((r) => (x === "params" ? r.params > 0 : r[x] !== null && r[x] !== undefined));
       if (!has[x]) return null;
       const colours = palette(backends.length);
       const best = [];
@@ -35,7 +45,7 @@
       const steps = [...best, { ...best.at(-1), [x]: x === "date" ? new Date(last) : last }];
       const narrow = width < 560;
       // Name the best, then every earlier one whose name does not run into a name already set.
-      const scale = (x === "params" ? d3.scaleLog() : d3.scaleUtc()).domain(d3.extent(points, (p) => p[x])).range([0, width - 100]);
+      const scale = AXES[x].scale().domain(d3.extent(points, (p) => p[x])).range([0, width - 100]);
       const high = d3.scaleLinear().domain(d3.extent(points, (p) => p.top1)).range([360, 0]);
       const named = [];
       for (const p of best.toReversed()) {
@@ -44,9 +54,7 @@
       }
       return {
         height: narrow ? 330 : 430, marginLeft: 44, marginRight: narrow ? 16 : 90, marginBottom: 44, marginTop: 26,
-        x: x === "params"
-          ? { type: "log", label: "Parameters", tickFormat: (t) => d3.format("~s")(t).replace("G", "B"), inset: 14, ticks: narrow ? 4 : 8 }
-          : { label: "Date", type: "utc", inset: 14 },
+        x: { ...AXES[x].plot(narrow), inset: 14 },
         y: { label: "Top-1, %", grid: true, nice: true },
         color: { domain: backends, range: colours },
         marks: [
@@ -54,11 +62,11 @@
           Plot.ruleX(points, { x, y1: "low", y2: "high", stroke: "backend", strokeOpacity: 0.55, strokeWidth: 1.5 }),
           Plot.dot(points, { x, y: "top1", fill: "backend", r: 4.5, stroke: colour("surface"), strokeWidth: 1.2 }),
           narrow ? null : Plot.text(named, { x, y: "top1", text: (d) => shorten(d.name, 20), dy: -13, fill: "currentColor", stroke: colour("surface"), strokeWidth: 4, fontWeight: 600, paintOrder: "stroke" }),
-          Plot.tip(points, Plot.pointer({ x, y: "top1", fill: colour("surface"), stroke: colour("line-strong"), lineHeight: 1.4, title: (d) => `${d.name}\n${d.org}\n${d.top1.toFixed(2)} %  (${d.low.toFixed(2)} to ${d.high.toFixed(2)})${d.params ? `\n${d3.format(".3~s")(d.params).replace("G", "B")} parameters` : ""}` })),
+          Plot.tip(points, Plot.pointer({ x, y: "top1", fill: colour("surface"), stroke: colour("line-strong"), lineHeight: 1.4, title: (d) => `${d.name}\n${d.org}\n${d.top1.toFixed(2)} %  (${d.low.toFixed(2)} to ${d.high.toFixed(2)})${d.params ? `\n${d3.format(".3~s")(d.params).replace("G", "B")} parameters` : ""}${d.imagenet ? `\n${d.imagenet.toFixed(2)} % on ImageNet as reported` : ""}` })),
         ],
         caption: backends.length > 1 ? legend(backends, colours) : null,
       };
-    }, "The entries of this board do not differ in stated parameters or dates.");
+    }, "The entries of this board do not differ in stated parameters, dates or ImageNet accuracy.");
     fields.addEventListener("change", (event) => { axis = event.target.value; draw(); });
   }
 
