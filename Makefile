@@ -33,6 +33,7 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/curation.py
 	$(BIN)/python benchmarks/leaderboard.py
+	$(BIN)/python benchmarks/study.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -118,6 +118,16 @@ class ZoomGrid:
             for index in wanted:
                 yield index, self.crop(resized, index)
 
+    def shown(self, index: int, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """(left, top, width, height) of what a zoom shows, in pixels of an image of ``size`` (width, height).
+
+        May reach beyond it.
+        """
+        resized = resized_size(size, self.scale_of(index))
+        left, top = origin(resized, *ANCHORS[index % len(ANCHORS)], self.size)
+        across, down = size[0] / resized[0], size[1] / resized[1]
+        return left * across, top * down, self.size * across, self.size * down
+
     def crop(self, resized: Image.Image, index: int) -> NDArray[np.uint8]:
         """uint8 (size, size, 3): the crop of zoom ``index`` from an image already at its scale."""
         row, column = ANCHORS[index % len(ANCHORS)]

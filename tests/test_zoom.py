@@ -138,6 +138,16 @@ def test_a_grid_without_the_standard_view_says_so():
         _ = ZoomGrid((10, 20)).standard
 
 
+def test_what_a_zoom_shows_of_the_image():
+    """Scale 448 of a 448 x 672 image: its own pixels around the centre; scale 112 reaches beyond it."""
+    grid = ZoomGrid((112, 448))
+    assert grid.shown(9 + 4, (448, 672)) == (111.0, 224.0, 224.0, 224.0)
+    left, top, width, height = grid.shown(4, (448, 672))
+    assert (width, height) == (896.0, 896.0)
+    assert left < 0
+    assert top < 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_predictions_equal_the_reference(shared: Path):

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "compare": ("imagenet_hard.cli.compare", "Compare two results image by image."),
     "doctor": ("imagenet_hard.cli.doctor", "Check versions, devices, hashes, the Hub and disk space."),
     "curate": ("imagenet_hard.cli.curate.group", "Make a data set of the images that no zoom solves."),
+    "study": ("imagenet_hard.cli.study", "Study what zooming does: accuracies, biases, covers, a report."),
     "submit": ("imagenet_hard.cli.submit", "Make a leaderboard entry of a result."),
     "verify": ("imagenet_hard.cli.verify", "Check entries by scoring their predictions again."),
     "leaderboard": (

@@ -23,6 +23,7 @@ from imagenet_hard.curation.store import CurationStore, ImageRecord
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings, resolve_device
+from imagenet_hard.zoom import Zoom
 
 WINDOW = 8
 """Images at work at a time, in batches: enough for full batches, few enough for memory."""
@@ -55,7 +56,8 @@ class HardnessFilter:
     """One run over some sources; what the store knows already is not done again.
 
     ``curators``: cheapest first. ``exhaustive``: try every zoom of every image, for the study.
-    ``screening``: let bfloat16 sort out what is far from right (``screening``).
+    ``screening``: let bfloat16 sort out what is far from right (``screening``). ``order``: zooms to try
+    first; they change the time, never the verdicts.
     """
 
     def __init__(
@@ -68,13 +70,14 @@ class HardnessFilter:
         exif: bool = False,
         exhaustive: bool = False,
         screening: bool = False,
+        order: Sequence[Zoom] = (),
         on_progress: Callable[[FilterProgress], None] = lambda progress: None,
     ) -> None:
         self._store, self._exhaustive, self._on_progress = store, exhaustive, on_progress
         self._device = resolve_device(settings.device)
         grids = {curator.id: curator.grid for curator in curators}
         self._sizes = {name: len(grid) for name, grid in grids.items()}
-        self._order = ZoomOrder(grids, store.rates())
+        self._order = ZoomOrder(grids, store.rates(), order)
         self._lanes = {
             c.id: Lane(c.id, Forward(c.classifier, settings, self._device), c.grid) for c in curators
         }

@@ -6,16 +6,15 @@ zoom of every classifier. So it may follow what the run has seen so far.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
 from itertools import chain, repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.zoom import ANCHORS, PAPER_SIZE, ZoomGrid
+from imagenet_hard.zoom import ANCHORS, PAPER_SIZE, Zoom, ZoomGrid
+from imagenet_hard.zoom_list import indices
+from imagenet_hard.zoom_prior import measured
 
 PRIOR_WEIGHT = 50
 """Images that the prior counts for, against those of the run."""
@@ -31,15 +30,21 @@ class ZoomOrder:
     """How often each zoom has solved, per classifier, and the steps that follow from it.
 
     ``grids``: classifier id -> its zooms, cheapest classifier first. ``counts``: (id, zoom) ->
-    (tried, solved) of an earlier part of the run.
+    (tried, solved) of an earlier part of the run. ``first``: zooms to begin with, such as a study's
+    cover, instead of those with the best rates.
+
+    Raises:
+        UsageError: a zoom of ``first`` is not in a grid.
     """
 
     def __init__(
         self,
         grids: Mapping[str, ZoomGrid],
         counts: Mapping[tuple[str, int], tuple[int, int]] | None = None,
+        first: Sequence[Zoom] = (),
     ) -> None:
         self.grids = dict(grids)
+        self._first = {name: indices(first, grid) for name, grid in grids.items()}
         self._tried = {name: np.zeros(len(grid), np.int64) for name, grid in grids.items()}
         self._solved = {name: np.zeros(len(grid), np.int64) for name, grid in grids.items()}
         self._prior = {name: prior(grid) for name, grid in grids.items()}
@@ -69,7 +74,7 @@ class ZoomOrder:
         rest: dict[str, set[int]] = {}
         rates = {name: self.rates(name) for name in self.grids}
         for name, grid in self.grids.items():
-            head = np.argsort(-rates[name], kind="stable")[:HEAD].tolist()
+            head = self._first[name] or np.argsort(-rates[name], kind="stable")[:HEAD].tolist()
             rest[name] = set(range(len(grid))) - set(head)
             sizes = chain(BLOCKS, repeat(BLOCKS[-1]))
             while head:
@@ -101,18 +106,10 @@ class ZoomOrder:
 
 def prior(grid: ZoomGrid) -> NDArray[np.float64]:
     """float64 (zooms,): the measured chances, in [0, 1]; of the nearest measured scale for another grid."""
-    measured = _measured()
-    scales = sorted(measured)
+    chances = measured()
+    scales = sorted(chances)
     found = []
     for scale in grid.scales:
         equivalent = scale * PAPER_SIZE / grid.size
-        found.append(measured[min(scales, key=lambda s: abs(np.log(s / equivalent)))])
+        found.append(chances[min(scales, key=lambda s: abs(np.log(s / equivalent)))])
     return np.array(found, np.float64).reshape(-1)
-
-
-@cache
-def _measured() -> Mapping[int, Sequence[float]]:
-    """Scale -> chance of each of its 9 anchors."""
-    with files("imagenet_hard").joinpath("data", "zoom_prior.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    return {int(row["scale"]): [float(row[f"anchor{i}"]) for i in range(len(ANCHORS))] for row in rows}

@@ -13,6 +13,7 @@ from imagenet_hard.curation.records import OpenSource, ScoreSummary
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.zoom import Zoom
 
 Mode = str
 MODES: dict[Mode, str] = {
@@ -30,18 +31,20 @@ def score(
     *,
     mode: Mode = "early-exit",
     curators: Sequence[Curator] | None = None,
+    order: Sequence[Zoom] = (),
     on_progress: Callable[[FilterProgress], None] = lambda progress: None,
 ) -> ScoreSummary:
     """Find out which images of ``sources`` no zoom of the recipe's classifiers solves.
 
     What ``work`` holds already is not done again, also after ``kill -9``. ``curators``: as
-    ``load_curators`` gives them, which is called otherwise.
+    ``load_curators`` gives them, which is called otherwise. ``order``: zooms to try first, such as a
+    study's cover; a resumed run may be given another.
 
     Raises:
         ClassifierError: a classifier that cannot be loaded or run.
         ResultError: ``work`` belongs to another recipe, mode or weights, or cannot be written.
         DatasetError: a source has changed since an earlier run.
-        UsageError: an unknown mode, or a precision other than fp32.
+        UsageError: an unknown mode, a precision other than fp32, or an ``order`` outside the recipe's zooms.
     """
     if mode not in MODES:
         raise UsageError(f"scoring mode {mode!r}: expected {', '.join(MODES)}")
@@ -66,6 +69,7 @@ def score(
             exif=recipe.exif,
             exhaustive=mode == "exhaustive",
             screening=mode == "screening",
+            order=order,
             on_progress=on_progress,
         )
         run.run()

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagenet_hard.curation.order import HEAD, ZoomOrder, prior
-from imagenet_hard.zoom import ZoomGrid
+from imagenet_hard.errors import UsageError
+from imagenet_hard.zoom import Zoom, ZoomGrid
 
 PAPER = ZoomGrid()
 COUNTS = st.dictionaries(
@@ -33,6 +34,18 @@ def test_the_standard_view_is_first():
     """Most images are solved by it, so it is tried alone."""
     first = next(ZoomOrder({"a": PAPER}).steps())
     assert first == ("a", [PAPER.standard])
+
+
+def test_a_given_list_comes_first_and_nothing_is_left_out():
+    """A study's cover is tried in its order, whatever the rates; then all other zooms, each once."""
+    cover = [Zoom(896, 0, 2), Zoom(10, 1, 1), Zoom(256, 1, 1)]
+    order = ZoomOrder({"a": PAPER, "b": ZoomGrid.for_size(448)}, first=cover)
+    steps = list(order.steps())
+    assert [zoom for name, block in steps[:2] if name == "a" for zoom in block] == [299, 4, 112]
+    found = [(name, zoom) for name, block in steps for zoom in block]
+    assert len(found) == len(set(found)) == 648
+    with pytest.raises(UsageError, match="scale 257, anchor .* is not in the grid"):
+        ZoomOrder({"a": PAPER}, first=[Zoom(257, 1, 1)])
 
 
 def test_the_rest_goes_scale_by_scale():

@@ -12,7 +12,7 @@ from imagenet_hard.curation.score import score
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.errors import ClassifierError, ResultError, UsageError
-from imagenet_hard.zoom import PAPER_SCALES
+from imagenet_hard.zoom import PAPER_SCALES, Zoom
 from tests.curation.small import GRID, SETTINGS, curator, made, recipe
 
 
@@ -113,3 +113,16 @@ def test_the_cheapest_classifier_comes_first(monkeypatch):
     monkeypatch.setattr(curators, "seconds_per_crop", lambda c, s: times[c.id])
     assert [c.id for c in cheapest_first([curator(0), curator(1)], SETTINGS)] == ["net1", "net0"]
     assert [c.id for c in cheapest_first([curator(0)], SETTINGS)] == ["net0"]
+
+
+def test_a_given_order_changes_no_verdict(tmp_path):
+    """Zooms that solve least are tried first: the same images survive."""
+    images, order = made(), [Zoom(GRID.scales[0] * 7, row, 2) for row in range(3)]
+    found = []
+    for work, first in ((tmp_path / "a", ()), (tmp_path / "b", order)):
+        curators = [curator(0), curator(1)]
+        two = recipe(classifiers=[{"model": "net0"}, {"model": "net1"}])
+        score(two, [images.source()], work, SETTINGS, curators=curators, order=first)
+        with CurationStore(work / FILE) as store:
+            found.append({survivor.id for survivor in store.survivors()})
+    assert found[0] == found[1] == images.hard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +18,7 @@ from imagenet_hard.cli.curate.options import HELP, recipe_options, run_options, 
 if TYPE_CHECKING:
     from imagenet_hard.curation.hardness import FilterProgress
     from imagenet_hard.curation.records import ScoreSummary
+    from imagenet_hard.zoom import Zoom
 
 FAILURES_SHOWN = 20
 
@@ -30,6 +31,12 @@ REFRESH = 1.0
 @run_options
 @click.option("--screen", is_flag=True, help="Let bfloat16 sort out what is far from right; same survivors.")
 @click.option("--exhaustive", is_flag=True, help="Try every zoom of every image, for the zoom study.")
+@click.option(
+    "--order",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    metavar="CSV",
+    help="Zooms to try first, such as the cover.csv of `study report`; same survivors.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON instead of a table.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(
@@ -41,6 +48,7 @@ def command(
     workers: int | None,
     screen: bool,
     exhaustive: bool,
+    order: Path | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -48,29 +56,57 @@ def command(
 
     What has been decided is kept as it happens: after Ctrl-C or `kill -9` run the same command again.
     """
+    from imagenet_hard.zoom_list import read_zoom_list
+
+    if screen and exhaustive:
+        raise click.UsageError("--screen and --exhaustive exclude each other: the study wants float32 only")
+    if order and exhaustive:
+        raise click.UsageError("--order and --exhaustive exclude each other: every zoom is tried anyway")
+    summary, folder = run_scoring(
+        recipe,
+        data,
+        lambda name: work_folder(work, name),
+        {"device": device, "batch_size": batch_size, "workers": workers},
+        mode="exhaustive" if exhaustive else "screening" if screen else "early-exit",
+        order=read_zoom_list(order) if order else (),
+        quiet=quiet,
+    )
+    return report(summary, folder, as_json)
+
+
+def run_scoring(
+    recipe: str,
+    data: Path,
+    folder_for: Callable[[str], Path],
+    settings: Mapping[str, Any],
+    *,
+    mode: str,
+    order: Sequence[Zoom] = (),
+    quiet: bool,
+) -> tuple[ScoreSummary, Path]:
+    """Score a recipe with a progress bar; what came out, and the work folder (of the recipe's name)."""
     from imagenet_hard.curation.recipe import load_recipe
     from imagenet_hard.curation.score import score
     from imagenet_hard.curation.sources import open_sources
     from imagenet_hard.engine.settings import RunSettings
 
-    if screen and exhaustive:
-        raise click.UsageError("--screen and --exhaustive exclude each other: the study wants float32 only")
     loaded = load_recipe(recipe)
-    settings = RunSettings(device=device, batch_size=batch_size, workers=workers)
+    if mode == "exhaustive":
+        _ = loaded.grid().standard  # before hours of work, not after: the study needs that view
     sources = open_sources(loaded, data)
     for source in sources:
         for note in source.notes:
             click.echo(f"{source.spec.id}: {note}", err=True)
-    folder = work_folder(work, loaded.name)
+    folder = folder_for(loaded.name)
     with _progress(loaded.name, quiet) as update:
         summary = score(
-            loaded,
-            sources,
-            folder,
-            settings,
-            mode="exhaustive" if exhaustive else "screening" if screen else "early-exit",
-            on_progress=update,
+            loaded, sources, folder, RunSettings(**settings), mode=mode, order=order, on_progress=update
         )
+    return summary, folder
+
+
+def report(summary: ScoreSummary, folder: Path, as_json: bool) -> int:
+    """Print what came out; the exit code."""
     if as_json:
         click.echo(json.dumps(_as_json(summary, folder), indent=2))
     else:

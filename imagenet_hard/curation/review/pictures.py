@@ -36,16 +36,21 @@ class Picture:
 
 
 class Pictures:
-    """Finds, checks and cuts the survivors' images.
+    """Finds, checks and cuts the survivors' images; ``side``: longest side of a whole one in pixels.
 
     Raises:
         DatasetError: the sources or the recipe lack an image or a classifier that the scores name.
     """
 
     def __init__(
-        self, sources: Sequence[OpenSource], recipe: Recipe, survivors: Collection[Survivor]
+        self,
+        sources: Sequence[OpenSource],
+        recipe: Recipe,
+        survivors: Collection[Survivor],
+        *,
+        side: int = DISPLAY_SIDE,
     ) -> None:
-        self._exif = recipe.exif
+        self._exif, self._side = recipe.exif, side
         self._grids = {each.id: recipe.grid(each.size) for each in recipe.classifiers}
         self._places: dict[str, tuple[Benchmark, int]] = {
             id: (source.images, row) for source in sources for row, id in enumerate(source.images.ids)
@@ -97,7 +102,7 @@ class Pictures:
             for zoom, crop in self._grids[classifier].crops(image, zooms)
         }
         whole = image.copy()
-        whole.thumbnail((DISPLAY_SIDE, DISPLAY_SIDE), Image.Resampling.LANCZOS)
+        whole.thumbnail((self._side, self._side), Image.Resampling.LANCZOS)
         return Picture(_address(whole, quality=92), image.size, views)
 
     def zoom(self, classifier: str, zoom: int) -> str:

@@ -1,0 +1,143 @@
+"""The report: one HTML page that needs nothing else, and the tables beside it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from imagenet_hard.classes import names as class_names
+from imagenet_hard.evaluation.files import write_atomically
+from imagenet_hard.leaderboard.site import text
+from imagenet_hard.leaderboard.site.embed import json_text
+from imagenet_hard.study.cover import TOP
+from imagenet_hard.study.figures import Figures
+from imagenet_hard.study.gallery import Shown
+from imagenet_hard.study.matrix import FILE, Matrix, write_matrix
+from imagenet_hard.study.published import MEAN, published
+from imagenet_hard.study.tables import write_tables
+from imagenet_hard.version import __version__
+
+PAGE = "index.html"
+
+_SITE = "imagenet_hard.leaderboard.site"
+_LIBRARIES = ("d3", "plot", "archivo")
+
+
+@dataclass(frozen=True)
+class _Inline:
+    """A script or a style sheet inside the page, and the hash by which its security policy allows it."""
+
+    code: str
+
+    @property
+    def source(self) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(self.code.encode()).digest()).decode()}'"
+
+
+def write_report(matrix: Matrix, figures: Figures, shown: Sequence[Shown], out: Path) -> list[Path]:
+    """Write the page, the tables and the matrix into ``out``; their paths, the page first.
+
+    Raises:
+        ResultError: the disk is full or read-only.
+    """
+    page = out / PAGE
+    write_atomically(page, render(matrix, figures, shown).encode("utf-8", "replace"))
+    tables = write_tables(matrix, figures, out)
+    write_matrix(matrix, out / FILE)
+    return [page, *tables, out / FILE]
+
+
+def render(matrix: Matrix, figures: Figures, shown: Sequence[Shown]) -> str:
+    """The page as HTML: nothing is loaded, no inline code runs but that whose hash it names."""
+    info = matrix.info
+    before = [_Inline(_file(_SITE, "static/js/theme.js"))]
+    after = [
+        *(_Inline(_file(_SITE, f"static/vendor/{name}.min.js")) for name in ("d3", "plot")),
+        *(_Inline(_file(_SITE, f"static/js/{name}.js")) for name in ("data", "charts")),
+        _Inline(_file("imagenet_hard.study", "static/study.js")),
+    ]
+    style = _style()
+    scripts = " ".join(each.source for each in (*before, *after))
+    csp = (
+        f"default-src 'none'; script-src {scripts}; style-src {style.source}; img-src data:; "
+        "font-src data:; base-uri 'none'; form-action 'none'"
+    )
+    variants = {each.source: each.variant for each in info.images}
+    html: str = _template().render(
+        info=info,
+        version=__version__,
+        csp=csp,
+        style=style.code,
+        before=[each.code for each in before],
+        after=[each.code for each in after],
+        sources=[(each.source, len(each.ids)) for each in info.images],
+        figures=figures,
+        published_of={
+            (p.source, p.classifier): published(info.classifiers[p.classifier], variants[p.source])
+            for p in figures.pairs
+        },
+        paper_means={name: published(spec, MEAN) for name, spec in info.classifiers.items()},
+        shown=shown,
+        top=TOP,
+        data=json_text(_data(matrix, figures)),
+        licences=[(name, _file(_SITE, f"static/vendor/{name}.LICENSE.txt")) for name in _LIBRARIES],
+    )
+    return html
+
+
+def _data(matrix: Matrix, figures: Figures) -> dict[str, Any]:
+    """What the charts draw, in percent."""
+    return {
+        "scales": list(matrix.info.scales),
+        "classifiers": list(matrix.info.classifiers),
+        "curves": [
+            {
+                "source": pair.source,
+                "classifier": pair.classifier,
+                "one_crop": [round(100 * rate.accuracy, 3) for rate in pair.accuracy.scales],
+                "best_of_9": [round(100 * rate.accuracy, 3) for rate in pair.accuracy.best_of_9],
+            }
+            for pair in figures.pairs
+        ],
+        "covers": [
+            {
+                "classifier": name,
+                "solved": [round(100 * cover.share(n + 1), 3) for n in range(len(cover.zooms))],
+            }
+            for name, cover in figures.covers.items()
+        ],
+    }
+
+
+def _style() -> _Inline:
+    font = files(_SITE).joinpath("static/vendor/archivo.woff2").read_bytes()
+    inline = f"data:font/woff2;base64,{base64.b64encode(font).decode()}"
+    site = _file(_SITE, "static/css/site.css").replace("../vendor/archivo.woff2", inline)
+    return _Inline(site + _file("imagenet_hard.study", "static/study.css"))
+
+
+def _file(package: str, name: str) -> str:
+    return files(package).joinpath(name).read_text("utf-8")
+
+
+@cache
+def _template() -> Any:
+    import jinja2
+
+    env = jinja2.Environment(
+        loader=jinja2.PackageLoader("imagenet_hard.study", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("pct", "pct1", "span", "count"):
+        env.filters[name] = getattr(text, name)
+    env.filters["class_name"] = lambda index: class_names()[index]
+    return env.get_template("report.html.jinja")

@@ -1,0 +1,101 @@
+"""The tables of a study as CSV: counts beside every share, zooms as scale, row and column."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from imagenet_hard.evaluation.files import write_atomically
+from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.study.cover import Cover
+from imagenet_hard.study.figures import Figures
+from imagenet_hard.study.matrix import Matrix
+from imagenet_hard.study.published import published
+from imagenet_hard.zoom import ANCHORS, ZoomGrid
+
+COVER = "cover.csv"
+"""The cover of everything: a list of zooms that ``curate score --order`` and ``--tta-zooms`` take."""
+
+Table = tuple[Sequence[str], Iterator[Sequence[object]]]
+
+_RATE = ("n_correct", "n_total", "accuracy", "low", "high")
+_COVER = ("rank", "scale", "row", "column", "gained", "solved", "n_solvable")
+
+
+def write_tables(matrix: Matrix, figures: Figures, out: Path) -> list[Path]:
+    """Write every table into ``out``; their paths.
+
+    Raises:
+        ResultError: the disk is full or read-only.
+    """
+    paths = []
+    for name, (head, rows) in _tables(matrix, figures).items():
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows(rows)
+        write_atomically(out / name, text.getvalue().encode())
+        paths.append(out / name)
+    return paths
+
+
+def _tables(matrix: Matrix, figures: Figures) -> dict[str, Table]:
+    key = ("source", "classifier")
+    return {
+        "accuracy.csv": ((*key, "quantity", *_RATE, "published_percent"), _accuracy(matrix, figures)),
+        "anchors.csv": ((*key, "row", "column", *_RATE), _anchors(figures)),
+        "scales.csv": ((*key, "scale", "quantity", *_RATE), _scales(matrix, figures)),
+        "groups.csv": ((*key, "group", "quantity", *_RATE), _groups(figures)),
+        "covers.csv": ((*key, *_COVER), _covers(matrix.grid, figures)),
+        COVER: (_COVER, _cover(matrix.grid, figures.together)),
+    }
+
+
+def _accuracy(matrix: Matrix, figures: Figures) -> Iterator[Sequence[object]]:
+    variants = {each.source: each.variant for each in matrix.info.images}
+    for pair in figures.pairs:
+        theirs = published(matrix.info.classifiers[pair.classifier], variants[pair.source])
+        for name, rate in (("one_crop", pair.accuracy.one_crop), ("best", pair.accuracy.best)):
+            yield pair.source, pair.classifier, name, *_rate(rate), theirs.get(name, "")
+
+
+def _anchors(figures: Figures) -> Iterator[Sequence[object]]:
+    for pair in figures.pairs:
+        for anchor, rate in zip(ANCHORS, pair.accuracy.anchors, strict=True):
+            yield pair.source, pair.classifier, *anchor, *_rate(rate)
+
+
+def _scales(matrix: Matrix, figures: Figures) -> Iterator[Sequence[object]]:
+    for pair in figures.pairs:
+        for name, rates in (("one_crop", pair.accuracy.scales), ("best_of_9", pair.accuracy.best_of_9)):
+            for scale, rate in zip(matrix.info.scales, rates, strict=True):
+                yield pair.source, pair.classifier, scale, name, *_rate(rate)
+
+
+def _groups(figures: Figures) -> Iterator[Sequence[object]]:
+    for pair in figures.pairs:
+        for group in pair.accuracy.groups:
+            yield pair.source, pair.classifier, group.name, "solved", *_rate(group.solved)
+            yield pair.source, pair.classifier, group.name, "alone", *_rate(group.alone)
+
+
+def _covers(grid: ZoomGrid, figures: Figures) -> Iterator[Sequence[object]]:
+    for pair in figures.pairs:
+        for row in _cover(grid, pair.cover):
+            yield pair.source, pair.classifier, *row
+    for classifier, cover in figures.covers.items():
+        for row in _cover(grid, cover):
+            yield "all", classifier, *row
+
+
+def _cover(grid: ZoomGrid, cover: Cover) -> Iterator[Sequence[object]]:
+    solved = 0
+    for rank, (number, gained) in enumerate(zip(cover.zooms, cover.gained, strict=True), 1):
+        zoom, solved = grid[number], solved + gained
+        yield rank, zoom.scale, zoom.row, zoom.column, gained, solved, cover.n_solvable
+
+
+def _rate(rate: Rate) -> tuple[object, ...]:
+    return rate.n_correct, rate.n_total, *(f"{x:.6f}" for x in (rate.accuracy, rate.low, rate.high))

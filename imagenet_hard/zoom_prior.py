@@ -1,0 +1,37 @@
+"""How often each of the paper's zooms solves an image: measured chances (``data/zoom_prior.csv``)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+
+from imagenet_hard.errors import UsageError
+from imagenet_hard.zoom import ANCHORS, Zoom
+
+
+@cache
+def measured() -> Mapping[int, Sequence[float]]:
+    """Scale for crops of 224 -> chance of each of its 9 anchors, in [0, 1]."""
+    with files("imagenet_hard").joinpath("data", "zoom_prior.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {int(row["scale"]): [float(row[f"anchor{i}"]) for i in range(len(ANCHORS))] for row in rows}
+
+
+def likeliest_zooms(n: int) -> tuple[Zoom, ...]:
+    """The ``n`` zooms of the largest chance, largest first.
+
+    Not a cover: zooms that solve the same images stand side by side. A study's ``cover.csv`` is one.
+
+    Raises:
+        UsageError: ``n`` is not 1 to 324.
+    """
+    rated = [
+        (-chance, scale, row, column)
+        for scale, chances in measured().items()
+        for (row, column), chance in zip(ANCHORS, chances, strict=True)
+    ]
+    if not 1 <= n <= len(rated):
+        raise UsageError(f"{n} zooms: expected 1 to {len(rated)}, the paper's grid")
+    return tuple(Zoom(*place) for _, *place in sorted(rated)[:n])
