@@ -13,6 +13,7 @@ from imagenet_hard.types import N_CLASSES
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
     from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.engine.settings import RunSettings
@@ -41,6 +42,20 @@ class Forward:
         module = classifier.module.eval().to(device)
         self._module = module.to(memory_format=torch.channels_last)
 
+    @property
+    def images(self) -> int:
+        """Images that one call takes: one view of each, one batch."""
+        return self.batch_size
+
+    @property
+    def ahead(self) -> int | None:
+        """No limit of its own on the images that are prepared ahead."""
+        return None
+
+    def prepare(self, image: Image.Image, digest: str) -> Any:
+        """The pixels of an image's standard view; whatever the image's ``digest``."""
+        return self.classifier.transform.pixels(image)
+
     def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
         """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device.
 
@@ -52,7 +67,7 @@ class Forward:
 
         full = [*pixels, *[pixels[-1]] * (self.batch_size - len(pixels))]
         batch = self.classifier.transform.batch(full, self.device)
-        with torch.inference_mode(), _exact_float32(), self._autocast():
+        with torch.inference_mode(), exact_float32(), self._autocast():
             if self._may_fold:
                 self._fold(batch)
             output = self._run(batch)
@@ -125,7 +140,7 @@ class Forward:
         self.optimizations.append(f"{n} batch norms folded")
 
 
-class _exact_float32:
+class exact_float32:  # lower case, as it is used like a function
     """float32 means float32: no TF32 and no autotuned kernels inside the block."""
 
     def __enter__(self) -> None:

@@ -28,9 +28,11 @@ from imagenet_hard.types import Example, Scored
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
     from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.dataset.benchmark import Benchmark
+    from imagenet_hard.engine.predictor import Predictor
 
 CHUNK = 128
 """Images decoded ahead: enough that the last of them leaves no core idle for long."""
@@ -68,9 +70,11 @@ def score(
     settings: RunSettings,
     store: Store,
     on_progress: Callable[[int], None] = lambda n: None,
+    predictor: Predictor | None = None,
 ) -> tuple[Scored, RunReport]:
     """Score every example that ``store`` doesn't hold yet; ``on_progress`` is told of each batch's size.
 
+    ``predictor``: how an image becomes logits; by default one forward pass of the classifier's own view.
     A stored row counts if its image's bytes and labels are still the same; reading and hashing an
     image takes a hundredth of scoring it.
 
@@ -80,17 +84,17 @@ def score(
         ClassifierError: for logits of a wrong shape or that are not finite, or memory that ran out.
     """
     device = resolve_device(settings.device)
-    forward = Forward(classifier, settings, device)
+    forward = predictor or Forward(classifier, settings, device)
     known = store.rows()
     stale = set(known)
-    prepare = _preparer(classifier.transform.pixels, benchmark.exif, known)
+    prepare = _preparer(forward.prepare, benchmark.exif, known)
     failures: list[str] = []
     n_scored, n_resumed, start = 0, 0, time.perf_counter()
     with keep_activations(), ThreadPoolExecutor(settings.decode_workers(), "decode") as pool:
         ready = _overlapped if device.type != "cpu" else _in_turns
         batch: list[Ready] = []
         try:
-            for item in ready(pool, prepare, benchmark.tasks()):
+            for item in ready(pool, prepare, benchmark.tasks(), forward.ahead):
                 if isinstance(item, str):
                     failures.append(item)
                     continue
@@ -102,7 +106,7 @@ def score(
                     store.remove([item.row.id])
                     stale.discard(item.row.id)
                 batch.append(item)
-                if len(batch) == forward.batch_size:
+                if len(batch) == forward.images:
                     n_scored += _score_batch(forward, batch, store, on_progress)
                     batch = []
             if batch:
@@ -130,7 +134,7 @@ def score(
     return store.read(), report
 
 
-def _preparer(pixels: Callable[[Any], Any], exif: bool, known: Mapping[str, Row]) -> Prepare:
+def _preparer(pixels: Callable[[Image.Image, str], Any], exif: bool, known: Mapping[str, Row]) -> Prepare:
     def prepare(read: Callable[[], Example]) -> Prepared:
         """One image, in a decode thread: ready, or its row if that is scored, or why it can't be."""
         try:
@@ -143,7 +147,7 @@ def _preparer(pixels: Callable[[Any], Any], exif: bool, known: Mapping[str, Row]
         except (ImageError, OSError) as error:
             return str(error)
         try:
-            data = pixels(image)
+            data = pixels(image, digest)
         except ClassifierError:
             raise
         except Exception as error:
@@ -160,9 +164,10 @@ def _in_turns(
     pool: ThreadPoolExecutor,
     prepare: Prepare,
     tasks: Iterator[Callable[[], Example]],
+    limit: int | None = None,
 ) -> Iterator[Prepared]:
     """Decode a chunk on all cores, then hand it out while no decoder runs."""
-    while chunk := list(islice(tasks, CHUNK)):
+    while chunk := list(islice(tasks, limit or CHUNK)):
         yield from list(pool.map(prepare, chunk))
 
 
@@ -170,10 +175,11 @@ def _overlapped(
     pool: ThreadPoolExecutor,
     prepare: Prepare,
     tasks: Iterator[Callable[[], Example]],
+    limit: int | None = None,
 ) -> Iterator[Prepared]:
     """Keep a bounded number of images decoding while the consumer computes."""
     pending: deque[Future[Prepared]] = deque()
-    ahead = max(2 * CHUNK, 1024)
+    ahead = limit or max(2 * CHUNK, 1024)
     for task in tasks:
         pending.append(pool.submit(prepare, task))
         if len(pending) >= ahead:
@@ -183,13 +189,13 @@ def _overlapped(
 
 
 def _score_batch(
-    forward: Forward, batch: list[Ready], store: Store, on_progress: Callable[[int], None]
+    forward: Predictor, batch: list[Ready], store: Store, on_progress: Callable[[int], None]
 ) -> int:
     import torch
 
     position = 0
     while position < len(batch):
-        part = batch[position : position + forward.batch_size]
+        part = batch[position : position + forward.images]
         try:
             logits = forward.logits([r.pixels for r in part], [r.row.id for r in part])
         except torch.OutOfMemoryError as error:

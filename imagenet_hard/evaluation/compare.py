@@ -55,6 +55,7 @@ class Side(Record):
 
     model: ModelSpec
     top1: Rate
+    tta: str | None = Field(None, description="label of its test-time augmentation")
 
 
 class Flip(Record):
@@ -113,8 +114,8 @@ def compare(a: str | Path | Pair, b: str | Path | Pair, *, seed: int = 0) -> Com
     return Comparison(
         benchmark=result_a.benchmark.name,
         fingerprint=result_a.benchmark.fingerprint,
-        a=Side(model=result_a.model, top1=result_a.metrics.top1),
-        b=Side(model=result_b.model, top1=result_b.metrics.top1),
+        a=_side(result_a),
+        b=_side(result_b),
         n_total=cells.n_total,
         cells=cells,
         per_origin={
@@ -176,3 +177,8 @@ def _flips(
         )
         for i in np.flatnonzero(right_a != right_b).tolist()
     )
+
+
+def _side(result: Result) -> Side:
+    tta = result.protocol.tta
+    return Side(model=result.model, top1=result.metrics.top1, tta=tta.label if tta else None)

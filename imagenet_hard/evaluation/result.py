@@ -21,6 +21,7 @@ from imagenet_hard.evaluation.files import read_record, write_atomically
 from imagenet_hard.evaluation.isolated import read_isolated
 from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
 from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
+from imagenet_hard.tta.settings import TtaRecord, TtaSettings
 from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Precision, Predictions, Record
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -39,7 +40,7 @@ class Protocol(Record):
     decode: Mapping[str, Any] = Field(description="decode policy: whether EXIF rotates, and the like")
     tf32: bool = Field(False, description="whether matrix products on a GPU may round to TF32")
     optimizations: list[str] = Field([], description="rewrites of the model, e.g. folded_batch_norm")
-    tta: None = None  # test-time augmentation: none yet
+    tta: TtaRecord | None = Field(None, description="test-time augmentation; None: one standard view")
 
 
 class Runtime(Record):
@@ -99,8 +100,10 @@ class Result(Record):
         return self
 
 
-def result_stem(model: ModelSpec, precision: Precision, transform: str) -> str:
-    """File name of a result without its suffix; tells weights tags, transforms and precisions apart.
+def result_stem(
+    model: ModelSpec, precision: Precision, transform: str, tta: TtaSettings | None = None
+) -> str:
+    """File name of a result without its suffix; tells weights tags, transforms, precisions and TTA apart.
 
     Only letters, digits, ``.``, ``_`` and ``-``. Where that or the length cost something, 8 hex digits
     of a hash keep two names apart.
@@ -112,7 +115,7 @@ def result_stem(model: ModelSpec, precision: Precision, transform: str) -> str:
     safe = [re.sub(r"[^A-Za-z0-9._-]+", "_", part).strip(".-")[:80] for part in parts]
     if safe != parts or model.tag == "untagged":
         safe.append(hashlib.sha256(json.dumps([*parts[:2], model.tag, *parts[3:]]).encode()).hexdigest()[:8])
-    return "-".join(safe)
+    return "-".join([*safe, *([tta.label] if tta else [])])
 
 
 def write_result(
@@ -125,7 +128,8 @@ def write_result(
     Raises:
         ResultError: the predictions are not the result's, or the disk is full or read-only.
     """
-    stem = stem or result_stem(result.model, result.protocol.precision, result.protocol.transform)
+    protocol = result.protocol
+    stem = stem or result_stem(result.model, protocol.precision, protocol.transform, protocol.tta)
     path = Path(folder) / f"{stem}.json"
     check_together(result, predictions, where=str(path))
     write_predictions(_beside(path), predictions)

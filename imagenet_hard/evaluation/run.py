@@ -26,6 +26,7 @@ from imagenet_hard.evaluation.result import (
     result_stem,
     write_result,
 )
+from imagenet_hard.tta.settings import TtaSettings, tta_settings
 from imagenet_hard.types import SCHEMA_VERSION, Precision
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def evaluate(
     workers: int | None = None,
     exif: bool = False,
     fold: bool = True,
+    tta: str | TtaSettings | None = None,
+    tta_show: str | Path | None = None,
     out: str | Path | None = None,
     on_progress: Callable[..., None] | None = None,
     verbose: bool = False,
@@ -70,7 +73,9 @@ def evaluate(
     ``load_dataset`` takes (with ``revision``, ``split``, ``labels`` and ``exif``), or its return
     value. ``batch_size`` None: automatic. ``out``: a folder that the result and its predictions are
     written to; work that is finished there is read instead of done again, and interrupted work goes
-    on. None keeps everything in memory. ``on_progress(n, resumed=0)`` is told of each batch.
+    on. None keeps everything in memory. ``tta``: test-time augmentation, "none", "zoom", "memo",
+    "zoom-memo", or what ``imagenet_hard.tta.settings.tta_settings`` gives; ``tta_show``: a folder for a
+    page that shows where it looked. ``on_progress(n, resumed=0)`` is told of each batch.
     A module of the caller's comes back on its device and in its mode (train or eval).
 
     Raises:
@@ -80,8 +85,13 @@ def evaluate(
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.engine.run import score
     from imagenet_hard.engine.store import Store
+    from imagenet_hard.tta.predictor import predictor as tta_predictor
+    from imagenet_hard.tta.sheet import check_showable, write_sheet
 
     settings = RunSettings(device, precision, batch_size, workers, fold)
+    augment = tta_settings(tta) if isinstance(tta, str) else tta
+    if tta_show is not None:
+        check_showable(augment)
     device_type = resolve_device(device).type
     if isinstance(dataset, str | Path):
         benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels, exif=exif)
@@ -116,11 +126,15 @@ def evaluate(
                 classnames=classnames,
             )
             classifier = _own(model, transform)
-        row_key = _row_key(classifier, benchmark, settings, device_type, policy)
+        predictor = None if augment is None else tta_predictor(classifier, augment, settings)
+        row_key = _row_key(classifier, benchmark, settings, device_type, policy, augment)
         key = _sha256([row_key, benchmark.identity(), benchmark.limit])
+        if augment is not None and tta_show is not None:
+            write_sheet(Path(tta_show), classifier, benchmark, augment, settings)
         folder = stem = None
         if out is not None:
-            folder, stem, finished = _place(Path(out), classifier, benchmark, precision, policy, key)
+            name = result_stem(classifier.spec, precision, policy, augment)
+            folder, stem, finished = _place(Path(out), benchmark, name, key)
             if finished is not None:
                 log.info("%s on %s is finished: read from %s", classifier.spec.name, benchmark.name, folder)
                 return finished
@@ -128,7 +142,9 @@ def evaluate(
         if on_progress and (done := len(store.rows())):
             log.info("%s: goes on after %d images that were scored before", classifier.spec.name, done)
             on_progress(0, resumed=done)
-        scored, report = score(classifier, benchmark, settings, store, on_progress or (lambda n: None))
+        scored, report = score(
+            classifier, benchmark, settings, store, on_progress or (lambda n: None), predictor
+        )
         digest = fingerprint(zip(scored.predictions.ids, scored.labels, scored.image_sha256, strict=True))
         result = Result(
             schema_version=SCHEMA_VERSION,
@@ -141,6 +157,7 @@ def evaluate(
                 decode={**DECODE_POLICY, "exif_rotation": benchmark.exif},
                 tf32=False,
                 optimizations=list(report.optimizations),
+                tta=None if augment is None else augment.recorded(),
             ),
             metrics=Metrics.from_scored(scored, precision),
             runtime=_runtime(report),
@@ -161,6 +178,7 @@ def _row_key(
     settings: RunSettings,
     device_type: str,
     policy: TransformPolicy,
+    augment: TtaSettings | None,
 ) -> str:
     """sha256 of all but the image that determines a row of predictions."""
     parts = {
@@ -173,6 +191,8 @@ def _row_key(
         "transform": policy,
         "decode": {**DECODE_POLICY, "exif_rotation": benchmark.exif},
     }
+    if augment is not None:  # left out where there is none: keys from before there was any stay theirs
+        parts["tta"] = augment.model_dump(mode="json")
     if classifier.spec.backend == "custom":
         # A function's weights can't be seen, and one's own code changes under one name.
         parts["behaviour"] = _behaviour(classifier)
@@ -243,18 +263,10 @@ def _partial(folder: Path | None, stem: str | None, key: str) -> Path | None:
     return None if folder is None else folder / f".{stem}.{key[:8]}.partial.sqlite"
 
 
-def _place(
-    out: Path,
-    classifier: Classifier,
-    benchmark: Benchmark,
-    precision: Precision,
-    policy: TransformPolicy,
-    key: str,
-) -> tuple[Path, str, Result | None]:
+def _place(out: Path, benchmark: Benchmark, stem: str, key: str) -> tuple[Path, str, Result | None]:
     """Folder and file stem, and the result that is finished there. A result of other settings stays."""
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in benchmark.name).strip(".-") or "data"
     folder = out / (f"{name}-first-{benchmark.limit}" if benchmark.limit else name)
-    stem = result_stem(classifier.spec, precision, policy)
     for candidate in (stem, f"{stem}-{key[:8]}"):
         path = folder / f"{candidate}.json"
         if not path.exists():

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from imagenet_hard.evaluation.compare import Cells, Comparison
+from imagenet_hard.evaluation.compare import Cells, Comparison, Side
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.types import BenchmarkInfo, ModelSpec
@@ -52,7 +52,7 @@ def csv(results: Sequence[Result]) -> str:
     writer.writerow(
         [
             *("benchmark", "fingerprint", "backend", "model", "weights", "n_correct", "n_total"),
-            *("top1", "low", "high", "top5", "images_per_second", "used_in_curation"),
+            *("top1", "low", "high", "top5", "images_per_second", "used_in_curation", "tta"),
             *(spreadsheet_cell(f"top1 {name}") for name in origins),
         ]
     )
@@ -66,6 +66,7 @@ def csv(results: Sequence[Result]) -> str:
                 *(top1.n_correct, top1.n_total, top1.accuracy, top1.low, top1.high),
                 *(result.metrics.top5.accuracy, "" if speed is None else speed),
                 str(used_in_curation(result.model, result.benchmark)).lower(),
+                result.protocol.tta.label if result.protocol.tta else "",
                 *("" if rate is None else rate.accuracy for rate in rates),
             ]
         )
@@ -79,7 +80,7 @@ def json_list(results: Iterable[Result]) -> str:
 
 def comparison_tables(comparison: Comparison, max_flips: int = 20) -> list[Table]:
     """Who wins where, by origin and in all; then the first ``max_flips`` images that only one gets right."""
-    a, b = (_who(side.model) for side in (comparison.a, comparison.b))
+    a, b = (_who(side) for side in (comparison.a, comparison.b))
     parts = {**comparison.per_origin, "all": comparison.cells} if len(comparison.per_origin) > 1 else {}
     cells = [
         _cells_row(name or "(none)", each) for name, each in (parts or {"all": comparison.cells}).items()
@@ -133,7 +134,7 @@ def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[b
     for result in ordered:
         metrics, speed = result.metrics, result.runtime.images_per_second
         row = [f"{result.benchmark.name} {result.benchmark.fingerprint[:8]}"] * several
-        row += [_name(result.model), result.model.tag or "", *[_protocol(result)] * protocols]
+        row += [_row_name(result), result.model.tag or "", *[_protocol(result)] * protocols]
         row += [_percent(metrics.top1), f"{100 * metrics.top1.low:.2f} to {100 * metrics.top1.high:.2f}"]
         row += [_percent(metrics.top5), str(metrics.n_total)]
         row += [_percent(metrics.per_origin.get(name)) for name in origins]
@@ -174,8 +175,15 @@ def _name(model: ModelSpec) -> str:
     return model.name if model.backend == "torchvision" else f"{model.backend}:{model.name}"
 
 
-def _who(model: ModelSpec) -> str:
-    return f"{_name(model)} {model.tag or ''}".strip()
+def _row_name(result: Result) -> str:
+    """The model, and its test-time augmentation: another way to predict is another row."""
+    tta = result.protocol.tta
+    return _name(result.model) + (f" + {tta.label}" if tta else "")
+
+
+def _who(side: Side) -> str:
+    augmented = f"+ {side.tta}" if side.tta else ""
+    return " ".join(part for part in (_name(side.model), side.model.tag, augmented) if part)
 
 
 def _percent(rate: Rate | None) -> str:

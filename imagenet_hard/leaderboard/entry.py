@@ -109,6 +109,11 @@ class Entry(Record):
             )
         if (result := self.result) is None:
             return self
+        if (tta := result.protocol.tta) and tta.label not in self.name:
+            raise ValueError(
+                f"name is {self.name!r}: expected {f'{self.name} + {tta.label}'!r}, so that nobody takes a "
+                "score with test-time augmentation for one without"
+            )
         metrics = result.metrics
         for name, got, expected_value in (
             ("model", self.model, result.model),

@@ -130,8 +130,10 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _identity(entry: Entry) -> tuple[str, str, str | None]:
-    return entry.model.backend, entry.model.name, entry.model.tag
+def _identity(entry: Entry) -> tuple[str | None, ...]:
+    model, tta = entry.model, entry.protocol.tta if entry.protocol else None
+    # Test-time augmentation makes another row; without it the identity is what it always was.
+    return (model.backend, model.name, model.tag, *([tta.label] if tta else []))
 
 
 def _known(entry: Entry, gold_of: GoldOf) -> Gold:

@@ -150,6 +150,7 @@ def _evaluate(entry: Entry, part: Benchmark, how: Rerun) -> tuple[Result, Predic
                 transform=_transform(entry),
                 device=how.device,
                 precision=protocol.precision,
+                tta=None if protocol.tta is None else protocol.tta.settings(),
                 weights=how.weights or (None if model.backend == "bundled" else _tag(entry)),
                 out=folder,
             )

@@ -78,7 +78,8 @@ def make_submission(
 
     ``links``: (label, https address); ``submitter``: default ``org``; ``date``: default the result's day;
     ``used_in_curation``: default what the benchmark's gold says. ``imagenet_top1``: in percent, as reported
-    at the https address ``imagenet_source``; default what torchvision states of its own weights.
+    at the https address ``imagenet_source``; default what torchvision states of its own weights. A result
+    with test-time augmentation gets its label at the end of ``name``, unless that has it.
 
     Raises:
         UsageError: a field that no entry may have; the message names it.
@@ -86,6 +87,8 @@ def make_submission(
     """
     found, predictions = read_result(result)
     gold = read_gold(golds, found.benchmark.fingerprint)
+    if (tta := found.protocol.tta) and tta.label not in name:
+        name = f"{name} + {tta.label}"
     try:
         entry = Entry(
             id=entry_id(org, name),
@@ -119,6 +122,8 @@ def _reported(percent: float | None, source: str | None) -> ReportedTop1 | None:
         raise UsageError("an ImageNet top-1 needs its source, and a source the figure: give both or neither")
     if percent is None or source is None:
         return None
+    if 0 < percent <= 1:
+        raise UsageError(f"the ImageNet top-1 {percent:g}: expected percent, as 76.1; a share times 100")
     try:
         return ReportedTop1(percent=percent, source=_link("as reported", source))
     except ValidationError as error:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import open_clip
 import pytest
 import torch
@@ -376,3 +377,26 @@ def test_paper_converts_to_rgb_last(small_clip: str, weights: Path) -> None:
     assert explicit.spec.transform["resize"] == 40
     with pytest.raises(UsageError, match="unknown transform 'papper'"):
         load(small_clip, weights=weights, transform="papper", **SIMPLE)  # type: ignore[arg-type]
+
+
+def test_zoom_augmentation_of_a_clip_model(small_clip: str, weights: Path) -> None:
+    """The prediction is the log of the mean softmax over its crops, each encoded for itself."""
+    from imagenet_hard.engine.settings import RunSettings
+    from imagenet_hard.tta.predictor import predictor
+    from imagenet_hard.tta.settings import tta_settings
+
+    classifier = load(small_clip, weights=str(weights), **SIMPLE)  # type: ignore[arg-type]
+    tta = tta_settings("zoom", views=3)
+    assert tta is not None
+    zoomed = predictor(classifier, tta, RunSettings(device="cpu", batch_size=4))
+    seen = classifier.transform.describe()
+    centre, spread = (torch.tensor(seen[key])[:, None, None] for key in ("mean", "std"))
+    images = fixed_images()
+    views = [zoomed.prepare(image, f"{i:064x}") for i, image in enumerate(images)]
+    got = zoomed.logits(views, [str(i) for i in range(len(images))])
+    for row, each in zip(got, views, strict=True):
+        pixels = torch.from_numpy(np.stack(each.pixels)).permute(0, 3, 1, 2) / 255
+        batch = (pixels - centre) / spread
+        with torch.inference_mode():
+            mean = classifier.module(batch).double().softmax(dim=1).mean(dim=0)
+        torch.testing.assert_close(row.double(), mean.log(), rtol=1e-4, atol=1e-3)

@@ -127,14 +127,21 @@ def test_a_read_only_output_folder(tmp_path, capsys):
         out.chmod(0o700)
 
 
-def test_kill_9_then_the_same_command_ends_with_the_same_numbers(tmp_path):
+@pytest.mark.parametrize(
+    ("copies", "some", "options"),
+    [
+        (10, rb" [2-9]\d/200 ", ["--batch-size", "8"]),  # the bar shows 20 to 99 images scored
+        (1, rb" ([4-9]|1\d)/20 ", ["--tta", "memo", "--tta-views", "2"]),
+    ],
+)
+def test_kill_9_then_the_same_command_ends_with_the_same_numbers(tmp_path, copies, some, options):
     """A killed run resumes from what was scored, and no prediction differs from an uninterrupted run's."""
-    data = folder_of_samples(tmp_path / "data", copies=10)
+    data = folder_of_samples(tmp_path / "data", copies=copies)
     command = [sys.executable, "-m", "imagenet_hard.cli.main", "eval", "--model", "efficientnet_lite0"]
-    command += ["--dataset", str(data), "--device", "cpu", "--batch-size", "8", "--json"]
+    command += ["--dataset", str(data), "--device", "cpu", *options, "--json"]
     process = subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.PIPE)
     seen = b""
-    while not re.search(rb" [2-9]\d/200 ", seen):  # the bar shows 20 to 99 images scored
+    while not re.search(some, seen):
         chunk = os.read(process.stderr.fileno(), 4096)
         assert chunk, seen
         seen += chunk
@@ -152,3 +159,69 @@ def test_kill_9_then_the_same_command_ends_with_the_same_numbers(tmp_path):
     assert results["killed"]["runtime"]["n_resumed"] > 0
     for key in ("predictions_sha256", "metrics", "benchmark", "run_key"):
         assert results["killed"][key] == results["whole"][key]
+
+
+def test_test_time_augmentation_has_its_own_files_and_rows(tmp_path, capsys):
+    """Beside the plain result, not over it; the table tells them apart; the sheet is written."""
+    base = ("--model", "efficientnet_lite0", *SAMPLE, "--limit", "3", "--out", str(tmp_path / "out"))
+    assert cli(*base) == 0
+    assert cli(*base, "--tta", "zoom", "--tta-views", "4", "--tta-show", str(tmp_path / "where")) == 0
+    assert "efficientnet_lite0 + zoom4" in capsys.readouterr().out
+    assert cli(*base, "--tta", "zoom-memo", "--tta-views", "4", "--json") == 0
+    [printed] = json.loads(capsys.readouterr().out)
+    assert printed["protocol"]["tta"]["method"] == "zoom-memo"
+    assert printed["protocol"]["tta"]["forward_passes"] == 5
+    assert len(list((tmp_path / "out").rglob("*.json"))) == 3
+    assert [path.suffix for path in (tmp_path / "where").iterdir()] == [".html"]
+    files = sorted((tmp_path / "out").rglob("*.json"))
+    assert run(group, ["compare", str(files[0]), str(files[1])], "imagenet-hard") == 0
+    assert "zoom" in capsys.readouterr().out
+
+
+def test_test_time_augmentation_with_the_standard_view_is_plain_evaluation(tmp_path, capsys):
+    """The same predictions on real images, to the last bit."""
+    base = ("--model", "efficientnet_lite0", *SAMPLE, "--limit", "5", "--out", str(tmp_path), "--json")
+    assert cli(*base) == 0
+    assert cli(*base, "--tta", "zoom", "--tta-zooms", "standard") == 0
+    hashes = {imagenet_hard.read_result(path)[0].predictions_sha256 for path in tmp_path.rglob("*.json")}
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+    assert len(hashes) == 1
+    capsys.readouterr()
+
+
+def test_one_listed_zoom_is_the_studys_standard_view(tmp_path, capsys):
+    """`--tta zoom` with the list (256, centre) predicts what `--transform study` does, to the last bit."""
+    (tmp_path / "one.csv").write_text("scale,row,column\n256,1,1\n")
+    base = (
+        "--model",
+        "efficientnet_lite0",
+        *SAMPLE,
+        "--limit",
+        "5",
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+    )
+    assert cli(*base, "--transform", "study") == 0
+    assert cli(*base, "--tta", "zoom", "--tta-zooms", str(tmp_path / "one.csv")) == 0
+    results = [imagenet_hard.read_result(path)[0] for path in (tmp_path / "out").rglob("*.json")]
+    assert len(results) == 2
+    assert len({result.predictions_sha256 for result in results}) == 1
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tta-views", "4"], "--tta-views: only with --tta zoom, memo or zoom-memo"),
+        (["--tta", "memo", "--tta-zooms", "36"], "--tta-zooms: only with --tta zoom"),
+        (["--tta", "zoom", "--tta-lr", "0.1"], "--tta zoom takes no step"),
+        (["--tta", "zoom", "--tta-zooms", "none.csv"], "cannot read the zooms in none.csv"),
+        (["--tta-show", "x"], "--tta-show shows zoomed views"),
+    ],
+)
+def test_options_that_do_not_fit_together(tmp_path, capsys, options, message):
+    """Exit code 2 and the option's name."""
+    base = ("--model", "efficientnet_lite0", *SAMPLE, "--limit", "1", "--out", str(tmp_path))
+    assert cli(*base, *options) in (1, 2)
+    assert message in capsys.readouterr().err

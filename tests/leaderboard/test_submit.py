@@ -9,11 +9,13 @@ import pytest
 
 from imagenet_hard.errors import ResultError, UsageError
 from imagenet_hard.evaluation.files import read_record
-from imagenet_hard.evaluation.result import Result
+from imagenet_hard.evaluation.result import Result, read_result, write_result
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE
-from imagenet_hard.leaderboard.entry import ENTRY_FILE, read_entry
+from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
+from imagenet_hard.leaderboard.site.provenance import result_facts
 from imagenet_hard.leaderboard.submit import Submission, make_submission, write_submission
 from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.tta.settings import tta_settings
 from tests.leaderboard.boards import Board, standard
 
 
@@ -140,3 +142,27 @@ def test_an_imagenet_accuracy_comes_with_its_source(board: Board) -> None:
     ):
         with pytest.raises(UsageError, match=message):
             made(board, name="New", **fields)
+
+
+def test_a_share_is_no_percentage(board: Board) -> None:
+    """0.761 is 76.1 %, and nobody means 0.761 %."""
+    with pytest.raises(UsageError, match=r"0\.761: expected percent, as 76\.1; a share times 100"):
+        made(board, imagenet_top1=0.761, imagenet_source="https://a.org")
+
+
+def test_test_time_augmentation_is_part_of_the_name(board: Board) -> None:
+    """A TTA result makes a row of its own, beside the plain one; the entry's page says what was done."""
+    plain = made(board)
+    result, predictions = read_result(board.result(board.scored(0)))
+    memo = tta_settings("memo", views=8)
+    assert memo is not None
+    protocol = result.protocol.model_copy(update={"tta": memo.recorded()})
+    tta = write_result(board.root / "tta", result.model_copy(update={"protocol": protocol}), predictions)
+    entry = make_submission(tta, board.golds, name="ViT-B/32", org="Some Lab").entry
+    assert (entry.name, entry.id) == ("ViT-B/32 + memo8", plain.entry.id + "-memo8")
+    assert make_submission(tta, board.golds, name="memo8 ViT", org="Some Lab").entry.name == "memo8 ViT"
+    bad = {**entry.model_dump(), "name": "ViT-B/32", "id": plain.entry.id}
+    with pytest.raises(ValueError, match="nobody takes a score with test-time augmentation"):
+        Entry.model_validate(bad)
+    facts = {key: value for each in result_facts(entry.result) for key, value in each.rows}
+    assert '"method":"memo"' in facts["Test-time augmentation"]

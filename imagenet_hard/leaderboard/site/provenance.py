@@ -44,6 +44,7 @@ def result_facts(result: Result) -> tuple[Facts, ...]:
         ("Decode", p.decode),
         ("TF32", "on" if p.tf32 else "off"),
         ("Rewrites", ", ".join(p.optimizations) or None),
+        ("Test-time augmentation", p.tta.model_dump_json(exclude_none=True) if p.tta else None),
     )
     dirty = {True: " with changes", False: "", None: ""}[e.dirty]
     environment = (

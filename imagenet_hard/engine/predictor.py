@@ -1,0 +1,38 @@
+"""What the engine runs over images: one view through the model, or many by test-time augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+
+class Predictor(Protocol):
+    """An image to logits in two steps: ``prepare`` runs in decode threads, ``logits`` on the device."""
+
+    device: torch.device
+    optimizations: list[str]
+
+    @property
+    def batch_size(self) -> int:
+        """Views in one pass through the model."""
+
+    @property
+    def images(self) -> int:
+        """Images that one call of ``logits`` takes at most."""
+
+    @property
+    def ahead(self) -> int | None:
+        """Images that may be prepared ahead, where each takes much memory; None: the engine's own number."""
+
+    def prepare(self, image: Image.Image, digest: str) -> Any:
+        """A decoded image and the sha256 of its file -> what ``logits`` takes."""
+
+    def logits(self, prepared: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
+        """float32 (n, 1000): logits, or log probabilities, which are logits as well."""
+
+    def shrink(self) -> bool:
+        """Take less memory after it ran out; False where that can't help."""

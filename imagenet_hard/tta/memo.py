@@ -1,0 +1,167 @@
+"""MEMO (Zhang et al., arXiv 2110.09506): one step per image that lowers the entropy of its mean prediction.
+
+For each image, from the original weights: the mean of the softmax over N augmented views, one gradient
+step on its entropy, then the prediction of the standard view. BatchNorm statistics are blended with those
+of the batch at hand (``batch_norm``), for the views and, as in MEMO's code, for the standard view as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from imagenet_hard.engine.forward import exact_float32
+from imagenet_hard.errors import ClassifierError, UsageError
+from imagenet_hard.tta.batch_norm import blended_statistics
+from imagenet_hard.tta.settings import Step
+from imagenet_hard.tta.views import Views, ahead, cutter
+from imagenet_hard.tta.zoomed import log_mean
+from imagenet_hard.types import N_CLASSES
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import nn
+
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.engine.settings import RunSettings
+    from imagenet_hard.tta.settings import TtaSettings
+
+
+@dataclass(frozen=True)
+class Adapting:
+    """An image's views, and the pixels of its standard view."""
+
+    views: Views
+    standard: Any
+
+
+class MemoPredictor:
+    """Adapts to one image after another; after each, the weights are the original ones bit for bit.
+
+    Raises:
+        UsageError: for a precision other than float32, a batch size, CLIP, or a model without weights.
+    """
+
+    def __init__(
+        self, classifier: Classifier, tta: TtaSettings, settings: RunSettings, device: torch.device
+    ) -> None:
+        assert tta.step is not None
+        _check(classifier, tta, settings)
+        self._viewing, self._cut = cutter(classifier, tta)
+        self.classifier, self.device, self._step = classifier, device, tta.step
+        self.batch_size, self.optimizations = tta.views, list[str]()
+        self._ahead = ahead(tta, self._viewing.transform)
+        self._module = classifier.module.eval().to(device).to(memory_format=torch.channels_last)
+        self._weights = [p for p in self._module.parameters() if p.is_floating_point()]
+        self._originals = [p.detach().clone() for p in self._weights]
+
+    @property
+    def images(self) -> int:
+        """One: each image has weights of its own."""
+        return 1
+
+    @property
+    def ahead(self) -> int | None:
+        return self._ahead
+
+    def prepare(self, image: Image.Image, digest: str) -> Adapting:
+        return Adapting(self._cut(image, digest), self.classifier.transform.pixels(image))
+
+    def logits(self, prepared: Sequence[Adapting], ids: Sequence[str]) -> torch.Tensor:
+        """float32 (n, 1000): logits of the standard views, each under the weights adapted to its image.
+
+        Raises:
+            ClassifierError: the model gives no gradients, other than 1000 logits, or some that are not
+                finite, or memory runs out.
+        """
+        found = []
+        for each, id in zip(prepared, ids, strict=True):
+            with self.adapted(each.views, id), torch.no_grad():
+                batch = self.classifier.transform.batch([each.standard], self.device)
+                found.append(self._checked(self._module(batch), 1, id))
+        return torch.cat(found).detach()
+
+    @contextmanager
+    def adapted(self, views: Views, id: str) -> Iterator[float]:
+        """The module under the weights of one step on ``views``; yields the loss before the step, in nats."""
+        module, name = self._module, self.classifier.spec.name
+        flags = [p.requires_grad for p in self._weights]
+        try:
+            with exact_float32(), blended_statistics(module, self._step.batch_norm_prior):
+                for weight in self._weights:
+                    weight.requires_grad_(True)
+                yield self._adapt(self._viewing.transform.batch(views.pixels, self.device), id)
+        except torch.OutOfMemoryError as error:
+            raise ClassifierError(
+                f"out of memory on {self.device}: MEMO keeps the activations of all {self.batch_size} views "
+                f"of an image for {name}: give fewer --tta-views"
+            ) from error
+        finally:
+            with torch.no_grad():
+                for weight, original, flag in zip(self._weights, self._originals, flags, strict=True):
+                    weight.copy_(original)
+                    weight.grad = None
+                    weight.requires_grad_(flag)
+
+    def shrink(self) -> bool:
+        return False
+
+    def _adapt(self, batch: torch.Tensor, id: str) -> float:
+        with torch.enable_grad():
+            loss = marginal_entropy(self._checked(self._module(batch), len(batch), id))
+            if not loss.requires_grad:
+                raise ClassifierError(
+                    f"{self.classifier.spec.name} gives logits without gradients, which MEMO's step needs: "
+                    "use --tta zoom"
+                )
+            loss.backward()  # type: ignore[no-untyped-call]
+        optimizer(self._step, self._weights).step()
+        return float(loss.detach())
+
+    def _checked(self, output: Any, n: int, id: str) -> torch.Tensor:
+        name = self.classifier.spec.name
+        if not isinstance(output, torch.Tensor) or output.shape != (n, N_CLASSES):
+            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+            raise ClassifierError(f"{name} gave {shape} for {n} views: expected ({n}, {N_CLASSES})")
+        if not torch.isfinite(output).all():
+            raise ClassifierError(
+                f"{name} gave NaN or infinite logits for image {id!r} under MEMO: a smaller --tta-lr may help"
+            )
+        return output
+
+
+def marginal_entropy(logits: torch.Tensor) -> torch.Tensor:
+    """Entropy in nats of the mean of the softmax of logits (views, 1000): MEMO's loss, in log space."""
+    mean = log_mean(torch.log_softmax(logits, dim=1))
+    return -(mean * mean.exp()).sum()
+
+
+def optimizer(step: Step, weights: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    """A fresh one, without anything of an earlier image."""
+    if step.optimizer == "adamw":
+        return torch.optim.AdamW(weights, lr=step.lr, weight_decay=step.weight_decay)
+    return torch.optim.SGD(weights, lr=step.lr, weight_decay=step.weight_decay)
+
+
+def _check(classifier: Classifier, tta: TtaSettings, settings: RunSettings) -> None:
+    name = classifier.spec.name
+    if settings.precision != "fp32":
+        raise UsageError(f"--tta {tta.method} takes its step in fp32: got --precision {settings.precision}")
+    if settings.batch_size is not None:
+        raise UsageError(
+            f"--tta {tta.method} runs the {tta.views} views of one image as one batch: leave out --batch-size"
+        )
+    if classifier.spec.backend == "open_clip" or classifier.spec.head is not None:
+        raise UsageError(
+            f"{name} is a zero-shot model: --tta {tta.method} adapts classifiers with a trained head; "
+            "use --tta zoom"
+        )
+    if not any(p.is_floating_point() for p in classifier.module.parameters()):
+        raise UsageError(
+            f"{name} shows no weights to adapt, as functions do: --tta {tta.method} needs a torch.nn.Module; "
+            "use --tta zoom"
+        )

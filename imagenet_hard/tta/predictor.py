@@ -1,0 +1,29 @@
+"""The predictor that test-time augmentation asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imagenet_hard.engine.settings import resolve_device
+
+if TYPE_CHECKING:
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.engine.predictor import Predictor
+    from imagenet_hard.engine.settings import RunSettings
+    from imagenet_hard.tta.settings import TtaSettings
+
+
+def predictor(classifier: Classifier, tta: TtaSettings, settings: RunSettings) -> Predictor:
+    """``classifier`` under ``tta``.
+
+    Raises:
+        UsageError: settings or a classifier that the method cannot take; the message says which.
+    """
+    device = resolve_device(settings.device)
+    if tta.step is None:
+        from imagenet_hard.tta.zoomed import ZoomPredictor
+
+        return ZoomPredictor(classifier, tta, settings, device)
+    from imagenet_hard.tta.memo import MemoPredictor
+
+    return MemoPredictor(classifier, tta, settings, device)

@@ -1,0 +1,157 @@
+"""Where test-time augmentation looked: one HTML page with the views' boxes on the images."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw
+
+from imagenet_hard import classes
+from imagenet_hard.classifiers.transform import to_rgb
+from imagenet_hard.dataset.decode import decode
+from imagenet_hard.engine.settings import RunSettings, resolve_device
+from imagenet_hard.errors import ImageError, ResultError, UsageError
+from imagenet_hard.tta.boxes import Box
+from imagenet_hard.tta.settings import TtaSettings
+
+if TYPE_CHECKING:
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.dataset.benchmark import Benchmark
+
+IMAGES = 24
+"""On one page."""
+
+SHOWN_SIDE = 420
+"""Longer side of a picture, in pixels."""
+
+MARGIN = 40
+"""Around a picture, where zooms reach beyond the image, in pixels."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One image: its views' boxes, and what the unadapted model says of each view.
+
+    ``confidence``: of the class that the mean of the views predicts, in [0, 1], one for each box.
+    """
+
+    id: str
+    image: Image.Image
+    labels: tuple[int, ...]
+    boxes: tuple[Box, ...]
+    predicted: int
+    probability: float
+    confidence: tuple[float, ...]
+    agreeing: int
+
+
+def check_showable(tta: TtaSettings | None) -> None:
+    """Refuse what has no boxes.
+
+    Raises:
+        UsageError: no augmentation, or the standard view alone.
+    """
+    if tta is None or tta.view == "standard":
+        raise UsageError("--tta-show shows zoomed views: give --tta zoom, memo or zoom-memo as well")
+
+
+def looks(
+    classifier: Classifier, benchmark: Benchmark, tta: TtaSettings, settings: RunSettings
+) -> Iterator[Look]:
+    """The first images of the benchmark; those that cannot be decoded are left to the evaluation to name."""
+    from imagenet_hard.tta.zoomed import ZoomPredictor, log_mean
+
+    predictor = ZoomPredictor(classifier, tta, settings, resolve_device(settings.device))
+    for task in islice(benchmark.tasks(), IMAGES):
+        try:
+            example = task()
+            image = decode(example.image, id=example.id, exif=benchmark.exif)
+        except (ImageError, OSError):
+            continue
+        views = predictor.prepare(image, hashlib.sha256(example.image).hexdigest())
+        assert views.boxes is not None
+        (logits,) = predictor.view_logits([views], [example.id])
+        mean = log_mean(logits)
+        best = int(mean.argmax())
+        each = logits.softmax(dim=1)
+        yield Look(
+            id=example.id,
+            image=to_rgb(image),
+            labels=example.labels,
+            boxes=tuple(views.boxes),
+            predicted=best,
+            probability=float(mean.softmax(dim=0)[best]),
+            confidence=tuple(each[:, best].tolist()),
+            agreeing=int((each.argmax(dim=1) == best).sum()),
+        )
+
+
+def write_sheet(
+    folder: Path, classifier: Classifier, benchmark: Benchmark, tta: TtaSettings, settings: RunSettings
+) -> Path:
+    """``where-MODEL-TTA.html`` in ``folder``, self-contained; its path.
+
+    Raises:
+        ResultError: the folder cannot be written.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    cards = [
+        {
+            "id": look.id,
+            "picture": base64.b64encode(_jpeg(draw(look))).decode(),
+            "predicted": _name(look.predicted),
+            "percent": f"{100 * look.probability:.1f}",
+            "right": look.predicted in look.labels,
+            "labels": ", ".join(_name(label) for label in look.labels),
+            "agreeing": look.agreeing,
+            "views": len(look.boxes),
+        }
+        for look in looks(classifier, benchmark, tta, settings)
+    ]
+    templates = Environment(
+        loader=PackageLoader("imagenet_hard.tta"), autoescape=True, undefined=StrictUndefined
+    )
+    page = templates.get_template("where.html.jinja").render(
+        cards=cards, model=classifier.spec.name, tta=tta, data=benchmark.name
+    )
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in classifier.spec.name)[:80]
+    path = folder / f"where-{safe}-{tta.label}.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ResultError(f"cannot write {path}: {error.strerror or error}") from error
+    return path
+
+
+def draw(look: Look) -> Image.Image:
+    """The image with its boxes, the most confident on top: the brighter, the surer of the prediction."""
+    scale = SHOWN_SIDE / max(look.image.size)
+    size = (max(1, round(look.image.width * scale)), max(1, round(look.image.height * scale)))
+    canvas = Image.new("RGB", (size[0] + 2 * MARGIN, size[1] + 2 * MARGIN), (24, 24, 28))
+    canvas.paste(look.image.resize(size), (MARGIN, MARGIN))
+    pen = ImageDraw.Draw(canvas, "RGBA")
+    for sure, box in sorted(zip(look.confidence, look.boxes, strict=True), key=lambda pair: pair[0]):
+        left, top = MARGIN + box.left * scale, MARGIN + box.top * scale
+        corner = (left + box.width * scale, top + box.height * scale)
+        colour = (255, round(90 + 165 * sure), round(60 * (1 - sure)), round(40 + 215 * sure))
+        pen.rectangle((left, top, *corner), outline=colour, width=1 + round(2 * sure))
+    return canvas
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def _name(index: int) -> str:
+    return classes.names()[index]
