@@ -27,13 +27,8 @@ check: $(STAMP)  ## what CI asks of the sources
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)
-	$(BIN)/python benchmarks/evaluation.py
-	$(BIN)/python benchmarks/head.py
-	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/curation.py
-	$(BIN)/python benchmarks/leaderboard.py
-	$(BIN)/python benchmarks/study.py
+bench: $(STAMP)  ## every benchmark; the table goes into docs/performance.md
+	$(BIN)/python benchmarks/suite.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

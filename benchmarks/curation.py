@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from record import record
 from torchvision import transforms
 
 from imagenet_hard.curation.curators import Curator, load_curators
@@ -156,6 +157,12 @@ def main() -> None:
         found, progress, crops = ours(images, curators, screening=screening)
         bare = limit(images, curators, crops)
         name = "ours, screened" if screening else "ours, fp32"
+        record(
+            f"hardness filter ({name.split(', ')[1]}), a real image, against the protocol",
+            [progress.seconds / n],
+            reference=[slow],
+            limit=[bare / n],
+        )
         same = "identical" if found & set(few.ids) == expected else "DIFFERENT"
         print(
             f"{name:16} {progress.seconds / n:7.3f} s/image  "

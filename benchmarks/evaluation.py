@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from record import record
 from torchvision import transforms
 
 from imagenet_hard.classifiers.base import Classifier
@@ -155,6 +156,12 @@ def main() -> None:
     for precision in ("fp32", "bf16"):
         mine = seconds[f"ours {precision}"]
         limit = [d + f for d, f in zip(seconds["decode"], seconds[f"forward {precision}"], strict=True)]
+        record(
+            f"evaluation {precision}, {options.model}, against the notebook's loop",
+            mine,
+            reference=seconds["loop"],
+            limit=limit,
+        )
         print(
             f"ours {precision}: {ratio(seconds['loop'], mine):.2f} x the loop, "
             f"{ratio(seconds['timm'], mine):.2f} x timm, {ratio(limit, mine):.2f} of the limit "

@@ -22,6 +22,7 @@ from typing import Any
 
 import open_clip
 import torch
+from record import record
 
 from imagenet_hard.classifiers.head_cache import cached_head, head_key
 from imagenet_hard.classifiers.identity import weights_sha256
@@ -88,6 +89,7 @@ def main() -> int:
     print(f"  ours                                 {few:8.1f} s   ratio {slow / few:.1f}")
     print(f"  largest difference of the head       {difference:.1e}")
 
+    record(f"zero-shot head of {len(some)} classes, against open_clip's", [few], reference=[slow])
     seconds, head = (few, ours)
     if len(names) > len(some):
         seconds, head = timed(lambda: build_head(model, tokenizer, names, templates, device=device))
@@ -96,6 +98,7 @@ def main() -> int:
     if tower is not None:
         tokens = needed_tokens(tower, tokenizer, names, templates)
         limit = bare_forward(tower.text, tokens, BATCH_TOKENS.get(device.type, 1024), device)
+        record(f"zero-shot head of {len(names)} classes", [seconds], limit=[limit])
         print(
             f"  bare transformer, {tokens:>9} tokens    {limit:8.1f} s   {limit / seconds:.2f} of the limit"
         )

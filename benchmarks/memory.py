@@ -11,6 +11,8 @@ import argparse
 import subprocess
 import sys
 
+from record import record
+
 RUN = """
 import sys, tempfile
 from pathlib import Path
@@ -48,6 +50,12 @@ def main() -> None:
         done = subprocess.run([sys.executable, "-c", RUN, str(n)], capture_output=True, text=True, check=True)
         peaks.append(int(done.stdout.split()[-1]))
         print(f"{n:>7} images: peak {peaks[-1] / 2**20:.0f} MiB")
+    record(
+        f"peak memory of evaluation, {options.images[1]} images",
+        [peaks[1] / 2**20],
+        reference=[peaks[0] / 2**20],
+        unit="MiB",
+    )
     print(f"ratio {peaks[1] / peaks[0]:.3f} for {options.images[1] / options.images[0]:.0f} times the images")
 
 

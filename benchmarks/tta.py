@@ -1,8 +1,8 @@
 """Zoom test-time augmentation against MEMO at the same number of views: accuracy and seconds per image.
 
-    python benchmarks/tta.py FOLDER [--images N] [--views N] [--model NAME] [--corruption NAME] [--severity N]
+    python benchmarks/tta.py [FOLDER] [--images N] [--views N] [--repeats N] [--model NAME]
 
-FOLDER: images whose names start with their wnid, or any folder that `--dataset` takes. Every method sees
+FOLDER: any that `--dataset` takes [default: the sample images]. Every method sees
 the same images, clean and corrupted; seconds are those of scoring, loading apart. Accuracy has 95 % Wilson
 intervals, differences to `none` an exact McNemar test.
 """
@@ -13,6 +13,8 @@ import argparse
 import statistics
 import tempfile
 from pathlib import Path
+
+from record import record
 
 from imagenet_hard.classes import wnids
 from imagenet_hard.classifiers.registry import load_classifier
@@ -62,6 +64,11 @@ def table(name: str, images: Benchmark, model: str, views: int, repeats: int) ->
         )
     for memo in ("memo", "zoom-memo"):
         print(f"  zoom against {memo}: McNemar p {compare(pairs['zoom'], pairs[memo]).mcnemar_p:.3f}")
+        record(
+            f"zoom TTA of {views} views, {name}, an image, against {memo}",
+            seconds["zoom"],
+            reference=seconds[memo],
+        )
         ratio = statistics.median(seconds[memo]) / statistics.median(seconds["zoom"])
         print(f"  zoom is {ratio:.1f} times as fast as {memo}")
 
@@ -72,7 +79,7 @@ def against(pairs: dict, method: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", nargs="?", default="sample")
     parser.add_argument("--images", type=int, default=60)
     parser.add_argument("--views", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=1)
