@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_hard.cli.console import console
+from imagenet_hard.cli.tta import take_settings, tta_options
 from imagenet_hard.errors import DatasetError, ImageNetHardError
 
 if TYPE_CHECKING:
@@ -97,33 +98,7 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
 @click.option(
     "--exif", is_flag=True, help="Rotate images by their EXIF orientation (off: the paper's numbers)."
 )
-@click.option(
-    "--tta",
-    type=click.Choice(["none", "zoom", "memo", "zoom-memo"]),
-    default="none",
-    show_default=True,
-    help="Test-time augmentation: the mean over zoomed views, MEMO, or MEMO with zoomed views.",
-)
-@click.option(
-    "--tta-views", type=click.IntRange(1, 4096), metavar="N", help="Views of one image [default: 64]."
-)
-@click.option("--tta-seed", type=click.IntRange(min=0), metavar="N", help="Of random views [default: 0].")
-@click.option(
-    "--tta-zooms",
-    metavar="FILE|N|standard",
-    help="Fixed zooms in place of random ones: a CSV of zooms (a study's cover.csv), the first N of the "
-    "paper's, or the standard view alone.",
-)
-@click.option(
-    "--tta-optimizer", type=click.Choice(["sgd", "adamw"]), help="Of MEMO's one step [default: sgd]."
-)
-@click.option("--tta-lr", type=float, metavar="RATE", help="Of MEMO's one step [default: 0.00025 or 1e-5].")
-@click.option(
-    "--tta-show",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Write a page that shows where test-time augmentation looked in the first images.",
-)
+@tta_options
 @click.option("--no-fold", is_flag=True, help="Do not fold batch norms into convolutions on the CPU.")
 @click.option(
     "--out",
@@ -150,16 +125,7 @@ def command(**options: Any) -> int:
     Each result is written to DIR/DATASET/MODEL.json with its predictions beside it. Finished
     models are not scored again; interrupted ones go on where they stopped.
     """
-    from imagenet_hard.tta.settings import tta_settings
-
-    options["tta"] = tta_settings(
-        options["tta"],
-        views=options["tta_views"],
-        seed=options["tta_seed"],
-        zooms=options["tta_zooms"],
-        optimizer=options["tta_optimizer"],
-        lr=options["tta_lr"],
-    )
+    options["tta"] = take_settings(options)
     requests = _requests(options)
     results, failed = _score_all(requests, options)
     _report(results, options["as_json"])

@@ -131,7 +131,7 @@ def test_a_read_only_output_folder(tmp_path, capsys):
     ("copies", "some", "options"),
     [
         (10, rb" [2-9]\d/200 ", ["--batch-size", "8"]),  # the bar shows 20 to 99 images scored
-        (1, rb" ([4-9]|1\d)/20 ", ["--tta", "memo", "--tta-views", "2"]),
+        pytest.param(1, rb" ([4-9]|1\d)/20 ", ["--tta", "memo", "--tta-views", "2"], marks=pytest.mark.slow),
     ],
 )
 def test_kill_9_then_the_same_command_ends_with_the_same_numbers(tmp_path, copies, some, options):
