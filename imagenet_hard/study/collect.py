@@ -19,8 +19,8 @@ from imagenet_hard.zoom_list import indices
 def collect(recipe: Recipe, work: Path, *, partial: bool = False) -> Matrix:
     """The matrix of what ``work`` holds.
 
-    Images that could not be scored are left out and named in ``left_out``; with ``partial`` those that
-    an unfinished run has not come to are simply not there yet.
+    Images that could not be scored, or not by every classifier, are left out and named in ``left_out``;
+    with ``partial`` those that an unfinished run has not come to are simply not there yet.
 
     Raises:
         ResultError: no scores, those of another recipe or of a run that stopped at the first right
@@ -39,11 +39,9 @@ def collect(recipe: Recipe, work: Path, *, partial: bool = False) -> Matrix:
                 left_out[record.id] = record.error or "it could not be scored"
                 continue
             views = store.views(record.id)
-            if any(name not in views or not views[name].tried.all() for name in columns):
-                if not partial:
-                    raise ResultError(
-                        f"{store.path} lacks zooms of {record.id!r}: run `imagenet-hard study run` again"
-                    )
+            if lacking := [name for name in columns if name not in views or not views[name].tried.all()]:
+                if record.state != "open":  # it is solved by one classifier while another fails on it
+                    left_out[record.id] = f"{', '.join(lacking)} failed under some of its zooms"
                 continue
             by_source[record.source].append(record)
             rows[record.source].append(_bits(views, columns, sizes, f"{store.path}: image {record.id!r}"))

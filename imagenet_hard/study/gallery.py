@@ -63,7 +63,9 @@ def _turned(work: Path, grids: dict[str, ZoomGrid], per_source: int) -> dict[str
         for record in store.images(state="solved"):
             turned = []
             for name, views in store.views(record.id).items():
-                standard, zoom = grids[name].standard, int(np.nanargmin(views.deficit))
+                if not views.tried.all():
+                    continue
+                standard, zoom = grids[name].standard, int(np.argmin(views.deficit))
                 if views.deficit[standard] > 0 > views.deficit[zoom]:
                     both = [
                         View(name, z, int(views.predicted[z]), float(views.deficit[z]))

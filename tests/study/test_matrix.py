@@ -14,6 +14,7 @@ from imagenet_hard.curation.store import FILE as SCORES
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.errors import ResultError
 from imagenet_hard.study.collect import collect
+from imagenet_hard.study.gallery import gallery
 from imagenet_hard.study.matrix import read_matrix, write_matrix
 from tests.curation.small import SETTINGS, made
 from tests.study.small import curators, recipe, scored, sources
@@ -155,3 +156,19 @@ def test_rows_of_the_wrong_length_are_refused(work, tmp_path):
     db.close()
     with pytest.raises(ResultError, match="'imagenet/000' has 9 zooms of net0/32: expected 36"):
         collect(recipe(), path)
+
+
+def test_an_image_that_one_classifier_fails_on_is_named(work, tmp_path):
+    """Solved by another one, it counts as decided: it is left out with the reason, and not shown."""
+    path = tmp_path / "work"
+    shutil.copytree(work, path)
+    with sqlite3.connect(path / SCORES) as db:
+        row = np.full(36, np.nan, np.float32).tobytes()
+        db.execute(
+            "UPDATE views SET deficit = ? WHERE classifier = 'net1/32' AND image = 'imagenet/000'", [row]
+        )
+    db.close()
+    info = collect(recipe(), path).info
+    assert info.left_out == {"imagenet/000": "net1/32 failed under some of its zooms"}
+    assert info.n_images == 29
+    assert gallery(recipe(), sources(), path)
