@@ -41,5 +41,9 @@ class WeightsError(ClassifierError):
     """Weights that are missing, unsafe, or of another architecture."""
 
 
+class ClusterError(ImageNetHardError):
+    """A cluster that cannot be reached, has no room, or has lost all its workers."""
+
+
 class ResultError(ImageNetHardError):
     """A result, prediction file or store that is malformed or cannot be written."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,20 +12,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_hard.cli.console import console
+from imagenet_hard.cli.engine import engine_options, opened
 from imagenet_hard.cli.tta import take_settings, tta_options
 from imagenet_hard.errors import DatasetError, ImageNetHardError
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark
+    from imagenet_hard.engine.engine import Engine
     from imagenet_hard.evaluation.result import Result
     from imagenet_hard.evaluation.suite import SuiteModel
 
+Bar = Callable[[str], Callable[..., None]]
 
-def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
-    if value == "auto":
-        return None
+
+def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | str | None:
+    if value in ("auto", "fastest"):
+        return None if value == "auto" else value
     if not value.isdigit() or int(value) < 1:
-        raise click.BadParameter(f"{value!r}: expected a number of images of 1 or more, or 'auto'")
+        raise click.BadParameter(f"{value!r}: expected a number of images of 1 or more, 'auto' or 'fastest'")
     return int(value)
 
 
@@ -85,10 +89,11 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
     "--batch-size",
     "-b",
     callback=_batch_size,
-    metavar="N|auto",
+    metavar="N|auto|fastest",
     default="auto",
     show_default=True,
-    help="Images in a forward pass.",
+    help="Images in a forward pass: auto is fixed for the kind of device and halved where memory runs out, "
+    "fastest is measured.",
 )
 @click.option(
     "--workers", "-j", type=click.IntRange(min=1), metavar="N", help="Decoding threads [default: one a core]."
@@ -100,6 +105,13 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
 )
 @tta_options
 @click.option("--no-fold", is_flag=True, help="Do not fold batch norms into convolutions on the CPU.")
+@click.option(
+    "--together",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Classifiers that share one pass over the images [default: as many as fit].",
+)
+@engine_options
 @click.option(
     "--out",
     "-o",
@@ -121,6 +133,7 @@ def command(**options: Any) -> int:
     imagenet-hard-eval --model mypackage.models:build --limit 500
     imagenet-hard-eval --suite paper --json
     imagenet-hard-eval --model resnet50 --tta zoom --tta-views 64
+    imagenet-hard-eval --suite paper --engine ray --address auto
 
     Each result is written to DIR/DATASET/MODEL.json with its predictions beside it. Finished
     models are not scored again; interrupted ones go on where they stopped.
@@ -162,82 +175,125 @@ def _requests(options: dict[str, Any]) -> list[SuiteModel]:
 
 
 def _score_all(requests: list[SuiteModel], options: dict[str, Any]) -> tuple[list[Result], list[str]]:
-    """Score one after another; in a list, one failure does not end the others."""
+    """Score all of them; in a list, one failure does not end the others."""
     from imagenet_hard.dataset.load import load_dataset
-    from imagenet_hard.engine.settings import resolve_device
 
-    resolve_device(options["device"])  # before anything is read
-    benchmark = load_dataset(
-        options["dataset"],
-        revision=options["revision"],
-        split=options["split"],
-        labels=options["labels"],
-        streaming=options["streaming"],
-        exif=options["exif"],
-    )
-    if options["limit"]:
-        benchmark = benchmark.take(options["limit"])
-    results, failed = [], []
-    for request in requests:
-        try:
-            results.append(_score_one(request, benchmark, options))
-        except Exception as error:  # of whatever kind: the other models still get their turn
+    if options["tta_show"] and len(requests) > 1:
+        raise click.UsageError("--tta-show makes one page: give one --model at a time")
+    with opened(options) as engine:
+        engine.device_type(options["device"])  # before anything is read
+        if options["engine"] == "ray" and options["streaming"] and not options["quiet"]:
+            click.echo("--streaming reads the images here, one after another, and sends them out", err=True)
+        benchmark = load_dataset(
+            options["dataset"],
+            revision=options["revision"],
+            split=options["split"],
+            labels=options["labels"],
+            streaming=options["streaming"],
+            exif=options["exif"],
+        )
+        if options["limit"]:
+            benchmark = benchmark.take(options["limit"])
+        with _bars(benchmark, options["quiet"]) as bar:
             if len(requests) == 1:
-                raise
-            if not isinstance(error, ImageNetHardError):
-                traceback.print_exc()
-            click.echo(f"Error: {request.model}: {error}", err=True)
-            failed.append(request.model)
+                return [_score_one(requests[0], benchmark, engine, bar, options)], []
+            return _score_list(requests, benchmark, engine, bar, options)
+
+
+def _score_one(
+    request: SuiteModel, benchmark: Benchmark, engine: Engine, bar: Bar, options: dict[str, Any]
+) -> Result:
+    from imagenet_hard.evaluation.run import evaluate
+
+    return evaluate(
+        request.model,
+        benchmark,
+        weights=request.weights,
+        pretrained=request.pretrained,
+        transform=request.transform,
+        templates=options["templates"],
+        classnames=options["classnames"],
+        device=options["device"],
+        precision=request.precision or options["precision"],
+        batch_size=options["batch_size"],
+        workers=options["workers"],
+        fold=not options["no_fold"],
+        compile=options["compile"],
+        engine=engine,
+        tta=options["tta"],
+        tta_show=options["tta_show"],
+        out=options["out"],
+        on_progress=bar(request.model),
+        verbose=not options["quiet"],
+    )
+
+
+def _score_list(
+    requests: list[SuiteModel], benchmark: Benchmark, engine: Engine, bar: Bar, options: dict[str, Any]
+) -> tuple[list[Result], list[str]]:
+    from imagenet_hard.engine.settings import RunSettings
+    from imagenet_hard.evaluation.together import Common, evaluate_all
+
+    common = Common(
+        RunSettings(
+            device=options["device"],
+            precision=options["precision"],
+            workers=options["workers"],
+            fold=not options["no_fold"],
+            compile=options["compile"],
+        ),
+        engine,
+        batch_size=options["batch_size"],
+        templates=options["templates"],
+        classnames=options["classnames"],
+        tta=options["tta"],
+        out=options["out"],
+        together=options["together"],
+        on_progress=bar,
+        verbose=not options["quiet"],
+    )
+    results, failed = [], []
+    for request, found in evaluate_all(requests, benchmark, common):
+        if not isinstance(found, Exception):
+            results.append(found)
+            continue
+        if not isinstance(found, ImageNetHardError):
+            traceback.print_exception(found)
+        click.echo(f"Error: {request.model}: {found}", err=True)
+        failed.append(request.model)
     return results, failed
 
 
-def _score_one(request: SuiteModel, benchmark: Benchmark, options: dict[str, Any]) -> Result:
-    from imagenet_hard.evaluation.run import evaluate
+@contextmanager
+def _bars(benchmark: Benchmark, quiet: bool) -> Iterator[Bar]:
+    """A progress bar for each classifier, below one another where several share a pass."""
+    from tqdm import tqdm
 
     try:
         total = len(benchmark)
     except DatasetError:  # a stream whose publisher doesn't state its length
         total = None
-    with _progress(request.model, total, options["quiet"]) as update:
-        return evaluate(
-            request.model,
-            benchmark,
-            weights=request.weights,
-            pretrained=request.pretrained,
-            transform=request.transform,
-            templates=options["templates"],
-            classnames=options["classnames"],
-            device=options["device"],
-            precision=request.precision or options["precision"],
-            batch_size=options["batch_size"],
-            workers=options["workers"],
-            fold=not options["no_fold"],
-            tta=options["tta"],
-            tta_show=options["tta_show"],
-            out=options["out"],
-            on_progress=update,
-            verbose=not options["quiet"],
-        )
+    open_bars: list[tqdm[Any]] = []
 
+    def bar(name: str) -> Callable[..., None]:
+        mine: tqdm[Any] | None = None
 
-@contextmanager
-def _progress(name: str, total: int | None, quiet: bool) -> Iterator[Any]:
-    from tqdm import tqdm
+        def update(n: int, resumed: int = 0) -> None:
+            nonlocal mine
+            if mine is None:  # with the first batch: loading weights is not scoring
+                mine = tqdm(
+                    total=total, initial=resumed, desc=name, unit=" images", disable=quiet, smoothing=0.1
+                )
+                open_bars.append(mine)
+            mine.update(n)
 
-    # The bar starts with the first batch: loading weights is not scoring.
-    bar: tqdm[Any] | None = None
-
-    def update(n: int, resumed: int = 0) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = tqdm(total=total, initial=resumed, desc=name, unit=" images", disable=quiet, smoothing=0.1)
-        bar.update(n)
+        return update
 
     try:
-        yield update
+        yield bar
     finally:
-        if bar is not None:
-            bar.close()
+        for each in open_bars:
+            each.close()
 
 
 def _report(results: list[Result], as_json: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.engine.compiled import compiled
 from imagenet_hard.engine.fold import fold_batch_norms
 from imagenet_hard.errors import ClassifierError
 from imagenet_hard.types import N_CLASSES
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FOLD_TOLERANCE = 1e-4
-"""Largest difference of a logit, relative to the largest logit, at which a folded model is used."""
+REWRITE_TOLERANCE = {"fp32": 1e-4, "bf16": 0.05, "fp16": 0.01}
+"""Largest difference of a logit, relative to the largest logit, at which a rewritten model is used.
+
+In half precision a few units of its last place, through all layers: enough to tell a wrong model from another
+order of rounding.
+"""
 
 
 class Forward:
@@ -38,6 +43,8 @@ class Forward:
         self.batch_size = settings.first_batch_size(device.type)
         self._may_shrink = settings.batch_size is None
         self._may_fold = settings.fold and device.type == "cpu"
+        self._compiles = self._may_compile = settings.compile
+        self._freeze = self._may_fold
         self.optimizations: list[str] = []
         module = classifier.module.eval().to(device)
         self._module = module.to(memory_format=torch.channels_last)
@@ -56,28 +63,37 @@ class Forward:
         """The pixels of an image's standard view; whatever the image's ``digest``."""
         return self.classifier.transform.pixels(image)
 
-    def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
-        """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device.
+    def launch(self, pixels: Sequence[Any]) -> Any:
+        """Begin the pass over the pixels of ``n <= batch_size`` images; an accelerator computes on its own.
 
         Raises:
-            ClassifierError: for a wrong shape or a logit that is not finite, naming the image,
-                or when memory doesn't suffice for a batch size that was asked for.
+            ClassifierError: the model fails.
         """
-        import torch
 
         full = [*pixels, *[pixels[-1]] * (self.batch_size - len(pixels))]
         batch = self.classifier.transform.batch(full, self.device)
-        with torch.inference_mode(), exact_float32(), self._autocast():
+        with self._no_gradients(), exact_float32(), self._autocast():
             if self._may_fold:
                 self._fold(batch)
-            output = self._run(batch)
-        if not isinstance(output, torch.Tensor) or output.shape != (len(full), N_CLASSES):
+            if self._may_compile:
+                self._compile(batch)
+            return self._run(batch)
+
+    def finish(self, output: Any, ids: Sequence[str]) -> torch.Tensor:
+        """Wait for what ``launch`` began on the images ``ids``: float32 (n, 1000) on the device.
+
+        Raises:
+            ClassifierError: for a wrong shape or a logit that is not finite, naming the image.
+        """
+        import torch
+
+        if not isinstance(output, torch.Tensor) or output.shape != (self.batch_size, N_CLASSES):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise ClassifierError(
-                f"{self.classifier.spec.name} gave {shape} for {len(full)} images: expected logits of shape "
-                f"({len(full)}, {N_CLASSES}), one for each ImageNet class"
+                f"{self.classifier.spec.name} gave {shape} for {self.batch_size} images: expected logits of "
+                f"shape ({self.batch_size}, {N_CLASSES}), one for each ImageNet class"
             )
-        logits = output[: len(pixels)].detach().float()
+        logits = output[: len(ids)].detach().float()
         bad = (~torch.isfinite(logits).all(dim=1)).nonzero().flatten().tolist()
         if bad:
             raise ClassifierError(
@@ -86,6 +102,14 @@ class Forward:
                 "the weights"
             )
         return logits
+
+    def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
+        """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device.
+
+        Raises:
+            ClassifierError: as ``launch`` and ``finish``.
+        """
+        return self.finish(self.launch(pixels), ids)
 
     def _run(self, batch: torch.Tensor) -> Any:
         import torch
@@ -107,6 +131,12 @@ class Forward:
         self.batch_size //= 2
         log.warning("out of memory on %s: batch size halved to %d", self.device, self.batch_size)
         return True
+
+    def _no_gradients(self) -> AbstractContextManager[Any]:
+        import torch
+
+        # Under inference mode the compiler would not take the weights as constants.
+        return torch.no_grad() if self._compiles else torch.inference_mode()
 
     def _autocast(self) -> AbstractContextManager[Any]:
         import torch
@@ -132,12 +162,30 @@ class Forward:
             except Exception as error:  # a model that can't be copied or run twice is run as it is
                 log.debug("batch norms are not folded: %s", error)
                 return
-        difference = float((got - expected).abs().max() / expected.abs().max().clamp_min(1e-6))
-        if not difference <= FOLD_TOLERANCE:
+        if (difference := _difference(got, expected)) > REWRITE_TOLERANCE["fp32"]:
             log.info("batch norms are not folded: logits differ by %.1e", difference)
             return
         self._module = folded
         self.optimizations.append(f"{n} batch norms folded")
+
+    def _compile(self, batch: torch.Tensor) -> None:
+        """Compile on the first real batch, which is of the size of all others, under the same rule."""
+        self._may_compile = False
+        expected = self._run(batch)
+        name = self.classifier.spec.name
+        log.info("%s: torch.compile, which takes a minute or so", name)
+        module, got = compiled(self._module, batch, freeze=self._freeze, name=name)
+        if (difference := _difference(got, expected)) > REWRITE_TOLERANCE[self.precision]:
+            log.warning("%s is run without torch.compile: its logits differ by %.1e", name, difference)
+            return
+        self._module = module
+        self.optimizations.append("torch.compile")
+
+
+def _difference(got: Any, expected: Any) -> float:
+    """Largest difference of a logit, relative to the largest logit; infinite where there is a NaN."""
+    difference = float((got - expected).abs().max() / expected.abs().max().clamp_min(1e-6))
+    return difference if difference == difference else float("inf")
 
 
 class exact_float32:  # lower case, as it is used like a function

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Predictor(Protocol):
-    """An image to logits in two steps: ``prepare`` runs in decode threads, ``logits`` on the device."""
+    """An image to logits: ``prepare`` runs in decode threads, ``launch`` and ``finish`` on the device.
+
+    Between the two the device may compute while the host makes the next batch. For one thread at a time.
+    """
 
     device: torch.device
     optimizations: list[str]
@@ -22,17 +25,20 @@ class Predictor(Protocol):
 
     @property
     def images(self) -> int:
-        """Images that one call of ``logits`` takes at most."""
+        """Images that one call of ``launch`` takes at most."""
 
     @property
     def ahead(self) -> int | None:
         """Images that may be prepared ahead, where each takes much memory; None: the engine's own number."""
 
     def prepare(self, image: Image.Image, digest: str) -> Any:
-        """A decoded image and the sha256 of its file -> what ``logits`` takes."""
+        """A decoded image and the sha256 of its file -> what ``launch`` takes."""
 
-    def logits(self, prepared: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
-        """float32 (n, 1000): logits, or log probabilities, which are logits as well."""
+    def launch(self, prepared: Sequence[Any]) -> Any:
+        """Begin with some images, at most ``images``; an accelerator goes on by itself."""
+
+    def finish(self, launched: Any, ids: Sequence[str]) -> torch.Tensor:
+        """What was launched, float32 (n, 1000): logits, or log probabilities, which are logits as well."""
 
     def shrink(self) -> bool:
         """Take less memory after it ran out; False where that can't help."""

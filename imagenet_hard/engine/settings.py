@@ -20,8 +20,8 @@ AUTO_BATCH = {"cpu": 16, "cuda": 256, "mps": 64}
 class RunSettings:
     """``batch_size`` None means auto; ``workers`` None means one decode thread a core, 16 at most.
 
-    ``fold`` lets batch norms be folded into convolutions (same predictions but for near-ties;
-    checked on the first images).
+    ``fold`` lets batch norms be folded into convolutions, ``compile`` runs ``torch.compile`` first (same
+    predictions but for near-ties; both are checked on the first images).
     """
 
     device: str = "auto"
@@ -29,6 +29,7 @@ class RunSettings:
     batch_size: int | None = None
     workers: int | None = None
     fold: bool = True
+    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):

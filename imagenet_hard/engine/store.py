@@ -51,7 +51,7 @@ class Store:
 
     def __init__(self, path: Path | None, key: str) -> None:
         self._database = Database(path, SCHEMA, what="write the scored images to", option="--out")
-        self._db = self._database.connection
+        self._db, self._closed = self._database.connection, False
         with self._database.transaction():
             keys = {k for (k,) in self._db.execute("SELECT key FROM run")}
             if keys != {key}:
@@ -103,12 +103,22 @@ class Store:
             image_sha256=tuple(columns[3]),
         )
 
-    def delete(self) -> None:
-        """Close and remove the file: the result has been written."""
-        self._database.delete()
+    def clear(self) -> None:
+        """Forget everything: the result has been written."""
+        with self._database.transaction():
+            self._db.execute("DELETE FROM scored")
 
     def close(self) -> None:
-        self._db.close()
+        """Keep what was scored for the next run; a file that holds nothing is removed. Once is enough."""
+        if self._closed:
+            return
+        self._closed = True
+        with self._database.explained():
+            empty = self._db.execute("SELECT 1 FROM scored LIMIT 1").fetchone() is None
+        if empty:
+            self._database.delete()
+        else:
+            self._db.close()
 
     def __enter__(self) -> Store:
         return self

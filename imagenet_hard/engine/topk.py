@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import torch
 
+Top5 = tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]
+"""``top5`` (n, 5), ``logprob5`` (n, 5) and ``margin`` (n,) of ``Predictions``."""
 
-def top5(logits: torch.Tensor) -> tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]:
+
+def top5(logits: torch.Tensor) -> Top5:
     """``logits``: float (n, 1000) -> ``top5`` (n, 5), ``logprob5`` (n, 5), ``margin`` (n,).
 
     Equal logits keep the lower index first (``torch.topk`` does not promise that), so classes

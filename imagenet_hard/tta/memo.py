@@ -71,7 +71,11 @@ class MemoPredictor:
     def prepare(self, image: Image.Image, digest: str) -> Adapting:
         return Adapting(self._cut(image, digest), self.classifier.transform.pixels(image))
 
-    def logits(self, prepared: Sequence[Adapting], ids: Sequence[str]) -> torch.Tensor:
+    def launch(self, prepared: Sequence[Adapting]) -> Sequence[Adapting]:
+        """Nothing yet: each image waits for the weights that the one before it has changed."""
+        return prepared
+
+    def finish(self, launched: Sequence[Adapting], ids: Sequence[str]) -> torch.Tensor:
         """float32 (n, 1000): logits of the standard views, each under the weights adapted to its image.
 
         Raises:
@@ -79,7 +83,7 @@ class MemoPredictor:
                 finite, or memory runs out.
         """
         found = []
-        for each, id in zip(prepared, ids, strict=True):
+        for each, id in zip(launched, ids, strict=True):
             with self.adapted(each.views, id), torch.no_grad():
                 batch = self.classifier.transform.batch([each.standard], self.device)
                 found.append(self._checked(self._module(batch), 1, id))
@@ -155,6 +159,8 @@ def _check(classifier: Classifier, tta: TtaSettings, settings: RunSettings) -> N
         raise UsageError(
             f"--tta {tta.method} runs the {tta.views} views of one image as one batch: leave out --batch-size"
         )
+    if settings.compile:
+        raise UsageError(f"--tta {tta.method} changes the weights for each image: leave out --compile")
     if classifier.spec.backend == "open_clip" or classifier.spec.head is not None:
         raise UsageError(
             f"{name} is a zero-shot model: --tta {tta.method} adapts classifiers with a trained head; "

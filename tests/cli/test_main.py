@@ -35,7 +35,7 @@ def test_version(capsys):
         (["eval"], "nothing to score: give --model NAME or --suite NAME"),
         (
             ["eval", "--model", "x", "--batch-size", "0"],
-            "expected a number of images of 1 or more, or 'auto'",
+            "expected a number of images of 1 or more, 'auto' or 'fastest'",
         ),
         (["eval", "--model", "x", "--precision", "fp8"], "'fp8' is not one of 'fp32', 'bf16', 'fp16'"),
         (["eval", "--model", "x", "--limit", "0"], "0 is not in the range x>=1"),

@@ -108,5 +108,6 @@ def test_delete_leaves_nothing(tmp_path):
     """After the result is written the folder holds no trace of the store."""
     store = Store(tmp_path / "s.sqlite", "k")
     add(store, "a")
-    store.delete()
+    store.clear()
+    store.close()
     assert list(tmp_path.iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+from functools import partial
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import tta_settings
 from tests.engine.small import benchmark, classifier
 
-CPU = RunSettings(device="cpu", workers=2)
+CPU, DEVICE = RunSettings(device="cpu", workers=2), torch.device("cpu")
 
 
 class Blended(nn.Module):
@@ -62,7 +63,7 @@ def straightforward(module, views, standard, optimizer, lr, decay):
 
 def prepared(model, tta, index=0):
     example = benchmark(index + 1).examples[index]
-    memo = predictor(model, tta, CPU)
+    memo = predictor(tta, model, CPU, DEVICE)
     from imagenet_hard.dataset.decode import decode
 
     digest = hashlib.sha256(example.image).hexdigest()
@@ -85,7 +86,7 @@ def test_loss_step_and_prediction_are_those_of_a_straightforward_version(method,
         assert got == pytest.approx(loss, abs=1e-5)
         for name, weight in model.module.named_parameters():
             torch.testing.assert_close(weight, weights[name], rtol=0, atol=1e-6)
-    torch.testing.assert_close(memo.logits([image], ["x"]), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(memo.finish([image], ["x"]), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_step_lowers_the_entropy_and_changes_the_weights():
@@ -111,7 +112,7 @@ def test_weights_and_statistics_come_back_bit_for_bit(fails):
         with pytest.raises(ZeroDivisionError), memo.adapted(image.views, "x"):
             raise ZeroDivisionError
     else:
-        memo.logits([image, image], ["x", "y"])
+        memo.finish([image, image], ["x", "y"])
     assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
     assert not model.module[0].weight.requires_grad
     assert model.module[3].weight.requires_grad
@@ -130,7 +131,7 @@ def test_order_and_neighbours_do_not_matter():
             dataclasses.replace(data, examples=part),
             CPU,
             Store(None, "k"),
-            predictor=predictor(model, tta, CPU),
+            build=partial(predictor, tta),
         )
         runs.append(scored.predictions)
     assert (runs[0].top5 == runs[1].top5).all()
@@ -141,14 +142,14 @@ def test_what_memo_refuses():
     """Half precision, a batch size, zero-shot models and models without weights; each says why."""
     tta, model = tta_settings("memo", views=2), classifier()
     with pytest.raises(UsageError, match="takes its step in fp32: got --precision bf16"):
-        predictor(model, tta, dataclasses.replace(CPU, precision="bf16"))
+        predictor(tta, model, dataclasses.replace(CPU, precision="bf16"), DEVICE)
     with pytest.raises(UsageError, match="leave out --batch-size"):
-        predictor(model, tta, dataclasses.replace(CPU, batch_size=4))
+        predictor(tta, model, dataclasses.replace(CPU, batch_size=4), DEVICE)
     clip = dataclasses.replace(model, spec=model.spec.model_copy(update={"backend": "open_clip"}))
     with pytest.raises(UsageError, match="zero-shot model.*use --tta zoom"):
-        predictor(clip, tta, CPU)
+        predictor(tta, clip, CPU, DEVICE)
     with pytest.raises(UsageError, match="shows no weights to adapt"):
-        predictor(dataclasses.replace(model, module=nn.Identity()), tta, CPU)
+        predictor(tta, dataclasses.replace(model, module=nn.Identity()), CPU, DEVICE)
 
 
 def test_a_model_without_gradients_is_told():
@@ -168,4 +169,4 @@ def test_a_model_without_gradients_is_told():
     )
     assert isinstance(memo, MemoPredictor)
     with pytest.raises(ClassifierError, match="logits without gradients"):
-        memo.logits([image], ["x"])
+        memo.finish([image], ["x"])

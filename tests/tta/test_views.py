@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -105,7 +106,7 @@ def test_a_transform_that_cannot_be_seen_is_refused():
     """Zoomed views need size, mean and std."""
     model = dataclasses.replace(classifier(), transform=CallableTransform(ToTensor(), {}))
     with pytest.raises(UsageError, match="use --transform paper"):
-        predictor(model, tta_settings("zoom", views=2), CPU)
+        predictor(tta_settings("zoom", views=2), model, CPU, torch.device("cpu"))
 
 
 def test_the_sheet_shows_where_it_looked(tmp_path, browser):

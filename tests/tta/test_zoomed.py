@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as F
 
+from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
@@ -35,7 +37,7 @@ def run(tta=None, data=None, settings=CPU):
         data or benchmark(20),
         settings,
         Store(None, "k"),
-        predictor=tta and predictor(model, tta, settings),
+        build=partial(predictor, tta) if tta else Forward,
     )
     return scored.predictions
 

@@ -1,0 +1,67 @@
+"""The options that say where the work is done: this process, or a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from imagenet_hard.engine.engine import Engine
+
+OPTIONS = (
+    click.option(
+        "--compile",
+        "compile",
+        is_flag=True,
+        help="Run torch.compile first: pays off over ten thousand images or crops or more.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="This process, or the workers of a Ray cluster: all GPUs and machines that it has.",
+    ),
+    click.option(
+        "--address",
+        metavar="ADDRESS",
+        help="Of the Ray cluster, e.g. auto or ray://HOST:10001 [default: that of RAY_ADDRESS or of this "
+        "machine, else one is started here].",
+    ),
+    click.option(
+        "--cpus-per-worker",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Cores of each Ray worker [default: 1; with GPUs, a GPU's share of its machine's].",
+    ),
+)
+
+
+def engine_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """All of ``OPTIONS``, in their order."""
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return function
+
+
+@contextmanager
+def opened(options: Mapping[str, Any]) -> Iterator[Engine]:
+    """The engine that they ask for.
+
+    Raises:
+        UsageError: options that do not fit together, or a launcher that started this command many times.
+    """
+    from imagenet_hard.engine.engine import open_engine
+    from imagenet_hard.engine.launchers import refuse_copies
+
+    refuse_copies()
+    with open_engine(
+        options["engine"],
+        address=options["address"],
+        device=options["device"],
+        cpus_per_worker=options["cpus_per_worker"],
+    ) as engine:
+        yield engine

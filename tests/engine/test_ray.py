@@ -1,0 +1,128 @@
+"""Scoring on a Ray cluster of two machines: the numbers of one, also when workers and machines die."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import threading
+
+import pytest
+from torch import nn
+
+from imagenet_hard.engine.job import Job
+from imagenet_hard.engine.ray_engine import RayEngine
+from imagenet_hard.engine.run import score
+from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.engine.store import Store
+from imagenet_hard.engine.workers import Workers
+from imagenet_hard.errors import ClassifierError, ClusterError, ImageError
+from tests.engine.clusters import assert_same, slow_classifier, two_machines
+from tests.engine.small import benchmark, classifier
+
+pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
+pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to raise
+
+AUTO = RunSettings()
+
+
+@pytest.fixture(scope="module")
+def workers():
+    """Two workers, one on each of two machines."""
+    with two_machines(), Workers() as found:
+        found.gather(60)
+        yield found
+
+
+def run(workers, *models, data=None, stores=None, told=None):
+    stores = stores or [Store(None, "k") for _ in models]
+    progress = (lambda n: told.append(n)) if told is not None else (lambda n: None)
+    jobs = [Job(m, AUTO, s, progress) for m, s in zip(models, stores, strict=True)]
+    return RayEngine(workers).score(jobs, data or benchmark(50))
+
+
+def test_predictions_are_those_of_one_machine(workers):
+    """Also of two classifiers in one pass; both workers took part, and the record says so."""
+    told: list[int] = []
+    models = [classifier(0), classifier(1)]
+    outcomes = run(workers, *models, told=told)
+    for model, outcome in zip(models, outcomes, strict=True):
+        expected, _ = score(model, benchmark(50), RunSettings(device="cpu"), Store(None, "k"))
+        assert_same(outcome[0], expected)
+        report = outcome[1]
+        assert (report.n_scored, report.workers) == (50, 2)
+        assert report.device.startswith("Ray: 2 x cpu")
+        assert report.optimizations == ("2 batch norms folded",)
+    assert sum(told) == 100
+
+
+def test_what_was_scored_elsewhere_is_not_scored_again(workers, tmp_path):
+    """A run that was begun on one machine goes on on the cluster, with the same store."""
+    store = Store(tmp_path / "s.sqlite", "k")
+    score(classifier(), dataclasses.replace(benchmark(50), examples=benchmark(20).examples), AUTO, store)
+    ((scored, report),) = run(workers, classifier(), stores=[store])
+    assert (report.n_resumed, report.n_scored) == (20, 30)
+    expected, _ = score(classifier(), benchmark(50), AUTO, Store(None, "k"))
+    assert_same(scored, expected)
+
+
+def test_bad_images_and_models_are_told_as_on_one_machine(workers):
+    """The bad image is named, the others are kept; the bad model ends alone."""
+    data = benchmark(20)
+    data.examples[3] = dataclasses.replace(data.examples[3], image=data.examples[3].image[:200])
+    store = Store(None, "k")
+    (outcome,) = run(workers, classifier(), data=data, stores=[store])
+    assert isinstance(outcome, ImageError)
+    assert "1 of 20 images" in str(outcome)
+    assert "003.jpg" in str(outcome)
+    assert len(store.rows()) == 19
+    bad, good = run(workers, classifier(classes=10), classifier())
+    assert isinstance(bad, ClassifierError)
+    assert "(16, 1000)" in str(bad)
+    assert good[1].n_scored == 50
+
+
+def test_an_error_of_ones_own_comes_back_with_its_trace(workers):
+    """Whatever a module raises, the message says where."""
+
+    class Odd(nn.Module):
+        def forward(self, x):
+            raise KeyError("odd")
+
+    (outcome,) = run(workers, dataclasses.replace(classifier(), module=Odd()))
+    assert isinstance(outcome, ClassifierError)
+    assert "KeyError: 'odd'" in str(outcome)
+
+
+def test_a_function_is_run_on_a_worker(workers):
+    """As measuring a batch size is; it is another process."""
+    assert workers.call(os.getpid) != os.getpid()
+
+
+def test_a_worker_that_is_killed_costs_its_shards_only(workers):
+    """kill -9 in the middle: another takes over, and the result is that of one machine."""
+    pid = workers.call(os.getpid)
+    model, told = slow_classifier(0.1), []
+    killer = threading.Timer(1.5, lambda: os.kill(pid, signal.SIGKILL))
+    killer.start()
+    ((scored, report),) = run(workers, model, data=benchmark(160), told=told)
+    killer.join()
+    assert report.n_scored == sum(told) == 160
+    expected, _ = score(classifier(), benchmark(160), RunSettings(device="cpu"), Store(None, "k"))
+    assert_same(scored, expected)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_what_kills_every_worker_is_named(workers):
+    """An image or a model that takes the process down ends the run after three workers, not never."""
+
+    class Fatal(nn.Module):
+        def forward(self, x):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    model = dataclasses.replace(classifier(), module=Fatal())
+    with pytest.raises(ClusterError, match=r"3 workers died over the same shard \(.* images, '.*jpg' to"):
+        run(workers, model, data=benchmark(8))
+    ((_, report),) = run(workers, classifier())  # the cluster is as good as before
+    assert report.n_scored == 50
