@@ -79,8 +79,8 @@ def ours(
     with tempfile.TemporaryDirectory() as folder, CurationStore(Path(folder) / FILE, create=True) as store:
         run = HardnessFilter([source], curators, store, RunSettings(device="cpu"), screening=screening)
         progress = run.run()
-        crops = {f"{name} fp32": lane.n_crops for name, lane in run._lanes.items()}
-        crops |= {f"{name} bf16": lane.n_crops for name, lane in run._screens.items()}
+        crops = {f"{name} fp32": lane.n_crops for name, lane in run.lanes.exact.items()}
+        crops |= {f"{name} bf16": lane.n_crops for name, lane in run.lanes.screens.items()}
         return {record.id for record in store.images() if record.state == "hard"}, progress, crops
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,7 @@ from imagenet_hard.cli.console import console
 from imagenet_hard.cli.curate.options import HELP, data_option, recipe_option, run_options
 from imagenet_hard.cli.curate.score import report as print_scores
 from imagenet_hard.cli.curate.score import run_scoring
+from imagenet_hard.cli.engine import engine_options
 
 if TYPE_CHECKING:
     from imagenet_hard.study.figures import Figures
@@ -46,6 +47,7 @@ def command() -> None:
 @data_option
 @work_option
 @run_options
+@engine_options
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def run(
@@ -57,6 +59,7 @@ def run(
     workers: int | None,
     as_json: bool,
     quiet: bool,
+    **engine: Any,
 ) -> int:
     """Classify every image of a recipe's sources under every zoom, with each of its classifiers.
 
@@ -66,7 +69,7 @@ def run(
         recipe,
         data,
         lambda name: work or _folder(name),
-        {"device": device, "batch_size": batch_size, "workers": workers},
+        {"device": device, "batch_size": batch_size, "workers": workers, **engine},
         mode="exhaustive",
         quiet=quiet,
     )

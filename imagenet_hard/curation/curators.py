@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import time
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.transform import IMAGENET_MEAN, IMAGENET_STD
 from imagenet_hard.curation.recipe import ClassifierSpec, Recipe
-from imagenet_hard.engine.allocator import keep_activations
-from imagenet_hard.engine.forward import Forward
+from imagenet_hard.engine.batch_size import seconds_per_image
 from imagenet_hard.engine.settings import RunSettings, resolve_device
 from imagenet_hard.errors import ClassifierError
 from imagenet_hard.zoom import ZoomGrid
+
+log = logging.getLogger(__name__)
+
+SCREENING_GAIN = 0.8
+"""Time of a bfloat16 crop, as a share of float32's, up to which screening is worth its confirmations."""
 
 
 @dataclass(frozen=True)
@@ -57,36 +59,56 @@ def load_curator(recipe: Recipe, spec: ClassifierSpec, device: str = "cpu") -> C
     return Curator(spec.id, with_policy(classifier, view), recipe.grid(spec.size))
 
 
+@dataclass(frozen=True)
+class Arrangement:
+    """Ids of classifiers: cheapest first, and those that are worth screening in bfloat16."""
+
+    order: tuple[str, ...]
+    screened: tuple[str, ...] = ()
+
+
+def arrange(curators: Sequence[Curator], settings: RunSettings, *, screening: bool = False) -> Arrangement:
+    """By the measured time of a crop: what a cheap classifier solves, no dear one has to see.
+
+    With ``screening`` bfloat16 is timed as well: many processors have no faster arithmetic for it, and there
+    a screening would cost time.
+
+    Raises:
+        ClassifierError: a classifier does not run.
+    """
+    if len(curators) < 2 and not screening:
+        return Arrangement(tuple(c.id for c in curators))
+    seconds = {c.id: seconds_per_crop(c, settings) for c in curators}
+    screened = []
+    for c in curators if screening else ():
+        half = seconds_per_crop(c, replace(settings, precision="bf16"))
+        if half <= SCREENING_GAIN * seconds[c.id]:
+            screened.append(c.id)
+        else:
+            log.info(
+                "%s: not screened, as bfloat16 is not worth it here (%.1f ms a crop, float32 %.1f ms)",
+                *(c.id, 1000 * half, 1000 * seconds[c.id]),
+            )
+    return Arrangement(tuple(sorted(seconds, key=seconds.__getitem__)), tuple(screened))
+
+
 def cheapest_first(curators: Sequence[Curator], settings: RunSettings) -> list[Curator]:
-    """By the measured time of a crop: what a cheap classifier solves, no dear one has to see."""
-    if len(curators) < 2:
-        return list(curators)
-    return sorted(curators, key=lambda curator: seconds_per_crop(curator, settings))
+    """``curators`` in the order of ``arrange``."""
+    by_id = {curator.id: curator for curator in curators}
+    return [by_id[id] for id in arrange(curators, settings).order]
 
 
 def seconds_per_crop(curator: Curator, settings: RunSettings) -> float:
-    """Wall time of a crop in a full batch, the best of three after one to warm up.
+    """See ``seconds_per_image``: the curator's crops are what its classifier takes.
 
     Raises:
-        ClassifierError: the classifier does not run.
+        ClassifierError: the classifier does not run, or memory does not suffice.
     """
     import torch
 
-    settings = replace(settings, precision="fp32")
-    forward = Forward(curator.classifier, settings, resolve_device(settings.device))
-    size = curator.grid.size
-    rng = np.random.default_rng(0)
-    crops = [rng.integers(0, 256, (size, size, 3), np.uint8)] * forward.batch_size
-    times = []
     try:
-        with keep_activations():
-            for _ in range(4):
-                start = time.perf_counter()
-                forward.logits(crops, ["noise"] * len(crops)).cpu()
-                times.append(time.perf_counter() - start)
+        return seconds_per_image(curator.classifier, replace(settings, compile=False))
     except torch.OutOfMemoryError as error:
         raise ClassifierError(
-            f"{curator.id} does not fit on {forward.device} at batch size {forward.batch_size}: "
-            "give a smaller --batch-size"
+            f"{curator.id} does not fit on {settings.device} at this batch size: give a smaller --batch-size"
         ) from error
-    return min(times[1:]) / len(crops)

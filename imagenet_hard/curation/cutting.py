@@ -28,7 +28,7 @@ class Cutter:
 
     def submit(self, candidate: Candidate, grid: ZoomGrid, name: str, zooms: list[int]) -> None:
         """Begin with the crops that classifier ``name`` is to see; the candidate waits for them."""
-        candidate.waiting = len(zooms)
+        candidate.waiting += len(zooms)
         self._under_way.append((candidate, name, self._pool.submit(candidate.crops, grid, zooms)))
 
     def made(self, *, wait: bool) -> Iterator[tuple[str, Crop]]:

@@ -8,21 +8,21 @@ cropped and classified for itself) but for near-ties, and depend on no order (``
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from imagenet_hard.curation.curators import Curator
 from imagenet_hard.curation.cutting import Cutter
 from imagenet_hard.curation.intake import Intake
 from imagenet_hard.curation.lane import Candidate, Lane, Verdict
+from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.order import ZoomOrder
-from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.curation.records import FilterProgress, OpenSource
 from imagenet_hard.curation.screening import WORTH, Tolerance, reopen
 from imagenet_hard.curation.store import CurationStore, ImageRecord
 from imagenet_hard.engine.allocator import keep_activations
-from imagenet_hard.engine.forward import Forward
-from imagenet_hard.engine.settings import RunSettings, resolve_device
+from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.zoom import Zoom
 
 WINDOW = 8
@@ -35,29 +35,13 @@ QUEUED = 4
 """Batches that wait, besides a part of one in each lane; while there are more, no crops are made."""
 
 
-@dataclass(frozen=True)
-class FilterProgress:
-    """Numbers of images so far (of ``total``; earlier runs included), and of crops of this run."""
-
-    total: int
-    solved: int
-    hard: int
-    failed: int
-    crops: int
-    seconds: float
-
-    @property
-    def done(self) -> int:
-        """Images that need no more zooms."""
-        return self.solved + self.hard + self.failed
-
-
 class HardnessFilter:
     """One run over some sources; what the store knows already is not done again.
 
     ``curators``: cheapest first. ``exhaustive``: try every zoom of every image, for the study.
     ``screening``: let bfloat16 sort out what is far from right (``screening``). ``order``: zooms to try
-    first; they change the time, never the verdicts.
+    first; they change the time, never the verdicts. ``lanes``: those of an earlier run with the same
+    classifiers and settings, which decide what is screened.
     """
 
     def __init__(
@@ -71,28 +55,24 @@ class HardnessFilter:
         exhaustive: bool = False,
         screening: bool = False,
         order: Sequence[Zoom] = (),
+        lanes: Lanes | None = None,
         on_progress: Callable[[FilterProgress], None] = lambda progress: None,
     ) -> None:
         self._store, self._exhaustive, self._on_progress = store, exhaustive, on_progress
-        self._device = resolve_device(settings.device)
-        grids = {curator.id: curator.grid for curator in curators}
+        screened = [c.id for c in curators] if screening and not exhaustive else []
+        self.lanes = lanes or Lanes(curators, settings, screened)
+        grids = self.lanes.grids
         self._sizes = {name: len(grid) for name, grid in grids.items()}
         self._order = ZoomOrder(grids, store.rates(), order)
-        self._lanes = {
-            c.id: Lane(c.id, Forward(c.classifier, settings, self._device), c.grid) for c in curators
+        self.tolerances = {
+            name: Tolerance.load(store.fact(f"tolerance:{name}")) for name in self.lanes.screens
         }
-        self._screens: dict[str, Lane] = {}
-        self._tolerances: dict[str, Tolerance] = {}
-        if screening and not exhaustive:
-            for c in curators:
-                forward = Forward(c.classifier, replace(settings, precision="bf16"), self._device)
-                self._screens[c.id] = Lane(c.id, forward, c.grid, exact=False)
-                self._tolerances[c.id] = Tolerance.load(store.fact(f"tolerance:{c.id}"))
+        self._crops_before = self.lanes.n_crops
         self._intake = Intake(sources, store, exif=exif)
         self._workers = settings.decode_workers()
-        batch_size = max(lane.forward.batch_size for lane in self._lanes.values())
+        batch_size = self.lanes.batch_size
         self._window = WINDOW * batch_size
-        self._room = (QUEUED + len(self._lanes) + len(self._screens)) * batch_size
+        self._room = (QUEUED + len(list(self.lanes))) * batch_size
         self._active: list[Candidate] = []
         self._dirty: dict[str, ImageRecord] = {}
         self._tallied: set[tuple[str, int]] = set()
@@ -109,7 +89,7 @@ class HardnessFilter:
             try:
                 cutter = Cutter(pool)
                 self._decide(cutter, self._intake.candidates(pool, self._steps))
-                while again := reopen(self._store, self._tolerances):
+                while again := reopen(self._store, self.tolerances):
                     self._intake.reopened(again)
                     self._decide(cutter, self._intake.again(again, self._steps))
             finally:
@@ -120,13 +100,12 @@ class HardnessFilter:
     def progress(self) -> FilterProgress:
         """Where the run stands."""
         counts = self._intake.counts
-        crops = sum(lane.n_crops for lane in [*self._lanes.values(), *self._screens.values()])
         return FilterProgress(
             self._intake.total,
             counts["solved"],
             counts["hard"],
             counts["failed"],
-            crops,
+            self.lanes.n_crops - self._crops_before,
             time.perf_counter() - self._start,
         )
 
@@ -139,21 +118,37 @@ class HardnessFilter:
         while not exhausted or self._active:
             exhausted = exhausted or self._admit(candidates)
             self._cut(cutter)
-            idle = not any(lane.full for lane in self._all_lanes())
-            for name, crop in cutter.made(wait=idle or self._device.type == "cpu"):
-                self._lane_for(name, crop.zoom).queue.append(crop)
-            lanes = [lane for lane in self._all_lanes() if lane.full]
+            idle = not any(lane.full for lane in self.lanes)
+            self._collect(cutter, wait=idle or self.lanes.device.type == "cpu")
+            lanes = [lane for lane in self.lanes if lane.full]
             if not lanes and not cutter.busy:
-                # Every image that there is room for waits for a batch that no other can fill up.
-                lanes = sorted((x for x in self._all_lanes() if x.queue), key=lambda x: -len(x.queue))[:1]
+                lanes = self._fullest(cutter)
             for lane in lanes:
                 self._apply(lane, lane.run())
                 self._commit()
             self._retire()
 
-    def _all_lanes(self) -> Iterable[Lane]:
-        # float32 first: what it solves needs no screening.
-        return [*self._lanes.values(), *self._screens.values()]
+    def _collect(self, cutter: Cutter, *, wait: bool) -> None:
+        for name, crop in cutter.made(wait=wait):
+            self._lane_for(name, crop.zoom).queue.append(crop)
+
+    def _fullest(self, cutter: Cutter) -> list[Lane]:
+        """Where every image waits for a batch that no other can fill up: the lane that has most.
+
+        What is left of its batch goes to the next zooms of these images, which otherwise would be padding:
+        a few of the crops may turn out not to have been needed.
+        """
+        while waiting := [lane for lane in self.lanes if lane.queue]:
+            lane = max(waiting, key=lambda lane: len(lane.queue))
+            missing = lane.forward.batch_size - len(lane.queue)
+            before = self.lanes.n_waiting
+            for candidate in self._active:
+                if missing > 0 and candidate.waiting and not candidate.decided:
+                    missing -= self._submit(cutter, candidate)
+            self._collect(cutter, wait=True)
+            if lane.full or self.lanes.n_waiting == before:
+                return [lane]
+        return []
 
     def _admit(self, candidates: Iterator[Candidate | ImageRecord]) -> bool:
         """Fill the window; whether there are no more."""
@@ -171,39 +166,45 @@ class HardnessFilter:
 
     def _cut(self, cutter: Cutter) -> None:
         """Let the cutter make the next crops of every image that waits for nothing."""
-        room = self._room - sum(len(lane.queue) for lane in self._all_lanes())
+        room = self._room - self.lanes.n_waiting
         for candidate in self._active:
             if room <= 0:
                 return
             if candidate.waiting or candidate.decided:
                 continue
-            block = candidate.next_block(self._sizes)
-            if block is None:
+            made = self._submit(cutter, candidate)
+            if not made:
                 self._conclude(candidate)
-                continue
-            cutter.submit(candidate, self._lanes[block[0]].grid, *block)
-            room -= len(block[1])
+            room -= made
+
+    def _submit(self, cutter: Cutter, candidate: Candidate) -> int:
+        """The candidate's next block to the cutter; the number of its crops, 0 when all have been tried."""
+        block = candidate.next_block(self._sizes)
+        if block is None:
+            return 0
+        cutter.submit(candidate, self.lanes.grids[block[0]], *block)
+        return len(block[1])
 
     def _lane_for(self, name: str, zoom: int) -> Lane:
-        if name not in self._screens or self._order.rates(name)[zoom] > WORTH:
-            return self._lanes[name]
-        return self._screens[name]
+        if name not in self.lanes.screens or self._order.rates(name)[zoom] > WORTH:
+            return self.lanes.exact[name]
+        return self.lanes.screens[name]
 
     def _apply(self, lane: Lane, verdicts: list[Verdict]) -> None:
         for verdict in verdicts:
             crop, candidate = verdict.crop, verdict.crop.candidate
             if not lane.exact and (
-                verdict.error is not None or self._tolerances[lane.name].needs_exact(verdict.deficit)
+                verdict.error is not None or self.tolerances[lane.name].needs_exact(verdict.deficit)
             ):
                 # Still waiting, now for float32.
                 screened = verdict.deficit if verdict.error is None else None
-                self._lanes[lane.name].queue.append(replace(crop, screened=screened))
+                self.lanes.exact[lane.name].queue.append(replace(crop, screened=screened))
                 continue
             if verdict.error is not None:
                 candidate.broken[lane.name] = verdict.error
             else:
                 if crop.screened is not None:
-                    self._tolerances[lane.name].compare(crop.screened, verdict.deficit)
+                    self.tolerances[lane.name].compare(crop.screened, verdict.deficit)
                 self._note(lane, verdict)
             candidate.waiting -= 1
 
@@ -253,7 +254,7 @@ class HardnessFilter:
         if not self._dirty:
             return
         rates = {(name, zoom): self._order.counts(name, zoom) for name, zoom in self._tallied}
-        facts = {f"tolerance:{name}": t.dump() for name, t in self._tolerances.items()}
+        facts = {f"tolerance:{name}": t.dump() for name, t in self.tolerances.items()}
         self._store.write(self._dirty.values(), rates, facts, keep_views=self._exhaustive)
         self._dirty.clear()
         self._tallied.clear()

@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 
 from imagenet_hard.curation.lane import Candidate
@@ -49,14 +50,23 @@ class Intake:
             self._check(source)
         store.remember(sizes=json.dumps({source.spec.id: len(source.images) for source in sources}))
 
-    def candidates(self, pool: ThreadPoolExecutor, steps: Steps) -> Iterator[Candidate | ImageRecord]:
-        """Undecided images in the order of the sources; a record in place of one that cannot be read."""
-        places = (
+    def places(self) -> Iterator[Place]:
+        """Where the undecided images are, in the order of the sources."""
+        return (
             (number, row)
             for number, source in enumerate(self._sources)
             for row, id in enumerate(source.images.ids)
             if id not in self._decided
         )
+
+    def begun(self, id: str) -> ImageRecord | None:
+        """What the store knows of an undecided image, with its views."""
+        record = self._begun.get(id)
+        return None if record is None else replace(record, views=self._store.views(id))
+
+    def candidates(self, pool: ThreadPoolExecutor, steps: Steps) -> Iterator[Candidate | ImageRecord]:
+        """Undecided images in the order of the sources; a record in place of one that cannot be read."""
+        places = self.places()
         while chunk := list(islice(places, CHUNK)):
             yield from map(self._resumed, list(pool.map(lambda place: self._prepare(place, steps), chunk)))
 
@@ -70,11 +80,14 @@ class Intake:
 
     def finished(self, record: ImageRecord) -> None:
         """Count an image that is decided now."""
+        if record.state in ("solved", "hard"):
+            self._decided.add(record.id)
         self.counts[record.state] += 1
 
     def reopened(self, records: Sequence[ImageRecord]) -> None:
         """Images that were hard are undecided again."""
         self.counts["hard"] -= len(records)
+        self._decided -= {record.id for record in records}
         self._begun.update({record.id: record for record in records})
 
     def _prepare(self, place: Place, steps: Steps) -> Candidate | ImageRecord:

@@ -61,10 +61,10 @@ class Candidate:
         """The crops of ``zooms``; the last resize is kept, as the next classifier wants it too."""
         made = []
         for zoom in zooms:
-            scale = grid.scale_of(zoom)
-            if self.resized is None or self.resized[0] != scale:
-                self.resized = (scale, resize(self.image, scale))
-            made.append((zoom, grid.crop(self.resized[1], zoom)))
+            scale, kept = grid.scale_of(zoom), self.resized  # another block may be cut in another thread
+            if kept is None or kept[0] != scale:
+                kept = self.resized = (scale, resize(self.image, scale))
+            made.append((zoom, grid.crop(kept[1], zoom)))
         return made
 
 

@@ -77,6 +77,23 @@ class ScoreSummary:
     complete: bool
 
 
+@dataclass(frozen=True)
+class FilterProgress:
+    """Numbers of images so far (of ``total``; earlier runs included), and of crops of this run."""
+
+    total: int
+    solved: int
+    hard: int
+    failed: int
+    crops: int
+    seconds: float
+
+    @property
+    def done(self) -> int:
+        """Images that need no more zooms."""
+        return self.solved + self.hard + self.failed
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What people decided about one survivor.

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from imagenet_hard.curation.curators import Curator, cheapest_first, load_curators
-from imagenet_hard.curation.hardness import FilterProgress, HardnessFilter
+from imagenet_hard.curation.cluster import ClusterFilter, FilterTask
+from imagenet_hard.curation.curators import Arrangement, Curator, arrange, load_curators
+from imagenet_hard.curation.hardness import HardnessFilter
+from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.recipe import Recipe
-from imagenet_hard.curation.records import OpenSource, ScoreSummary
+from imagenet_hard.curation.records import FilterProgress, OpenSource, ScoreSummary
 from imagenet_hard.curation.store import FILE, CurationStore
+from imagenet_hard.engine.engine import Engine
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.errors import ResultError, UsageError
 from imagenet_hard.zoom import Zoom
@@ -32,18 +37,21 @@ def score(
     mode: Mode = "early-exit",
     curators: Sequence[Curator] | None = None,
     order: Sequence[Zoom] = (),
+    engine: Engine | None = None,
     on_progress: Callable[[FilterProgress], None] = lambda progress: None,
 ) -> ScoreSummary:
     """Find out which images of ``sources`` no zoom of the recipe's classifiers solves.
 
     What ``work`` holds already is not done again, also after ``kill -9``. ``curators``: as
     ``load_curators`` gives them, which is called otherwise. ``order``: zooms to try first, such as a
-    study's cover; a resumed run may be given another.
+    study's cover; a resumed run may be given another. ``engine``: where the work is done, by default this
+    process (``imagenet_hard.engine.engine.open_engine``); a run may go on on another.
 
     Raises:
         ClassifierError: a classifier that cannot be loaded or run.
         ResultError: ``work`` belongs to another recipe, mode or weights, or cannot be written.
         DatasetError: a source has changed since an earlier run.
+        ClusterError: the engine's workers are lost; what they have decided is kept.
         UsageError: an unknown mode, a precision other than fp32, or an ``order`` outside the recipe's zooms.
     """
     if mode not in MODES:
@@ -54,26 +62,50 @@ def score(
         )
     with CurationStore(work / FILE, create=True) as store:
         claim(store, recipe, mode)
-        loaded = list(load_curators(recipe, settings.device) if curators is None else curators)
+        loaded = list(load_curators(recipe, _here(settings, engine)) if curators is None else curators)
         _same_classifiers(store, loaded)
         store.remember(
             classifiers=json.dumps({c.id: c.classifier.spec.model_dump(mode="json") for c in loaded}),
             standard=json.dumps({c.id: c.grid.standard for c in loaded if c.grid.has_standard}),
             finished="no",
         )
-        run = HardnessFilter(
-            sources,
-            cheapest_first(loaded, settings),
-            store,
-            settings,
-            exif=recipe.exif,
-            exhaustive=mode == "exhaustive",
-            screening=mode == "screening",
-            order=order,
-            on_progress=on_progress,
-        )
-        run.run()
+        screening, exhaustive = mode == "screening", mode == "exhaustive"
+        if engine is not None and engine.workers is not None:
+            workers = engine.workers
+            made = workers.call(partial(_arranged, loaded, settings, workers.slots.device, screening))
+            task = FilterTask(_ordered(loaded, made), settings, made.screened, recipe.exif, exhaustive, order)
+            ClusterFilter(sources, store, workers, task, on_progress).run()
+        else:
+            made = arrange(loaded, settings, screening=screening)
+            ordered = _ordered(loaded, made)
+            HardnessFilter(
+                sources,
+                ordered,
+                store,
+                settings,
+                exif=recipe.exif,
+                exhaustive=exhaustive,
+                order=order,
+                lanes=Lanes(ordered, settings, made.screened),
+                on_progress=on_progress,
+            ).run()
         return store.summary()
+
+
+def _here(settings: RunSettings, engine: Engine | None) -> str:
+    """The device on which zero-shot heads are built; that of the workers may not be on this machine."""
+    return "auto" if engine is not None and engine.workers is not None else settings.device
+
+
+def _arranged(
+    curators: Sequence[Curator], settings: RunSettings, device: str, screening: bool
+) -> Arrangement:
+    return arrange(curators, replace(settings, device=device), screening=screening)
+
+
+def _ordered(curators: Sequence[Curator], made: Arrangement) -> list[Curator]:
+    by_id = {curator.id: curator for curator in curators}
+    return [by_id[id] for id in made.order]
 
 
 def claim(store: CurationStore, recipe: Recipe, mode: Mode) -> None:

@@ -47,6 +47,12 @@ class Tolerance:
         self.compared += 1
         self.largest = max(self.largest, abs(screened - exact))
 
+    def add(self, after: Tolerance, *, since: Tolerance) -> None:
+        """Note what another process has compared and skipped between two states of its own."""
+        self.compared += after.compared - since.compared
+        self.skipped += after.skipped - since.skipped
+        self.largest = max(self.largest, after.largest)
+
     def needs_exact(self, screened: float) -> bool:
         """Whether a crop of this bfloat16 deficit has to run in float32."""
         if screened <= self.value:

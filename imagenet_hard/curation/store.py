@@ -90,13 +90,15 @@ class ImageRecord:
 class CurationStore:
     """The file behind a scoring run. Use as a context manager; one run at a time writes.
 
+    ``path`` None keeps everything in memory.
+
     Raises:
         ResultError: where the file is missing (with ``create=False``), damaged, in use or cannot be written.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path | None, *, create: bool = False) -> None:
         self.path = path
-        if not create and not path.is_file():
+        if path is not None and not create and not path.is_file():
             raise ResultError(f"{path} is not there: run `imagenet-hard curate score` with this --work first")
         self._database = Database(path, SCHEMA, what="use the scores in", option="--work", exclusive=create)
         self._db = self._database.connection

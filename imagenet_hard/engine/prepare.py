@@ -32,6 +32,7 @@ KNOWN = object()
 """In place of pixels: the job has this row already."""
 
 Task = Callable[[], Example]
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -84,7 +85,7 @@ def _pixels(predictor: Predictor, image: Image.Image, row: Row) -> Any:
 
 
 def in_turns(
-    pool: ThreadPoolExecutor, prepare: Callable[[Task], T], tasks: Iterator[Task], limit: int | None = None
+    pool: ThreadPoolExecutor, prepare: Callable[[S], T], tasks: Iterator[S], limit: int | None = None
 ) -> Iterator[T]:
     """Decode a chunk on all cores, then hand it out while no decoder runs."""
     while chunk := list(islice(tasks, limit or CHUNK)):
@@ -92,7 +93,7 @@ def in_turns(
 
 
 def overlapped(
-    pool: ThreadPoolExecutor, prepare: Callable[[Task], T], tasks: Iterator[Task], limit: int | None = None
+    pool: ThreadPoolExecutor, prepare: Callable[[S], T], tasks: Iterator[S], limit: int | None = None
 ) -> Iterator[T]:
     """Keep a bounded number of images decoding while the consumer computes."""
     pending: deque[Future[T]] = deque()

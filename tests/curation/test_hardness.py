@@ -124,7 +124,7 @@ def test_screening_keeps_the_survivors(tmp_path, monkeypatch):
     with open_store(tmp_path) as store:
         done = run(store, [data.source()], [curator(0), curator(1)], screening=True)
         assert hard(store) == data.hard
-        assert done._screens["net0"].n_crops > 0
+        assert done.lanes.screens["net0"].n_crops > 0
         skipped = sum(int(v.screened.sum()) for id in hard(store) for v in store.views(id).values())
     assert skipped > 0
 
@@ -135,7 +135,7 @@ def test_a_larger_difference_reopens_what_was_skipped(tmp_path, monkeypatch):
     data = made()
     with open_store(tmp_path) as store:
         first = HardnessFilter([data.source()], [curator(0)], store, SETTINGS, screening=True)
-        first._tolerances["net0"].compared, first._tolerances["net0"].largest = 10, -1.0  # skips everything
+        first.tolerances["net0"].compared, first.tolerances["net0"].largest = 10, -1.0  # skips everything
         # The first comparison of the run lifts it; what was skipped until then is reopened at the end.
         first.run()
         expected = {

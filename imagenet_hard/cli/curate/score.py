@@ -14,10 +14,10 @@ import click
 
 from imagenet_hard.cli.console import console
 from imagenet_hard.cli.curate.options import HELP, recipe_options, run_options, work_folder
+from imagenet_hard.cli.engine import engine_options, opened
 
 if TYPE_CHECKING:
-    from imagenet_hard.curation.hardness import FilterProgress
-    from imagenet_hard.curation.records import ScoreSummary
+    from imagenet_hard.curation.records import FilterProgress, ScoreSummary
     from imagenet_hard.zoom import Zoom
 
 FAILURES_SHOWN = 20
@@ -29,6 +29,7 @@ REFRESH = 1.0
 @click.command("score", context_settings=HELP)
 @recipe_options
 @run_options
+@engine_options
 @click.option("--screen", is_flag=True, help="Let bfloat16 sort out what is far from right; same survivors.")
 @click.option("--exhaustive", is_flag=True, help="Try every zoom of every image, for the zoom study.")
 @click.option(
@@ -51,6 +52,7 @@ def command(
     order: Path | None,
     as_json: bool,
     quiet: bool,
+    **engine: Any,
 ) -> int:
     """Decide for each image whether any zoom of any of the recipe's classifiers gets it right.
 
@@ -66,7 +68,7 @@ def command(
         recipe,
         data,
         lambda name: work_folder(work, name),
-        {"device": device, "batch_size": batch_size, "workers": workers},
+        {"device": device, "batch_size": batch_size, "workers": workers, **engine},
         mode="exhaustive" if exhaustive else "screening" if screen else "early-exit",
         order=read_zoom_list(order) if order else (),
         quiet=quiet,
@@ -78,13 +80,16 @@ def run_scoring(
     recipe: str,
     data: Path,
     folder_for: Callable[[str], Path],
-    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
     *,
     mode: str,
     order: Sequence[Zoom] = (),
     quiet: bool,
 ) -> tuple[ScoreSummary, Path]:
-    """Score a recipe with a progress bar; what came out, and the work folder (of the recipe's name)."""
+    """Score a recipe with a progress bar; what came out, and the work folder (of the recipe's name).
+
+    ``options``: those of ``run_options`` and ``engine_options``.
+    """
     from imagenet_hard.curation.recipe import load_recipe
     from imagenet_hard.curation.score import score
     from imagenet_hard.curation.sources import open_sources
@@ -98,9 +103,15 @@ def run_scoring(
         for note in source.notes:
             click.echo(f"{source.spec.id}: {note}", err=True)
     folder = folder_for(loaded.name)
-    with _progress(loaded.name, quiet) as update:
+    settings = RunSettings(
+        device=options["device"],
+        batch_size=options["batch_size"],
+        workers=options["workers"],
+        compile=options["compile"],
+    )
+    with opened(options) as engine, _progress(loaded.name, quiet) as update:
         summary = score(
-            loaded, sources, folder, RunSettings(**settings), mode=mode, order=order, on_progress=update
+            loaded, sources, folder, settings, mode=mode, order=order, engine=engine, on_progress=update
         )
     return summary, folder
 
