@@ -6,9 +6,9 @@ The protocol looks at every image under all 324 zooms: decode, resize and crop f
 of 16 through the plain network in float32, with torchvision's transforms. Ours runs in float32 and
 with bfloat16 screening. Images are taken evenly from the folder; survivors must be identical. The
 protocol takes the same time for every image, so --protocol N lets it run on N of them only. The
-limit is the bare forward of the crops that ours ran, plus the bare decode and the bare cutting of
-them, each on all cores with nothing else. --growth shows time and memory against the number of images
-instead.
+limit is the bare forward of the crops that ours ran, plus the bare decode of the images and the bare
+cutting of the same zooms (each scale of an image resized once), each on all cores with nothing else.
+--growth shows time and memory against the number of images instead.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from __future__ import annotations
 import argparse
 import io
 import resource
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,9 +32,10 @@ from record import record
 from torchvision import transforms
 
 from imagenet_hard.curation.curators import Curator, load_curators
-from imagenet_hard.curation.hardness import FilterProgress, HardnessFilter
+from imagenet_hard.curation.hardness import HardnessFilter
+from imagenet_hard.curation.lane import Candidate
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
-from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.curation.records import FilterProgress, OpenSource
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.decode import decode
@@ -39,6 +43,7 @@ from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings, available_cores, resolve_device
+from imagenet_hard.types import Example
 from imagenet_hard.zoom import ZoomGrid, origin
 
 BATCH = 16
@@ -71,43 +76,72 @@ def protocol(images: Benchmark, curators: Sequence[Curator]) -> tuple[set[str], 
     return survivors, time.perf_counter() - start
 
 
+@dataclass
+class Work:
+    """What a run of ours did: crops by lane, and the zooms of each image that were cut."""
+
+    crops: dict[str, int]
+    zooms: dict[str, list[int]]
+
+
 def ours(
     images: Benchmark, curators: Sequence[Curator], *, screening: bool
-) -> tuple[set[str], FilterProgress, dict[str, int]]:
-    """Survivors, the last progress, and the number of crops that each lane ran."""
+) -> tuple[set[str], FilterProgress, Work]:
+    """Survivors, the last progress, and what was done for it."""
     source = OpenSource(SourceSpec(variant="imagenet", path="images"), images, None)
-    with tempfile.TemporaryDirectory() as folder, CurationStore(Path(folder) / FILE, create=True) as store:
-        run = HardnessFilter([source], curators, store, RunSettings(device="cpu"), screening=screening)
-        progress = run.run()
-        crops = {f"{name} fp32": lane.n_crops for name, lane in run.lanes.exact.items()}
-        crops |= {f"{name} bf16": lane.n_crops for name, lane in run.lanes.screens.items()}
-        return {record.id for record in store.images() if record.state == "hard"}, progress, crops
+    zooms: dict[str, list[int]] = {}
+    cut = Candidate.crops
+
+    def noting(self: Candidate, grid: ZoomGrid, wanted: list[int]) -> Any:
+        zooms.setdefault(self.record.id, []).extend(wanted)
+        return cut(self, grid, wanted)
+
+    Candidate.crops = noting  # type: ignore[method-assign]
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            CurationStore(Path(folder) / FILE, create=True) as store,
+        ):
+            settings = RunSettings(device="cpu")
+            run = HardnessFilter([source], curators, store, settings, screening=screening)
+            progress = run.run()
+            crops = {f"{name} fp32": lane.n_crops for name, lane in run.lanes.exact.items()}
+            crops |= {f"{name} bf16": lane.n_crops for name, lane in run.lanes.screens.items()}
+            hard = {record.id for record in store.images() if record.state == "hard"}
+            return hard, progress, Work(crops, zooms)
+    finally:
+        Candidate.crops = cut  # type: ignore[method-assign]
 
 
-def limit(images: Benchmark, curators: Sequence[Curator], crops: dict[str, int]) -> float:
-    """Seconds for the bare parts of what ours ran."""
-    total = 0.0
-    workers = available_cores()
-    with ThreadPoolExecutor(workers) as pool, keep_activations():
+def limit(images: Benchmark, curators: Sequence[Curator], work: Work) -> float:
+    """Seconds for the bare parts of what ours ran, each on all cores with nothing else."""
+    grid = curators[0].grid
+
+    def prepare(example: Example) -> int:
+        image = decode(example.image).convert("RGB")
+        return sum(1 for _ in grid.crops(image, work.zooms.get(example.id, [])))
+
+    with ThreadPoolExecutor(available_cores()) as pool, keep_activations():
+        examples = list(images)
         start = time.perf_counter()
-        decoded = list(pool.map(lambda e: decode(e.image).convert("RGB"), list(images)[:64]))
-        total += (time.perf_counter() - start) / len(decoded) * len(images)
-        some = decoded[:: max(1, len(decoded) // 8)][:8]
-        start = time.perf_counter()
-        grid = ZoomGrid()
-        list(pool.map(lambda image: sum(1 for _ in grid.crops(image, range(324))), some))
-        total += (time.perf_counter() - start) / (len(some) * 324) * sum(crops.values())
-        pixels = [np.asarray(image.resize((224, 224))) for image in decoded[:BATCH]] * BATCH
-        for name, n in crops.items():
+        list(pool.map(prepare, examples))
+        host = time.perf_counter() - start
+        device = 0.0
+        pixels = [np.asarray(decode(e.image).convert("RGB").resize((224, 224))) for e in examples[:BATCH]]
+        for name, n in work.crops.items():
             who = next(c for c in curators if c.id == name.split()[0])
             settings = RunSettings(device="cpu", precision="bf16" if name.endswith("bf16") else "fp32")
             forward = Forward(who.classifier, settings, resolve_device("cpu"))
-            forward.logits(pixels[:BATCH], ["x"] * BATCH)
-            start = time.perf_counter()
-            for _ in range(8):
-                forward.logits(pixels[:BATCH], ["x"] * BATCH)
-            total += (time.perf_counter() - start) / (8 * BATCH) * n
-    return total
+            batch = [pixels[i % len(pixels)] for i in range(BATCH)]
+            forward.logits(batch, ["x"] * BATCH)
+            times = []
+            for _ in range(16):
+                start = time.perf_counter()
+                forward.logits(batch, ["x"] * BATCH)
+                times.append(time.perf_counter() - start)
+            device += statistics.median(times) / BATCH * n
+    print(f"limit            {host:.1f} s to decode and cut, {device:.1f} s of forward passes", flush=True)
+    return host + device
 
 
 def evenly(images: Benchmark, n: int) -> Benchmark:
@@ -154,8 +188,8 @@ def main() -> None:
     print(f"{n} images, {', '.join(models)}, {available_cores()} cores")
     print(f"protocol         {slow:7.3f} s/image on {len(few)} images", flush=True)
     for screening in (False, True):
-        found, progress, crops = ours(images, curators, screening=screening)
-        bare = limit(images, curators, crops)
+        found, progress, work = ours(images, curators, screening=screening)
+        bare = limit(images, curators, work)
         name = "ours, screened" if screening else "ours, fp32"
         record(
             f"hardness filter ({name.split(', ')[1]}), a real image, against the protocol",

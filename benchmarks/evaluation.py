@@ -21,6 +21,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import torch
+from images import Repeated
 from PIL import Image
 from record import record
 from torchvision import transforms
@@ -60,21 +61,6 @@ class Images(torch.utils.data.Dataset[Any]):
         return tensor
 
 
-class MemoryBenchmark:
-    """The examples without the disk, so that all contestants read from memory."""
-
-    name, limit, exif = "benchmark", None, False
-
-    def __init__(self, examples: list[Example]) -> None:
-        self.examples = examples
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def tasks(self) -> Any:
-        return iter([lambda e=e: e for e in self.examples])
-
-
 def loop(images: Images, classifier: Classifier) -> torch.Tensor:
     """The notebook's loop."""
     module = classifier.module.to(memory_format=torch.contiguous_format)
@@ -91,12 +77,11 @@ def timm_way(images: Images, classifier: Classifier) -> torch.Tensor:
         return torch.cat([module(x.contiguous(memory_format=torch.channels_last)).argmax(1) for x in batches])
 
 
-def ours(examples: list[Example], classifier: Classifier, precision: str) -> torch.Tensor:
+def ours(benchmark: Repeated, classifier: Classifier, precision: str) -> torch.Tensor:
     with Store(None, "benchmark") as store:
         settings = RunSettings(device="cpu", precision=precision)  # type: ignore[arg-type]
-        scored, _ = score(classifier, MemoryBenchmark(examples), settings, store)  # type: ignore[arg-type]
-    order = {id: row for row, id in enumerate(scored.predictions.ids)}
-    return torch.tensor([int(scored.predictions.top5[order[e.id], 0]) for e in examples])
+        scored, _ = score(classifier, benchmark, settings, store)  # type: ignore[arg-type]
+    return torch.tensor(scored.predictions.top5[:, 0].astype(int))  # sorted by id, as the images are
 
 
 def bare_decode(examples: list[Example], classifier: Classifier) -> None:
@@ -124,18 +109,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", default="efficientnet_lite0")
     options = parser.parse_args()
-    source = list(load_dataset(options.data))
     n = options.images
-    examples = [
-        Example(f"{i:06}", source[i % len(source)].image, source[i % len(source)].labels) for i in range(n)
-    ]
+    benchmark = Repeated(load_dataset(options.data), n)
+    examples = [benchmark[i] for i in range(n)]
     classifier = load_classifier(options.model)
     images = Images(examples, classifier)
     contestants: dict[str, Callable[[], Any]] = {
         "loop": lambda: loop(images, classifier),
         "timm": lambda: timm_way(images, classifier),
-        "ours fp32": lambda: ours(examples, classifier, "fp32"),
-        "ours bf16": lambda: ours(examples, classifier, "bf16"),
+        "ours fp32": lambda: ours(benchmark, classifier, "fp32"),
+        "ours bf16": lambda: ours(benchmark, classifier, "bf16"),
         "decode": lambda: bare_decode(examples, classifier),
         "forward fp32": lambda: bare_forward(n, classifier, "fp32"),
         "forward bf16": lambda: bare_forward(n, classifier, "bf16"),

@@ -10,31 +10,23 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 
 from record import record
 
 RUN = """
 import sys, tempfile
 from pathlib import Path
+from images import Repeated
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from imagenet_hard.types import Example
 
-source, n = list(load_dataset("sample")), int(sys.argv[1])
-
-class Repeated:
-    name, limit, exif = "repeated", None, False
-    def __len__(self): return n
-    def tasks(self):
-        for i in range(n):
-            e = source[i % len(source)]
-            yield lambda i=i, e=e: Example(f"{i:08}", bytes(e.image), e.labels)
-
+images = Repeated(load_dataset("sample"), int(sys.argv[1]))
 with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "s.sqlite", "k") as store:
-    _, report = score(load_classifier("efficientnet_lite0"), Repeated(), RunSettings(device="cpu"), store)
+    _, report = score(load_classifier("efficientnet_lite0"), images, RunSettings(device="cpu"), store)
 print(report.peak_memory_bytes)
 """
 
@@ -47,7 +39,13 @@ def main() -> None:
     options = parser.parse_args()
     peaks = []
     for n in options.images:
-        done = subprocess.run([sys.executable, "-c", RUN, str(n)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, str(n)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent,
+        )
         peaks.append(int(done.stdout.split()[-1]))
         print(f"{n:>7} images: peak {peaks[-1] / 2**20:.0f} MiB")
     record(

@@ -37,6 +37,8 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "study": ("study.py",),
     "leaderboard": ("leaderboard.py",),
     "memory": ("memory.py",),
+    "cluster": ("cluster.py",),
+    "soak": ("soak.py",),
 }
 
 

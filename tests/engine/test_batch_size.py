@@ -1,0 +1,66 @@
+"""The fastest batch size: chosen by time alone, remembered, and never beyond memory."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagenet_hard.engine import batch_size
+from imagenet_hard.engine.batch_size import choose_batch_size, fastest, fastest_batch_size, seconds_per_image
+from imagenet_hard.engine.engine import LocalEngine
+from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.errors import ClassifierError
+from tests.engine.small import classifier
+
+CPU = RunSettings(device="cpu")
+
+
+@given(st.lists(st.floats(0.1, 10), min_size=1, max_size=6))
+def test_the_largest_of_the_fastest(times):
+    """None is faster by more than 3 %, and no larger one is as fast."""
+    ladder = [2**i for i in range(len(times))]
+    found = fastest(dict(zip(ladder, times, strict=True)).__getitem__, ladder)
+    best = min(times)
+    assert times[ladder.index(found)] * 0.97 <= best
+    assert all(t * 0.97 > best for size, t in zip(ladder, times, strict=True) if size > found)
+
+
+def test_memory_ends_the_ladder():
+    """Sizes that do not fit are no candidates; if none fits, that is said."""
+
+    def seconds(size):
+        if size > 8:
+            raise torch.OutOfMemoryError
+        return 1 / size
+
+    assert fastest(seconds, (4, 8, 16, 32)) == 8
+    with pytest.raises(ClassifierError, match="out of memory at batch size 16"):
+        fastest(seconds, (16, 32))
+
+
+def test_it_is_measured_once(tmp_path, monkeypatch):
+    """A second run finds the same, whatever the clock says; a damaged file is measured again."""
+    monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path))
+    monkeypatch.setitem(batch_size.LADDERS, "cpu", (2, 4))
+    monkeypatch.setattr(batch_size, "seconds_per_image", lambda c, s, n: {2: 1.0, 4: 2.0}[n])
+    assert fastest_batch_size(classifier(), CPU) == 2
+    monkeypatch.setattr(batch_size, "seconds_per_image", lambda c, s, n: {2: 2.0, 4: 1.0}[n])
+    assert fastest_batch_size(classifier(), CPU) == 2
+    assert fastest_batch_size(classifier(1), CPU) == 4
+    for file in tmp_path.rglob("*.json"):
+        file.write_text("{")
+    assert fastest_batch_size(classifier(), CPU) == 4
+
+
+def test_only_fastest_is_measured(monkeypatch):
+    """A number and the automatic size are taken as they are."""
+    monkeypatch.setattr(batch_size, "fastest_batch_size", lambda c, s: 7)
+    engine = LocalEngine()
+    assert [choose_batch_size(x, classifier(), CPU, engine) for x in (None, 5, "fastest")] == [None, 5, 7]
+
+
+def test_a_real_classifier_is_timed():
+    """Seconds of an image, at the size that is asked for."""
+    assert 0 < seconds_per_image(classifier(), CPU, 2) < 1

