@@ -24,6 +24,7 @@ _PUBLIC = {
     "list_models": "classifiers.listing",
     "load_classifier": "classifiers.registry",
     "load_dataset": "dataset.load",
+    "open_engine": "engine.engine",
     "read_result": "evaluation.result",
 }
 

@@ -12,7 +12,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from imagenet_hard.engine.slots import Slots, find_slots
@@ -32,6 +32,9 @@ MOST_LOSSES = 3
 
 PATIENCE = 180.0
 """Seconds to wait for a worker when there is none."""
+
+LOOK_AGAIN = 15.0
+"""Seconds between two looks at what machines the cluster has."""
 
 Shard = TypeVar("Shard")
 
@@ -106,7 +109,8 @@ class Workers:
         self._mine = _connect(address)
         try:
             self.slots: Slots = find_slots(device, cpus)
-            self._idle_since = time.monotonic()
+            self._idle_since = self._looked = time.monotonic()
+            self._failed_starts = 0
             self._starting: dict[Any, Any] = {}
             self._ready: dict[Any, Hello] = {}
             self._tasks = 0
@@ -152,6 +156,7 @@ class Workers:
         flights: dict[Any, tuple[Any, Shard, int]] = {}
         try:
             while True:
+                self._grow()
                 self._welcome(timeout=0)
                 for worker in self._with_room(flights):
                     shard, losses = again.popleft() if again else (next(source, None), 0)
@@ -233,20 +238,45 @@ class Workers:
                 worker = self._starting.pop(reply)
                 try:
                     said: Hello = ray.get(reply)
-                except ray.exceptions.RayTaskError as error:
-                    raise ClusterError(f"a worker cannot start: {_first_line(_cause(error))}") from error
-                except ray.exceptions.ActorDiedError as error:
-                    raise ClusterError(f"a worker died as it started: {_first_line(error)}") from error
+                except ray.exceptions.RayError as error:
+                    self._retry(error)
+                    continue
                 check_same(hello(self.slots.device), said)
                 self._ready[worker] = said
         if self._ready:
-            self._idle_since = time.monotonic()
+            self._idle_since = self._looked = time.monotonic()
+            self._failed_starts = 0
         elif time.monotonic() - self._idle_since > PATIENCE:
             raise ClusterError(
                 f"no worker of {self.slots.describe()} could be had for {PATIENCE:.0f} seconds: the cluster "
                 "has no free room, or its machines are gone (`ray status` tells). What was scored is kept: "
                 "run the same command again"
             )
+
+    def _retry(self, error: Exception) -> None:
+        """A worker that died as it started: its machine may be gone, or it can never start."""
+        self._failed_starts += 1
+        if self._failed_starts >= MOST_LOSSES and not self._ready:
+            raise ClusterError(
+                f"{self._failed_starts} workers died as they started, the last with: {_first_line(error)}. "
+                "Is imagenet-hard installed on each machine of the cluster, and is there enough memory?"
+            ) from error
+        log.warning("a worker died as it started: %s", _first_line(error))
+        if self._failed_starts < MOST_LOSSES + self.n:
+            self._start()
+
+    def _grow(self) -> None:
+        """Start workers on machines that have joined the cluster since."""
+        if time.monotonic() - self._looked < LOOK_AGAIN:
+            return
+        self._looked = time.monotonic()
+        try:
+            now = find_slots(self.slots.device, self.slots.cpus)
+        except ClusterError:  # all of its machines are gone for now
+            return
+        for _ in range(now.n - len(self._ready) - len(self._starting)):
+            self._start()
+        self.slots = replace(now, n=max(now.n, self.slots.n))
 
     def _with_room(self, flights: dict[Any, tuple[Any, Any, int]]) -> Iterator[Any]:
         """Ready workers, those with nothing to do first, as long as they have room for a shard."""
@@ -284,7 +314,16 @@ def _connect(address: str | None) -> bool:
     except ConnectionError as error:
         if wanted:
             raise _no_cluster(wanted, error) from error
-        ray.init(address="local", num_cpus=available_cores(), include_dashboard=False, **quiet)
+        # On the loopback: who reaches a cluster can run code on it.
+        ray.init(
+            address="local",
+            num_cpus=available_cores(),
+            include_dashboard=False,
+            _node_ip_address="127.0.0.1",
+            **quiet,
+        )
+    except ImportError as error:  # ray:// needs more of Ray
+        raise UsageError(f"{wanted}: {_first_line(error)}: pip install 'ray[client]'") from error
     except (ValueError, RuntimeError) as error:
         raise ClusterError(f"the Ray cluster at {wanted} cannot be used: {_first_line(error)}") from error
     return True

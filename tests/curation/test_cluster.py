@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-import threading
 
 import numpy as np
+import psutil
 import pytest
 
 from imagenet_hard.curation import screening
@@ -157,14 +157,16 @@ def test_score_orders_the_classifiers_on_a_worker(workers, tmp_path):
 def test_a_worker_that_is_killed_costs_its_shard_only(workers):
     """kill -9 in the middle: the survivors are those of one machine."""
     pid = workers.call(os.getpid)
-    slow = [slowed(each) for each in NETS]
-    data = made()
-    killer = threading.Timer(1.0, lambda: os.kill(pid, signal.SIGKILL))
-    killer.start()
+    data, seen = made(), []
+
+    class Killing(list):
+        def append(self, progress):  # with the first shard that is done, while the others are under way
+            if not seen:
+                os.kill(pid, signal.SIGKILL)
+            seen.append(progress)
+
     with CurationStore(None) as store:
-        last = run(workers, store, [data.source()], slow)
-        killer.join()
+        last = run(workers, store, [data.source()], [slowed(each) for each in NETS], told=Killing())
         assert hard(store) == data.hard
         assert last.done == 30
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
+from imagenet_hard.engine import workers as workers_module
 from imagenet_hard.engine.job import Job
 from imagenet_hard.engine.ray_engine import RayEngine
 from imagenet_hard.engine.run import score
@@ -19,17 +18,29 @@ pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to raise
 
 
-def test_a_machine_that_dies_costs_its_shards_only():
-    """The other one does the rest; the result is that of one machine."""
+def test_machines_that_die_and_machines_that_join(monkeypatch):
+    """One that dies costs its shards only, the result is that of one machine; those that join are used."""
+    monkeypatch.setattr(workers_module, "LOOK_AGAIN", 0)
     with two_machines() as (cluster, other), Workers() as workers:
         workers.gather(60)
         assert sum(workers.devices.values()) == 2
-        killer = threading.Timer(1.5, lambda: cluster.remove_node(other, allow_graceful=False))
-        killer.start()
-        job = Job(slow_classifier(0.1), RunSettings(), Store(None, "k"))
+        killed = []
+
+        def kill(n):  # with the first shard that is done, while the others are under way
+            if not killed:
+                killed.append(other)
+                cluster.remove_node(other, allow_graceful=False)
+
+        job = Job(slow_classifier(0.1), RunSettings(), Store(None, "k"), kill)
         ((scored, report),) = RayEngine(workers).score([job], benchmark(320))
-        killer.join()
         assert report.n_scored == 320
         assert sum(workers.devices.values()) == 1
         expected, _ = score(classifier(), benchmark(320), RunSettings(device="cpu"), Store(None, "k"))
         assert_same(scored, expected)
+        for _ in range(2):  # one in place of the dead one, one more
+            cluster.add_node(num_cpus=1, include_dashboard=False)
+        job = Job(slow_classifier(0.01), RunSettings(), Store(None, "k"))
+        ((scored, _),) = RayEngine(workers).score([job], benchmark(320))
+        assert_same(scored, expected)
+        workers.gather(60)
+        assert workers.n == sum(workers.devices.values()) == 3
