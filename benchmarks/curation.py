@@ -34,6 +34,7 @@ from torchvision import transforms
 from imagenet_hard.curation.curators import Curator, load_curators
 from imagenet_hard.curation.hardness import HardnessFilter
 from imagenet_hard.curation.lane import Candidate
+from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import FilterProgress, OpenSource
 from imagenet_hard.curation.store import FILE, CurationStore
@@ -103,7 +104,8 @@ def ours(
             CurationStore(Path(folder) / FILE, create=True) as store,
         ):
             settings = RunSettings(device="cpu")
-            run = HardnessFilter([source], curators, store, settings, screening=screening)
+            screened = [c.id for c in curators] if screening else []
+            run = HardnessFilter([source], Lanes(curators, settings, screened), store, settings)
             progress = run.run()
             crops = {f"{name} fp32": lane.n_crops for name, lane in run.lanes.exact.items()}
             crops |= {f"{name} bf16": lane.n_crops for name, lane in run.lanes.screens.items()}

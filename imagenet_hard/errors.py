@@ -45,5 +45,9 @@ class ClusterError(ImageNetHardError):
     """A cluster that cannot be reached, has no room, or has lost all its workers."""
 
 
+class ClusterLostError(ClusterError):
+    """All workers of a cluster are gone: nothing more can be done on it."""
+
+
 class ResultError(ImageNetHardError):
     """A result, prediction file or store that is malformed or cannot be written."""

@@ -58,6 +58,10 @@ def opened(options: Mapping[str, Any]) -> Iterator[Engine]:
     from imagenet_hard.engine.launchers import refuse_copies
 
     refuse_copies()
+    if options["engine"] == "ray" and options["workers"] is not None:
+        raise click.UsageError(
+            "--workers are decode threads of this process: with --engine ray, --cpus-per-worker"
+        )
     with open_engine(
         options["engine"],
         address=options["address"],

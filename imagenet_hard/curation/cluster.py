@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LARGEST = {"cpu": 64, "cuda": 1024}
 """Images of a shard: most leave after a zoom or two, so it takes many to fill batches."""
 
-LARGEST_EXHAUSTIVE = {"cpu": 8, "cuda": 64}
+LARGEST_EXHAUSTIVE = {"cpu": 4, "cuda": 64}
 """The same where every image sees every zoom."""
 
 MOST_BYTES = 256 << 20
@@ -121,13 +121,12 @@ class FilterTask:
             store.write(shard.begun, shard.rates, facts, keep_views=True)
             run = HardnessFilter(
                 [part.opened() for part in shard.parts.values()],
-                self.curators,
+                lanes,
                 store,
                 settings,
                 exif=self.exif,
                 exhaustive=self.exhaustive,
                 order=self.order,
-                lanes=lanes,
             )
             crops = run.run().crops
             records = list(store.images())

@@ -12,14 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from imagenet_hard.curation.curators import Curator
 from imagenet_hard.curation.cutting import Cutter
 from imagenet_hard.curation.intake import Intake
 from imagenet_hard.curation.lane import Candidate, Lane, Verdict
 from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.order import ZoomOrder
 from imagenet_hard.curation.records import FilterProgress, OpenSource
-from imagenet_hard.curation.screening import WORTH, Tolerance, reopen
+from imagenet_hard.curation.screening import WORTH, reopen, tolerances_of
 from imagenet_hard.curation.store import CurationStore, ImageRecord
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.settings import RunSettings
@@ -38,35 +37,28 @@ QUEUED = 4
 class HardnessFilter:
     """One run over some sources; what the store knows already is not done again.
 
-    ``curators``: cheapest first. ``exhaustive``: try every zoom of every image, for the study.
-    ``screening``: let bfloat16 sort out what is far from right (``screening``). ``order``: zooms to try
-    first; they change the time, never the verdicts. ``lanes``: those of an earlier run with the same
-    classifiers and settings, which decide what is screened.
+    ``lanes``: of the classifiers, cheapest first; some may be screened in bfloat16 (``screening``), and they
+    may serve other runs after this one. ``exhaustive``: try every zoom of every image, for the study.
+    ``order``: zooms to try first; they change the time, never the verdicts.
     """
 
     def __init__(
         self,
         sources: Sequence[OpenSource],
-        curators: Sequence[Curator],
+        lanes: Lanes,
         store: CurationStore,
         settings: RunSettings,
         *,
         exif: bool = False,
         exhaustive: bool = False,
-        screening: bool = False,
         order: Sequence[Zoom] = (),
-        lanes: Lanes | None = None,
         on_progress: Callable[[FilterProgress], None] = lambda progress: None,
     ) -> None:
         self._store, self._exhaustive, self._on_progress = store, exhaustive, on_progress
-        screened = [c.id for c in curators] if screening and not exhaustive else []
-        self.lanes = lanes or Lanes(curators, settings, screened)
-        grids = self.lanes.grids
-        self._sizes = {name: len(grid) for name, grid in grids.items()}
-        self._order = ZoomOrder(grids, store.rates(), order)
-        self.tolerances = {
-            name: Tolerance.load(store.fact(f"tolerance:{name}")) for name in self.lanes.screens
-        }
+        self.lanes = lanes
+        self._sizes = {name: len(grid) for name, grid in lanes.grids.items()}
+        self._order = ZoomOrder(lanes.grids, store.rates(), order)
+        self.tolerances = tolerances_of(store, lanes.grids, lanes.screens)
         self._crops_before = self.lanes.n_crops
         self._intake = Intake(sources, store, exif=exif)
         self._workers = settings.decode_workers()

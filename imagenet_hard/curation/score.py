@@ -80,13 +80,12 @@ def score(
             ordered = _ordered(loaded, made)
             HardnessFilter(
                 sources,
-                ordered,
+                Lanes(ordered, settings, made.screened),
                 store,
                 settings,
                 exif=recipe.exif,
                 exhaustive=exhaustive,
                 order=order,
-                lanes=Lanes(ordered, settings, made.screened),
                 on_progress=on_progress,
             ).run()
         return store.summary()

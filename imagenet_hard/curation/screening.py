@@ -10,7 +10,7 @@ float32's only if bfloat16 erred SAFETY times worse on it than on every crop com
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +75,19 @@ class Tolerance:
             raise ResultError(f"the store's screening tolerance is damaged: got {text[:80]!r}") from error
 
 
+def tolerances_of(
+    store: CurationStore, classifiers: Iterable[str], screened: Collection[str]
+) -> dict[str, Tolerance]:
+    """Of the classifiers that are ``screened`` now, or were in an earlier part of the run.
+
+    Whether screening is worth it is measured anew each time; what was skipped once stays to be checked.
+    """
+    facts = {name: store.fact(f"tolerance:{name}") for name in classifiers}
+    return {
+        name: Tolerance.load(text) for name, text in facts.items() if name in screened or text is not None
+    }
+
+
 def reopen(store: CurationStore, tolerances: Mapping[str, Tolerance]) -> list[ImageRecord]:
     """Hard images with a skipped crop that the present tolerance would not skip: undecided again.
 
@@ -84,7 +97,11 @@ def reopen(store: CurationStore, tolerances: Mapping[str, Tolerance]) -> list[Im
     found = []
     for record in list(store.images(state="hard")) if tolerances else ():
         record.views = store.views(record.id)
-        near = {name: v.screened & (v.deficit <= tolerances[name].value) for name, v in record.views.items()}
+        near = {
+            name: v.screened & (v.deficit <= tolerances[name].value)
+            for name, v in record.views.items()
+            if name in tolerances
+        }
         if any(mask.any() for mask in near.values()):
             for name, mask in near.items():
                 record.views[name].deficit[mask] = np.nan

@@ -20,7 +20,7 @@ import numpy as np
 from imagenet_hard.cache import cache_dir
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
-from imagenet_hard.engine.settings import RunSettings, resolve_device
+from imagenet_hard.engine.settings import RunSettings, device_name, resolve_device
 from imagenet_hard.errors import ClassifierError
 
 if TYPE_CHECKING:
@@ -43,46 +43,50 @@ WORTH = 0.97
 def choose_batch_size(
     wanted: int | Literal["fastest"] | None, classifier: Classifier, settings: RunSettings, engine: Engine
 ) -> int | None:
-    """``wanted``, with "fastest" measured where the engine runs.
+    """``wanted``, with "fastest" measured where the engine runs: the largest of the fastest sizes.
+
+    It is remembered on this machine, for the classifier, the settings and the device.
 
     Raises:
         ClassifierError: the classifier does not run at any size.
     """
     if wanted != "fastest":
         return wanted
-    if engine.workers is None:
-        return fastest_batch_size(classifier, settings)
     settings = replace(settings, device=engine.device_type(settings.device))
-    size: int = engine.workers.call(partial(fastest_batch_size, classifier, settings))
-    return size
-
-
-def fastest_batch_size(classifier: Classifier, settings: RunSettings) -> int:
-    """The largest of the fastest sizes for ``classifier`` on the device; remembered in the cache.
-
-    Raises:
-        ClassifierError: it does not run at any size.
-    """
-    from imagenet_hard.engine.run import device_name
-
-    device = resolve_device(settings.device)
-    parts = [classifier.spec.model_dump(mode="json"), asdict(settings), device_name(device)]
+    if engine.workers is None:
+        device = device_name(resolve_device(settings.device))
+    else:
+        device = min(engine.workers.devices)
+    parts = [classifier.spec.model_dump(mode="json"), asdict(settings), device]
     name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     file = cache_dir() / "batch-sizes" / f"{name}.json"
     try:
         return int(json.loads(file.read_text()))
     except (OSError, ValueError, TypeError):
         pass
-    found = fastest(
-        partial(seconds_per_image, classifier, settings), LADDERS.get(device.type, LADDERS["mps"])
-    )
-    log.info("%s: batch size %d is the fastest on %s", classifier.spec.name, found, device_name(device))
+    measure = partial(measured_batch_size, classifier, settings)
+    if engine.workers is None:
+        found = measure()
+    else:
+        classifier.module.cpu()  # to be sent
+        found = engine.workers.call(measure)
+    log.info("%s: batch size %d is the fastest on %s", classifier.spec.name, found, device)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(found))
     except OSError as error:
         log.warning("the measured batch size cannot be remembered: %s", error)
     return found
+
+
+def measured_batch_size(classifier: Classifier, settings: RunSettings) -> int:
+    """The largest of the fastest sizes in this process, each timed on noise.
+
+    Raises:
+        ClassifierError: it does not run at any size.
+    """
+    ladder = LADDERS[resolve_device(settings.device).type]
+    return fastest(partial(seconds_per_image, classifier, settings), ladder)
 
 
 def fastest(seconds: Callable[[int], float], ladder: Sequence[int]) -> int:

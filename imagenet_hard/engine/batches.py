@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.engine.forward import not_finite
 from imagenet_hard.engine.store import Row
-from imagenet_hard.engine.topk import Top5, top5
+from imagenet_hard.engine.topk import Pending, Top5
 from imagenet_hard.errors import ClassifierError
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class Batches:
         self.seconds = 0.0
         self.error: Exception | None = None
         self._batch: list[tuple[Row, Any]] = []
-        self._under_way: tuple[list[Row], Any] | None = None
+        self._under_way: tuple[list[Row], Pending] | None = None
         try:
             self.predictor = build()
         except Exception as error:
@@ -49,7 +51,7 @@ class Batches:
                 if len(self._batch) >= self.predictor.images:
                     self._run()
         except Exception as error:
-            self.error = error
+            self._end(error)
 
     def flush(self) -> None:
         """Run and keep what is left."""
@@ -58,39 +60,59 @@ class Batches:
                 self._run()
             self._finish()
         except Exception as error:
-            self.error = self.error or error
+            self._end(error)
+
+    def _end(self, error: Exception) -> None:
+        """Note the error, and let go of what it holds: a batch's activations may be most of the memory."""
+        self.error = self.error or error
+        self._batch, self._under_way = [], None
+        cause: BaseException | None = error
+        while cause is not None:
+            traceback.clear_frames(cause.__traceback__)
+            cause = cause.__cause__ or cause.__context__
 
     def _run(self) -> None:
         start = time.perf_counter()
         part = self._batch[: self.predictor.images]
-        launched = self._launch([pixels for _, pixels in part])
-        if launched is not None:
+        pending = self._launch([pixels for _, pixels in part], [row.id for row, _ in part])
+        if pending is None:
+            self._shrink()
+        else:
             self._finish()
-            self._under_way = [row for row, _ in part], launched[0]
+            self._under_way = [row for row, _ in part], pending
             del self._batch[: len(part)]
             if self.predictor.device.type == "cpu":
                 self._finish()
         self.seconds += time.perf_counter() - start
 
-    def _launch(self, pixels: list[Any]) -> tuple[Any] | None:
-        """What the predictor gives; None where memory ran out and a smaller batch is to be tried."""
+    def _launch(self, pixels: list[Any], ids: list[str]) -> Pending | None:
+        """None where memory ran out."""
         import torch
 
         try:
-            return (self.predictor.launch(pixels),)
+            return Pending(self.predictor.launch(pixels, ids))
         except torch.OutOfMemoryError as error:
-            self._finish()  # of the size that it was launched with
-            if self.predictor.device.type == "cuda":
-                torch.cuda.empty_cache()
-            if not self.predictor.shrink():
-                size, device = self.predictor.batch_size, self.predictor.device
-                raise ClassifierError(
-                    f"out of memory on {device} at batch size {size}: give a smaller --batch-size, or "
-                    "--precision bf16"
-                ) from error
+            traceback.clear_frames(error.__traceback__)
             return None
+
+    def _shrink(self) -> None:
+        """A smaller batch, with what is under way out of the way."""
+        import torch
+
+        self._finish()
+        device, size = self.predictor.device, self.predictor.batch_size
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        if not self.predictor.shrink():
+            raise ClassifierError(
+                f"out of memory on {device} at batch size {size}: give a smaller --batch-size, or "
+                "--precision bf16"
+            )
 
     def _finish(self) -> None:
         if self._under_way is not None:
-            (rows, launched), self._under_way = self._under_way, None
-            self._keep(rows, top5(self.predictor.finish(launched, [row.id for row in rows])))
+            (rows, pending), self._under_way = self._under_way, None
+            scores, finite = pending.wait()
+            if not finite.all():
+                raise not_finite(self.predictor, [rows[i].id for i in (~finite).nonzero()[0]])
+            self._keep(rows, scores)

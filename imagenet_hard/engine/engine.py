@@ -68,6 +68,10 @@ def open_engine(
         ClusterError: the cluster cannot be reached, or has no room for a worker.
     """
     if not isinstance(engine, str):
+        if address is not None or cpus_per_worker is not None:
+            raise UsageError(
+                "an address and CPUs per worker are for an engine's name: this one is open already"
+            )
         yield engine
     elif engine == "local":
         if address is not None or cpus_per_worker is not None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.engine.predictor import Predictor
     from imagenet_hard.engine.settings import RunSettings
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Forward:
         import torch
 
         self.classifier, self.device, self.precision = classifier, device, settings.precision
+        self.name = classifier.spec.name
         self.batch_size = settings.first_batch_size(device.type)
         self._may_shrink = settings.batch_size is None
         self._may_fold = settings.fold and device.type == "cpu"
@@ -63,13 +65,14 @@ class Forward:
         """The pixels of an image's standard view; whatever the image's ``digest``."""
         return self.classifier.transform.pixels(image)
 
-    def launch(self, pixels: Sequence[Any]) -> Any:
-        """Begin the pass over the pixels of ``n <= batch_size`` images; an accelerator computes on its own.
+    def launch(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
+        """Begin the pass over the pixels of ``n <= batch_size`` images; an accelerator goes on by itself.
+
+        Returns float32 (n, 1000) on the device, which may hold what is not finite.
 
         Raises:
-            ClassifierError: the model fails.
+            ClassifierError: the model fails, or gives something else than logits.
         """
-
         full = [*pixels, *[pixels[-1]] * (self.batch_size - len(pixels))]
         batch = self.classifier.transform.batch(full, self.device)
         with self._no_gradients(), exact_float32(), self._autocast():
@@ -77,52 +80,41 @@ class Forward:
                 self._fold(batch)
             if self._may_compile:
                 self._compile(batch)
-            return self._run(batch)
-
-    def finish(self, output: Any, ids: Sequence[str]) -> torch.Tensor:
-        """Wait for what ``launch`` began on the images ``ids``: float32 (n, 1000) on the device.
-
-        Raises:
-            ClassifierError: for a wrong shape or a logit that is not finite, naming the image.
-        """
-        import torch
-
-        if not isinstance(output, torch.Tensor) or output.shape != (self.batch_size, N_CLASSES):
-            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-            raise ClassifierError(
-                f"{self.classifier.spec.name} gave {shape} for {self.batch_size} images: expected logits of "
-                f"shape ({self.batch_size}, {N_CLASSES}), one for each ImageNet class"
-            )
-        logits = output[: len(ids)].detach().float()
-        bad = (~torch.isfinite(logits).all(dim=1)).nonzero().flatten().tolist()
-        if bad:
-            raise ClassifierError(
-                f"{self.classifier.spec.name} gave NaN or infinite logits in {self.precision} for image "
-                f"{ids[bad[0]]!r} (and {len(bad) - 1} more in its batch): try --precision fp32, and check "
-                "the weights"
-            )
-        return logits
+            return self._run(batch)[: len(pixels)].detach().float()
 
     def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
-        """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device.
+        """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device, all finite.
 
         Raises:
-            ClassifierError: as ``launch`` and ``finish``.
+            ClassifierError: as ``launch``, and for a logit that is not finite, naming the image.
         """
-        return self.finish(self.launch(pixels), ids)
-
-    def _run(self, batch: torch.Tensor) -> Any:
         import torch
 
+        logits = self.launch(pixels, ids)
+        if bad := (~torch.isfinite(logits).all(dim=1)).nonzero().flatten().tolist():
+            raise not_finite(self, [ids[i] for i in bad])
+        return logits
+
+    def _run(self, batch: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        name = self.classifier.spec.name
         try:
-            return self._module(batch)
+            output = self._module(batch)
         except torch.OutOfMemoryError:
             raise
         except Exception as error:  # anything may go wrong in a model, of one's own above all
             raise ClassifierError(
-                f"{self.classifier.spec.name} failed on a batch of shape {tuple(batch.shape)} in "
-                f"{self.precision} on {self.device}: {type(error).__name__}: {error}"
+                f"{name} failed on a batch of shape {tuple(batch.shape)} in {self.precision} on "
+                f"{self.device}: {type(error).__name__}: {error}"
             ) from error
+        if not isinstance(output, torch.Tensor) or output.shape != (len(batch), N_CLASSES):
+            shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+            raise ClassifierError(
+                f"{name} gave {shape} for {len(batch)} images: expected logits of shape "
+                f"({len(batch)}, {N_CLASSES}), one for each ImageNet class"
+            )
+        return output
 
     def shrink(self) -> bool:
         """Halve an automatic batch size after memory ran out; False where that can't help."""
@@ -158,11 +150,11 @@ class Forward:
                 if n == 0:
                     return
                 folded = folded.to(memory_format=torch.channels_last)
-                expected, got = self._module(batch), folded(batch)
+                difference = _difference(folded(batch), self._module(batch))
             except Exception as error:  # a model that can't be copied or run twice is run as it is
                 log.debug("batch norms are not folded: %s", error)
                 return
-        if (difference := _difference(got, expected)) > REWRITE_TOLERANCE["fp32"]:
+        if difference > REWRITE_TOLERANCE["fp32"]:
             log.info("batch norms are not folded: logits differ by %.1e", difference)
             return
         self._module = folded
@@ -170,11 +162,11 @@ class Forward:
 
     def _compile(self, batch: torch.Tensor) -> None:
         """Compile on the first real batch, which is of the size of all others, under the same rule."""
-        self._may_compile = False
         expected = self._run(batch)
         name = self.classifier.spec.name
         log.info("%s: torch.compile, which takes a minute or so", name)
         module, got = compiled(self._module, batch, freeze=self._freeze, name=name)
+        self._may_compile = False  # not before: memory may run out, and a smaller batch come next
         if (difference := _difference(got, expected)) > REWRITE_TOLERANCE[self.precision]:
             log.warning("%s is run without torch.compile: its logits differ by %.1e", name, difference)
             return
@@ -186,6 +178,14 @@ def _difference(got: Any, expected: Any) -> float:
     """Largest difference of a logit, relative to the largest logit; infinite where there is a NaN."""
     difference = float((got - expected).abs().max() / expected.abs().max().clamp_min(1e-6))
     return difference if difference == difference else float("inf")
+
+
+def not_finite(predictor: Predictor, ids: Sequence[str]) -> ClassifierError:
+    """That ``predictor`` gave NaN or infinity for the images ``ids``."""
+    return ClassifierError(
+        f"{predictor.name} gave NaN or infinite logits in {predictor.precision} for image {ids[0]!r} (and "
+        f"{len(ids) - 1} more in its batch): try --precision fp32, and check the weights"
+    )
 
 
 class exact_float32:  # lower case, as it is used like a function

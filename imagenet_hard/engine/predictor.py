@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from imagenet_hard.types import Precision
+
 
 class Predictor(Protocol):
-    """An image to logits: ``prepare`` runs in decode threads, ``launch`` and ``finish`` on the device.
+    """An image to logits: ``prepare`` runs in decode threads, ``launch`` on the device, in one thread."""
 
-    Between the two the device may compute while the host makes the next batch. For one thread at a time.
-    """
-
+    name: str
+    precision: Precision
     device: torch.device
     optimizations: list[str]
 
@@ -34,11 +35,11 @@ class Predictor(Protocol):
     def prepare(self, image: Image.Image, digest: str) -> Any:
         """A decoded image and the sha256 of its file -> what ``launch`` takes."""
 
-    def launch(self, prepared: Sequence[Any]) -> Any:
-        """Begin with some images, at most ``images``; an accelerator goes on by itself."""
+    def launch(self, prepared: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
+        """Logits, or log probabilities, of at most ``images`` images: float32 (n, 1000) on the device.
 
-    def finish(self, launched: Any, ids: Sequence[str]) -> torch.Tensor:
-        """What was launched, float32 (n, 1000): logits, or log probabilities, which are logits as well."""
+        An accelerator need not have computed them yet, and they may hold what is not finite.
+        """
 
     def shrink(self) -> bool:
         """Take less memory after it ran out; False where that can't help."""

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 CHUNK = 128
 """Images decoded ahead: enough that the last of them leaves no core idle for long."""
 
+AHEAD = 1024
+"""The same where the device computes meanwhile."""
+
 KNOWN = object()
 """In place of pixels: the job has this row already."""
 
@@ -97,7 +100,7 @@ def overlapped(
 ) -> Iterator[T]:
     """Keep a bounded number of images decoding while the consumer computes."""
     pending: deque[Future[T]] = deque()
-    ahead = limit or max(2 * CHUNK, 1024)
+    ahead = limit or AHEAD
     for task in tasks:
         pending.append(pool.submit(prepare, task))
         if len(pending) >= ahead:

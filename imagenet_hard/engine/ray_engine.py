@@ -19,7 +19,7 @@ from imagenet_hard.engine.ledger import Ledger
 from imagenet_hard.engine.prepare import KNOWN, Task, overlapped
 from imagenet_hard.engine.shard import ExampleShard, ScoreTask, ShardScores
 from imagenet_hard.engine.store import Row
-from imagenet_hard.errors import ImageError
+from imagenet_hard.errors import ClassifierError, ClusterError, ClusterLostError, ImageError, UsageError
 from imagenet_hard.types import Example
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ class _Books:
 
     job: Job
     ledger: Ledger
+    batch_size: int
     error: Exception | None = None
-    batch_size: int = 1
     optimizations: tuple[str, ...] = ()
 
 
@@ -55,13 +55,20 @@ class RayEngine:
 
     def device_type(self, device: str) -> str:
         """That of the workers, whatever this machine has."""
-        return self.workers.slots.device
+        there = self.workers.slots.device
+        if device not in ("auto", there):
+            raise UsageError(f"device {device!r}: the workers of the open engine have {there}")
+        return there
 
     def score(self, jobs: Sequence[Job], benchmark: Benchmark) -> list[Outcome]:
         """See ``score_together``; shards are scored in any order."""
         start = time.perf_counter()
         workers = self.workers
-        books = [_Books(job, Ledger(job.store, job.on_progress)) for job in jobs]
+        device = workers.slots.device
+        books = [
+            _Books(job, Ledger(job.store, job.on_progress), job.settings.first_batch_size(device))
+            for job in jobs
+        ]
         failures: list[str] = []
         task = ScoreTask([(job.classifier, job.settings, job.build) for job in jobs], exif=benchmark.exif)
         peak: int | None = None
@@ -75,6 +82,11 @@ class RayEngine:
                         _keep(each, part)
                     if all(each.error is not None for each in books):
                         break
+            except ClusterLostError:
+                raise
+            except (ClusterError, ClassifierError) as error:  # of these jobs; others may get on
+                for each in books:
+                    each.error = each.error or error
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
         seconds = (time.perf_counter() - start) / len(jobs)
@@ -84,10 +96,10 @@ class RayEngine:
         self, pool: ThreadPoolExecutor, benchmark: Benchmark, books: Sequence[_Books], failures: list[str]
     ) -> Iterator[ExampleShard]:
         """The images that some job wants, as they are read."""
-        size = self._size(benchmark)
+        size = self._size(benchmark, max(each.batch_size for each in books))
         shard = ExampleShard([], [{} for _ in books])
         read = partial(_read, books)
-        for found in overlapped(pool, read, benchmark.tasks()):
+        for found in overlapped(pool, read, benchmark.tasks(), 2 * size):
             if isinstance(found, str):
                 failures.append(found)
                 continue
@@ -106,13 +118,15 @@ class RayEngine:
         if shard.examples:
             yield shard
 
-    def _size(self, benchmark: Benchmark) -> int:
+    def _size(self, benchmark: Benchmark, batch_size: int) -> int:
+        """Whole batches: the last one of each shard is filled up otherwise."""
         largest = LARGEST[self.workers.slots.device]
         try:
             n = len(benchmark)
         except TypeError:  # a stream of unknown length
-            return largest
-        return max(1, min(largest, -(-n // (ROUNDS * self.workers.n))))
+            n = largest * ROUNDS * self.workers.n
+        wanted = min(largest, -(-n // (ROUNDS * self.workers.n)))
+        return max(1, -(-wanted // batch_size)) * batch_size
 
     def _outcome(
         self, books: _Books, name: str, failures: Sequence[str], seconds: float, peak: int | None

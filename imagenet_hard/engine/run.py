@@ -14,8 +14,8 @@ from imagenet_hard.engine.batches import Batches
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.job import Build, Job, Outcome, RunReport
 from imagenet_hard.engine.ledger import Ledger
-from imagenet_hard.engine.prepare import in_turns, overlapped, preparer
-from imagenet_hard.engine.settings import RunSettings, resolve_device
+from imagenet_hard.engine.prepare import AHEAD, CHUNK, in_turns, overlapped, preparer
+from imagenet_hard.engine.settings import RunSettings, device_name, resolve_device
 from imagenet_hard.engine.store import Store
 from imagenet_hard.types import Scored
 
@@ -64,7 +64,9 @@ def score_together(jobs: Sequence[Job], benchmark: Benchmark) -> list[Outcome]:
     predictors = [each.batches.predictor for each in running]
     prepare = preparer(predictors, [each.ledger.known for each in running], exif=benchmark.exif)
     ahead = min((n for each in predictors if (n := each.ahead) is not None), default=None)
-    feed = overlapped if device.type != "cpu" else in_turns
+    feed = in_turns
+    if device.type != "cpu":  # what is prepared ahead lies in memory for each of the jobs
+        feed, ahead = overlapped, ahead or max(2 * CHUNK, AHEAD // len(jobs))
     with keep_activations(), ThreadPoolExecutor(settings.decode_workers(), "decode") as pool:
         try:
             for item in feed(pool, prepare, benchmark.tasks(), ahead):
@@ -108,17 +110,6 @@ class _Running:
             optimizations=tuple(predictor.optimizations),
         )
         return self.ledger.outcome(name, failures, report)
-
-
-def device_name(device: torch.device) -> str:
-    """What the record says of a device: its type, and which it is."""
-    import platform
-
-    import torch
-
-    if device.type == "cuda":
-        return f"{device.type} ({torch.cuda.get_device_name(device)})"
-    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"
 
 
 def peak_memory(device: torch.device) -> int | None:

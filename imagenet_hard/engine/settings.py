@@ -79,3 +79,14 @@ def resolve_device(name: str) -> torch.device:
     elif device.type not in ("cpu", "cuda", "mps"):
         raise UsageError(f"device {name!r}: expected auto, cpu, cuda, cuda:N or mps")
     return device
+
+
+def device_name(device: torch.device) -> str:
+    """What the record says of a device: its type, and which it is."""
+    import platform
+
+    import torch
+
+    if device.type == "cuda":
+        return f"{device.type} ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({platform.machine()}, {torch.get_num_threads()} threads)"

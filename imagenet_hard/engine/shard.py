@@ -79,18 +79,21 @@ class _Part:
 
     def __init__(self, classifier: Classifier, settings: RunSettings, build: Build) -> None:
         self._name = classifier.spec.name
-        self._kept: list[tuple[Sequence[Row], Top5]] = []
+        # No lambda holds on to self: a worker must get rid of a model before it takes the next.
+        kept: list[tuple[Sequence[Row], Top5]] = []
+        self._kept = kept
         device = resolve_device(settings.device)
         self.batches = Batches(
             partial(build, classifier, settings, device),
             lambda row, pixels: pixels is not KNOWN,
-            lambda rows, scores: self._kept.append((rows, scores)),
+            lambda rows, scores: kept.append((rows, scores)),
         )
 
     def answer(self) -> ShardScores | Exception:
         """What came of the shard."""
         self.batches.flush()
-        kept, self._kept = self._kept, []
+        kept = self._kept.copy()
+        self._kept.clear()
         if self.batches.error is not None:
             return _portable(self.batches.error, self._name)
         predictor = self.batches.predictor

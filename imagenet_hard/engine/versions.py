@@ -26,7 +26,7 @@ def hello(device: str) -> Hello:
     """Of this process."""
     import torch
 
-    from imagenet_hard.engine.run import device_name
+    from imagenet_hard.engine.settings import device_name
 
     versions = {"imagenet-hard": __version__, "python": ".".join(platform.python_version_tuple()[:2])}
     for name in PACKAGES:

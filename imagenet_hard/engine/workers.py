@@ -15,9 +15,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from imagenet_hard.engine.notes import Notes, noted
 from imagenet_hard.engine.slots import Slots, find_slots
 from imagenet_hard.engine.versions import Hello, check_same, hello
-from imagenet_hard.errors import ClusterError, ImageNetHardError, UsageError
+from imagenet_hard.errors import (
+    ClassifierError,
+    ClusterError,
+    ClusterLostError,
+    ImageNetHardError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -79,16 +86,28 @@ class _Worker:
     def hello(self) -> Hello:
         return hello(self._device)
 
-    def run(self, number: int, task: list[Any], shard: Any) -> Any:
-        import ray
-
-        with self._lock:
+    def run(self, number: int, task: list[Any], shard: Any) -> tuple[Any, Notes]:
+        with self._lock, noted() as notes:
             if number != self._number:
-                self._step = None  # its memory first
-                self._step = ray.get(task[0]).begin(self._device, self._threads)
-                self._number = number
-        assert self._step is not None
-        return self._step(shard)
+                self._begin(number, task)
+            step = self._step
+        assert step is not None
+        with noted() as more:
+            found = step(shard)
+        return found, notes + more
+
+    def _begin(self, number: int, task: list[Any]) -> None:
+        import gc
+
+        import ray
+        import torch
+
+        self._number = self._step = None  # the memory of the last one first
+        gc.collect()
+        if self._device == "cuda":
+            torch.cuda.empty_cache()
+        self._step = ray.get(task[0]).begin(self._device, self._threads)
+        self._number = number
 
 
 class Workers:
@@ -111,6 +130,7 @@ class Workers:
             self.slots: Slots = find_slots(device, cpus)
             self._idle_since = self._looked = time.monotonic()
             self._failed_starts = 0
+            self._told: set[str] = set()
             self._starting: dict[Any, Any] = {}
             self._ready: dict[Any, Hello] = {}
             self._tasks = 0
@@ -151,7 +171,7 @@ class Workers:
         import ray
 
         self._tasks += 1
-        reference, source = [ray.put(task)], iter(shards)
+        reference, source = [_sent(task)], iter(shards)
         again: deque[tuple[Shard, int]] = deque()
         flights: dict[Any, tuple[Any, Shard, int]] = {}
         try:
@@ -173,13 +193,18 @@ class Workers:
                     continue
                 done, _ = ray.wait(list(flights), num_returns=1, timeout=1.0)
                 for reply in done:
-                    worker, shard, losses = flights.pop(reply)
+                    if reply not in flights:  # its worker was lost meanwhile
+                        continue
+                    worker, shard, losses = flights[reply]
                     try:
-                        yield shard, ray.get(reply)
+                        found, notes = ray.get(reply)
                     except ray.exceptions.RayTaskError as error:
                         raise _cause(error) from error
                     except ray.exceptions.RayError as error:
                         self._lose(worker, error)
+                        # What it was at comes first; what lay ready for it is not to blame.
+                        (shard, losses), *others = _taken(flights, worker)
+                        again.extend(others)
                         if losses + 1 >= MOST_LOSSES:
                             raise ClusterError(
                                 f"{losses + 1} workers died over the same shard ({shard}), the last with: "
@@ -188,6 +213,10 @@ class Workers:
                                 "image crashes it. What was scored is kept"
                             ) from error
                         again.append((shard, losses + 1))
+                    else:
+                        del flights[reply]
+                        self._tell(notes)
+                        yield shard, found
         finally:
             for reply in flights:
                 ray.cancel(reply, force=False)
@@ -242,12 +271,12 @@ class Workers:
                     self._retry(error)
                     continue
                 check_same(hello(self.slots.device), said)
+                self._failed_starts = 0
                 self._ready[worker] = said
         if self._ready:
-            self._idle_since = self._looked = time.monotonic()
-            self._failed_starts = 0
+            self._idle_since = time.monotonic()
         elif time.monotonic() - self._idle_since > PATIENCE:
-            raise ClusterError(
+            raise ClusterLostError(
                 f"no worker of {self.slots.describe()} could be had for {PATIENCE:.0f} seconds: the cluster "
                 "has no free room, or its machines are gone (`ray status` tells). What was scored is kept: "
                 "run the same command again"
@@ -285,11 +314,41 @@ class Workers:
                 if sum(w is worker for w, _, _ in flights.values()) == full:
                     yield worker
 
+    def _tell(self, notes: Notes) -> None:
+        """What workers logged, once each: it would not get here otherwise."""
+        for level, text in notes:
+            if text not in self._told:
+                self._told.add(text)
+                log.log(level, "%s", text)
+
     def _lose(self, worker: Any, error: Exception) -> None:
         if worker in self._ready:
             log.warning("a worker was lost, its shards go to others: %s", _first_line(error))
             del self._ready[worker]
             self._start()
+
+
+def _taken(flights: dict[Any, tuple[Any, Any, int]], worker: Any) -> list[tuple[Any, int]]:
+    """The shards of ``worker``, which are taken out, oldest first, with their losses."""
+    replies = [reply for reply, (who, _, _) in flights.items() if who is worker]
+    return [flights.pop(reply)[1:] for reply in replies]
+
+
+def _sent(task: Task) -> Any:
+    """A reference to the task.
+
+    Raises:
+        ClassifierError: it cannot be pickled.
+    """
+    import ray
+
+    try:
+        return ray.put(task)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ClassifierError(
+            f"the classifier cannot be sent to the workers: {_first_line(error.__cause__ or error)}. With "
+            "--engine ray it must be one that pickle can take: no open files, locks or generators in it"
+        ) from error
 
 
 def _connect(address: str | None) -> bool:

@@ -81,6 +81,8 @@ def evaluate(
     with ExitStack() as stack:
         running = stack.enter_context(open_engine(engine, address=address, device=device))
         device_type = running.device_type(device)
+        if workers is not None and running.workers is not None:
+            raise UsageError("workers are decode threads of this process: give the engine cpus_per_worker")
         if isinstance(dataset, str | Path):
             benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels, exif=exif)
         else:

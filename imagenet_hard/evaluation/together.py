@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal
 from imagenet_hard.engine.batch_size import choose_batch_size
 from imagenet_hard.engine.memory import free_bytes, model_bytes
 from imagenet_hard.engine.settings import RunSettings, resolve_device
-from imagenet_hard.evaluation.result import Result
+from imagenet_hard.errors import ClusterLostError
+from imagenet_hard.evaluation.result import Result, result_stem
 from imagenet_hard.evaluation.scoring import How, Scoring, TransformPolicy, begin
 
 if TYPE_CHECKING:
@@ -59,83 +60,101 @@ def evaluate_all(
     """Each of ``models`` with its result, in their order, or with what went wrong, as soon as that is known.
 
     One failure ends no other.
+
+    Raises:
+        ClusterLostError: there is nothing left to run the others on.
     """
     group = _Group(common)
-    waiting: list[tuple[SuiteModel, Scoring | Result]] = []
     try:
         for model in models:
             if group.full:  # before one more is loaded
-                yield from _run(waiting, benchmark, common)
-                waiting, group = [], _Group(common)
+                yield from group.run(benchmark)
             try:
                 classifier = _load(model, common)
-                found = begin(classifier, benchmark, _how(model, classifier, common), common.out)
+                how = _how(model, classifier, common)
+                if not group.takes(classifier, how):
+                    yield from group.run(benchmark)
+                group.add(model, begin(classifier, benchmark, how, common.out), classifier, how)
+            except ClusterLostError:
+                raise
             except Exception as error:
                 yield model, error
-                continue
-            if isinstance(found, Scoring) and not group.has_room(classifier):
-                yield from _run(waiting, benchmark, common)
-                waiting, group = [], _Group(common)
-            if isinstance(found, Scoring):
-                group.add(classifier)
-            waiting.append((model, found))
-        yield from _run(waiting, benchmark, common)
+        yield from group.run(benchmark)
     finally:
-        for _, found in waiting:
-            if isinstance(found, Scoring):
-                found.close()
+        group.close()
 
 
 class _Group:
-    """Classifiers that are to share a pass."""
+    """Classifiers that share a pass, and in their place among them results that were finished before."""
 
     def __init__(self, common: Common) -> None:
-        self._n = self._bytes = 0
+        self._common = common
         alone = common.engine.workers is not None or common.tta is not None
         self._most = common.together or (1 if alone else AUTOMATIC)
-        self._fit = common.together is None
-        self._device = None if alone else resolve_device(common.settings.device)
+        self._device = None if alone or common.together else resolve_device(common.settings.device)
+        self._clear()
 
-    def add(self, classifier: Classifier) -> None:
-        self._n += 1
-        self._bytes += model_bytes(classifier.module)
+    def _clear(self) -> None:
+        self._waiting: list[tuple[SuiteModel, Scoring | Result]] = []
+        self._stems: set[str] = set()
+        self._n = self._bytes = 0
 
     @property
     def full(self) -> bool:
         """Whether no more may share the pass, however small."""
         return self._n >= self._most
 
-    def has_room(self, classifier: Classifier) -> bool:
-        """Whether one more fits; it lies in the host's memory already, as those that were added do."""
-        if self._n == 0 or self._device is None or not self._fit:
-            return True
-        free = free_bytes(self._device)
-        if free is None:
+    def takes(self, classifier: Classifier, how: How) -> bool:
+        """Whether one more fits; it lies in the host's memory already, as those that were added do.
+
+        Two that would write the same file take turns: the second then finds the first one's result.
+        """
+        if _stem(classifier, how) in self._stems:
+            return False
+        free = free_bytes(self._device) if self._n and self._device is not None else None
+        if free is None or self._device is None:
             return True
         models = self._bytes + model_bytes(classifier.module)
         return COPIES * models <= SHARE * (free + (0 if self._device.type == "cuda" else models))
 
+    def add(self, model: SuiteModel, found: Scoring | Result, classifier: Classifier, how: How) -> None:
+        self._waiting.append((model, found))
+        if isinstance(found, Scoring):
+            self._n += 1
+            self._bytes += model_bytes(classifier.module)
+            self._stems.add(_stem(classifier, how))
 
-def _run(
-    waiting: Sequence[tuple[SuiteModel, Scoring | Result]], benchmark: Benchmark, common: Common
-) -> Iterator[tuple[SuiteModel, Result | Exception]]:
-    """One pass for all that wait for it; what is finished already goes along in its place."""
-    scorings = [found for _, found in waiting if isinstance(found, Scoring)]
-    told = common.on_progress
-    names = [model.model for model, found in waiting if isinstance(found, Scoring)]
-    jobs = [s.job(told(name) if told else None) for s, name in zip(scorings, names, strict=True)]
-    outcomes = iter(common.engine.score(jobs, benchmark) if jobs else [])
-    for model, found in waiting:
-        if not isinstance(found, Scoring):
-            yield model, found
-            continue
-        outcome = next(outcomes)
-        try:
-            yield model, outcome if isinstance(outcome, Exception) else found.finish(*outcome)
-        except Exception as error:
-            yield model, error
-        finally:
+    def run(self, benchmark: Benchmark) -> Iterator[tuple[SuiteModel, Result | Exception]]:
+        """One pass for all that wait for it; then the group is empty."""
+        told = self._common.on_progress
+        jobs = [
+            found.job(told(model.model) if told else None)
+            for model, found in self._waiting
+            if isinstance(found, Scoring)
+        ]
+        outcomes = iter(self._common.engine.score(jobs, benchmark) if jobs else [])
+        for model, found in self._waiting:
+            if not isinstance(found, Scoring):
+                yield model, found
+                continue
+            outcome = next(outcomes)
+            try:
+                done = outcome if isinstance(outcome, Exception) else found.finish(*outcome)
+            except Exception as error:
+                done = error
             found.close()
+            yield model, done
+        self._clear()
+
+    def close(self) -> None:
+        """What is scored is kept for the next run."""
+        for _, found in self._waiting:
+            if isinstance(found, Scoring):
+                found.close()
+
+
+def _stem(classifier: Classifier, how: How) -> str:
+    return result_stem(classifier.spec, how.settings.precision, how.policy, how.tta)
 
 
 def _load(model: SuiteModel, common: Common) -> Classifier:

@@ -55,6 +55,7 @@ class MemoPredictor:
         self.classifier, self.device, self._step = classifier, device, tta.step
         self.batch_size, self.optimizations = tta.views, list[str]()
         self._ahead = ahead(tta, self._viewing.transform)
+        self.name, self.precision = classifier.spec.name, settings.precision
         self._module = classifier.module.eval().to(device).to(memory_format=torch.channels_last)
         self._weights = [p for p in self._module.parameters() if p.is_floating_point()]
         self._originals = [p.detach().clone() for p in self._weights]
@@ -71,11 +72,7 @@ class MemoPredictor:
     def prepare(self, image: Image.Image, digest: str) -> Adapting:
         return Adapting(self._cut(image, digest), self.classifier.transform.pixels(image))
 
-    def launch(self, prepared: Sequence[Adapting]) -> Sequence[Adapting]:
-        """Nothing yet: each image waits for the weights that the one before it has changed."""
-        return prepared
-
-    def finish(self, launched: Sequence[Adapting], ids: Sequence[str]) -> torch.Tensor:
+    def launch(self, prepared: Sequence[Adapting], ids: Sequence[str]) -> torch.Tensor:
         """float32 (n, 1000): logits of the standard views, each under the weights adapted to its image.
 
         Raises:
@@ -83,7 +80,7 @@ class MemoPredictor:
                 finite, or memory runs out.
         """
         found = []
-        for each, id in zip(launched, ids, strict=True):
+        for each, id in zip(prepared, ids, strict=True):
             with self.adapted(each.views, id), torch.no_grad():
                 batch = self.classifier.transform.batch([each.standard], self.device)
                 found.append(self._checked(self._module(batch), 1, id))

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import gcd, log
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.tta.views import Views, ahead, cutter
@@ -22,14 +21,6 @@ MOST_VIEWS = 1024
 """Views of several images that are run in one go, so that their last batches are full."""
 
 
-@dataclass(frozen=True)
-class Launched:
-    """Passes that are under way: views of each image, and for each pass its views and its output."""
-
-    sizes: list[int]
-    parts: list[tuple[int, Any]]
-
-
 class ZoomPredictor:
     """Predicts an image from all its views; batches go across images. No weight changes."""
 
@@ -39,6 +30,7 @@ class ZoomPredictor:
         viewing, self._cut = cutter(classifier, tta)
         self._forward = Forward(viewing, settings, device)
         self._n = tta.views
+        self.name, self.precision = self._forward.name, self._forward.precision
         self.device, self.optimizations = device, self._forward.optimizations
         self._ahead = ahead(tta, viewing.transform)
 
@@ -60,33 +52,24 @@ class ZoomPredictor:
     def prepare(self, image: Image.Image, digest: str) -> Views:
         return self._cut(image, digest)
 
-    def launch(self, prepared: Sequence[Views]) -> Launched:
-        """The passes over all views, begun one after another."""
-        pixels = [view for views in prepared for view in views.pixels]
-        size = self.batch_size
-        parts = [pixels[i : i + size] for i in range(0, len(pixels), size)]
-        sizes = [len(views.pixels) for views in prepared]
-        return Launched(sizes, [(len(part), self._forward.launch(part)) for part in parts])
-
-    def finish(self, launched: Launched, ids: Sequence[str]) -> torch.Tensor:
+    def launch(self, prepared: Sequence[Views], ids: Sequence[str]) -> torch.Tensor:
         """float32 (n, 1000): log of the mean probability; of one view, its logits as they are."""
         import torch
 
-        return torch.stack([log_mean(logits) for logits in self._views(launched, ids)])
+        return torch.stack([log_mean(logits) for logits in self.view_logits(prepared, ids)])
 
     def view_logits(self, prepared: Sequence[Views], ids: Sequence[str]) -> list[torch.Tensor]:
         """For each image float32 (views, 1000), the logits of its views."""
-        return self._views(self.launch(prepared), ids)
-
-    def _views(self, launched: Launched, ids: Sequence[str]) -> list[torch.Tensor]:
         import torch
 
-        names = [id for id, n in zip(ids, launched.sizes, strict=True) for _ in range(n)]
-        found, position = [], 0
-        for n, output in launched.parts:
-            found.append(self._forward.finish(output, names[position : position + n]))
-            position += n
-        return list(torch.split(torch.cat(found), launched.sizes))
+        pixels = [view for views in prepared for view in views.pixels]
+        names = [id for id, views in zip(ids, prepared, strict=True) for _ in views.pixels]
+        size = self.batch_size
+        parts = [
+            self._forward.launch(pixels[i : i + size], names[i : i + size])
+            for i in range(0, len(pixels), size)
+        ]
+        return list(torch.split(torch.cat(parts), [len(views.pixels) for views in prepared]))
 
     def shrink(self) -> bool:
         return self._forward.shrink()

@@ -394,7 +394,7 @@ def test_zoom_augmentation_of_a_clip_model(small_clip: str, weights: Path) -> No
     centre, spread = (torch.tensor(seen[key])[:, None, None] for key in ("mean", "std"))
     images = fixed_images()
     views = [zoomed.prepare(image, f"{i:064x}") for i, image in enumerate(images)]
-    got = zoomed.finish(zoomed.launch(views), [str(i) for i in range(len(images))])
+    got = zoomed.launch(views, [str(i) for i in range(len(images))])
     for row, each in zip(got, views, strict=True):
         pixels = torch.from_numpy(np.stack(each.pixels)).permute(0, 3, 1, 2) / 255
         batch = (pixels - centre) / spread

@@ -12,6 +12,7 @@ import torch
 
 from imagenet_hard.curation.curators import Curator
 from imagenet_hard.curation.hardness import HardnessFilter
+from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.store import CurationStore
@@ -100,10 +101,11 @@ def run(
     sources: Sequence[OpenSource],
     curators: Sequence[Curator],
     settings: RunSettings = SETTINGS,
-    **options: bool,
+    screened: Sequence[str] = (),
+    **options: object,
 ) -> HardnessFilter:
-    """One run of the filter to its end."""
-    found = HardnessFilter(sources, curators, store, settings, **options)
+    """One run of the filter to its end; ``screened``: ids of curators."""
+    found = HardnessFilter(sources, Lanes(curators, settings, screened), store, settings, **options)
     found.run()
     return found
 

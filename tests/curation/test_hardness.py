@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from imagenet_hard.curation import hardness, screening
 from imagenet_hard.curation.hardness import HardnessFilter
 from imagenet_hard.curation.lane import Lane, Verdict
+from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.store import CurationStore
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings
@@ -122,7 +124,7 @@ def test_screening_keeps_the_survivors(tmp_path, monkeypatch):
     monkeypatch.setattr(screening, "CALIBRATION", 32)
     data = made()
     with open_store(tmp_path) as store:
-        done = run(store, [data.source()], [curator(0), curator(1)], screening=True)
+        done = run(store, [data.source()], [curator(0), curator(1)], screened=["net0", "net1"])
         assert hard(store) == data.hard
         assert done.lanes.screens["net0"].n_crops > 0
         skipped = sum(int(v.screened.sum()) for id in hard(store) for v in store.views(id).values())
@@ -134,7 +136,7 @@ def test_a_larger_difference_reopens_what_was_skipped(tmp_path, monkeypatch):
     monkeypatch.setattr(screening, "CALIBRATION", 1)
     data = made()
     with open_store(tmp_path) as store:
-        first = HardnessFilter([data.source()], [curator(0)], store, SETTINGS, screening=True)
+        first = HardnessFilter([data.source()], Lanes([curator(0)], SETTINGS, ["net0"]), store, SETTINGS)
         first.tolerances["net0"].compared, first.tolerances["net0"].largest = 10, -1.0  # skips everything
         # The first comparison of the run lifts it; what was skipped until then is reopened at the end.
         first.run()
@@ -144,6 +146,21 @@ def test_a_larger_difference_reopens_what_was_skipped(tmp_path, monkeypatch):
             if not np.isin(by_protocol(image, curator(0)), labels).any()
         }
         assert hard(store) == expected
+
+
+@pytest.mark.parametrize("later", [(), ("net1",), ("net0", "net1")])
+def test_what_was_skipped_is_checked_whatever_is_screened_later(tmp_path, monkeypatch, later):
+    """Whether screening is worth it is measured at each start, and may come out otherwise on a resume."""
+    data, nets = made(), [curator(0), curator(1)]
+    with open_store(tmp_path) as store:
+        monkeypatch.setattr(screening.Tolerance, "needs_exact", lambda self, screened: False)
+        monkeypatch.setattr(hardness, "reopen", lambda store, tolerances: [])
+        run(store, [data.source()], nets, screened=["net0"])
+        assert hard(store) > data.hard  # as if killed before what was skipped had been checked
+        monkeypatch.undo()
+        store.remember(**{"tolerance:net0": json.dumps([300, 5.0, 900])})
+        run(store, [data.source()], nets, screened=later)
+        assert hard(store) == data.hard
 
 
 class Stop(Exception):
@@ -288,7 +305,7 @@ def test_a_screening_that_fails_leaves_the_verdict_to_float32(tmp_path, monkeypa
         Lane, "_one_by_one", lambda self, batch, error: [Verdict(c, error="NaN") for c in batch]
     )
     with open_store(tmp_path) as store:
-        run(store, [data.source()], [curator(0), curator(1)], screening=True)
+        run(store, [data.source()], [curator(0), curator(1)], screened=["net0", "net1"])
         assert hard(store) == data.hard
 
 
@@ -314,7 +331,8 @@ def test_memory_is_bounded_by_the_window(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Lane, "run", watched)
     with open_store(tmp_path) as store:
-        filter_ = HardnessFilter([data.source()], [curator(0)], store, replace(SETTINGS, batch_size=1))
+        one = replace(SETTINGS, batch_size=1)
+        filter_ = HardnessFilter([data.source()], Lanes([curator(0)], one), store, one)
         filter_.run()
     assert 0 < most <= 8
 
@@ -326,6 +344,7 @@ sys.path.insert(0, {root!r})
 import torch
 torch.set_num_threads(1)
 from imagenet_hard.curation.hardness import HardnessFilter
+from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.store import CurationStore
 from imagenet_hard.engine.forward import Forward
 from tests.curation.small import SETTINGS, curator, made
@@ -342,7 +361,7 @@ Forward.logits = slow
 data, curators = made(), [curator(0), curator(1)]
 print("ready", flush=True)
 with CurationStore(Path({store!r}), create=True) as store:
-    HardnessFilter([data.source()], curators, store, SETTINGS).run()
+    HardnessFilter([data.source()], Lanes(curators, SETTINGS), store, SETTINGS).run()
 print("done", flush=True)
 """
 

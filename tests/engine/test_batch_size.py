@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagenet_hard.engine import batch_size
-from imagenet_hard.engine.batch_size import choose_batch_size, fastest, fastest_batch_size, seconds_per_image
+from imagenet_hard.engine.batch_size import choose_batch_size, fastest, seconds_per_image
 from imagenet_hard.engine.engine import LocalEngine
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.errors import ClassifierError
@@ -44,21 +44,24 @@ def test_it_is_measured_once(tmp_path, monkeypatch):
     """A second run finds the same, whatever the clock says; a damaged file is measured again."""
     monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path))
     monkeypatch.setitem(batch_size.LADDERS, "cpu", (2, 4))
-    monkeypatch.setattr(batch_size, "seconds_per_image", lambda c, s, n: {2: 1.0, 4: 2.0}[n])
-    assert fastest_batch_size(classifier(), CPU) == 2
-    monkeypatch.setattr(batch_size, "seconds_per_image", lambda c, s, n: {2: 2.0, 4: 1.0}[n])
-    assert fastest_batch_size(classifier(), CPU) == 2
-    assert fastest_batch_size(classifier(1), CPU) == 4
+    engine = LocalEngine()
+
+    def chosen(seed, seconds):
+        monkeypatch.setattr(batch_size, "seconds_per_image", lambda c, s, n: seconds[n])
+        return choose_batch_size("fastest", classifier(seed), CPU, engine)
+
+    assert chosen(0, {2: 1.0, 4: 2.0}) == 2
+    assert chosen(0, {2: 2.0, 4: 1.0}) == 2
+    assert chosen(1, {2: 2.0, 4: 1.0}) == 4
     for file in tmp_path.rglob("*.json"):
         file.write_text("{")
-    assert fastest_batch_size(classifier(), CPU) == 4
+    assert chosen(0, {2: 2.0, 4: 1.0}) == 4
 
 
 def test_only_fastest_is_measured(monkeypatch):
     """A number and the automatic size are taken as they are."""
-    monkeypatch.setattr(batch_size, "fastest_batch_size", lambda c, s: 7)
-    engine = LocalEngine()
-    assert [choose_batch_size(x, classifier(), CPU, engine) for x in (None, 5, "fastest")] == [None, 5, 7]
+    monkeypatch.setattr(batch_size, "measured_batch_size", None)
+    assert [choose_batch_size(x, classifier(), CPU, LocalEngine()) for x in (None, 5)] == [None, 5]
 
 
 def test_a_real_classifier_is_timed():

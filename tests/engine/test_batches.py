@@ -16,7 +16,7 @@ class Recording:
     """A predictor that notes what is asked of it; the "pixels" are class indices."""
 
     optimizations: list[str] = []  # noqa: RUF012
-    ahead = None
+    ahead, name, precision, odd = None, "recording", "fp32", -1
 
     def __init__(self, device: str = "cpu", size: int = 4, fits: int = 99) -> None:
         self.device, self.batch_size, self.fits = torch.device(device), size, fits
@@ -26,16 +26,13 @@ class Recording:
     def images(self):
         return self.batch_size
 
-    def launch(self, pixels):
+    def launch(self, pixels, ids):
         if len(pixels) > self.fits:
             raise torch.OutOfMemoryError
+        assert len(pixels) == len(ids)
         self.calls.append(f"launch {len(pixels)}")
-        return pixels
-
-    def finish(self, launched, ids):
-        self.calls.append(f"finish {len(launched)}")
-        assert len(launched) == len(ids)
-        return torch.nn.functional.one_hot(torch.tensor(launched), 1000).float()
+        logits = torch.nn.functional.one_hot(torch.tensor(pixels), 1000).float()
+        return torch.where(torch.tensor(pixels)[:, None] == self.odd, float("-inf"), logits)
 
     def shrink(self):
         if self.batch_size == 1:
@@ -46,7 +43,12 @@ class Recording:
 
 def fed(predictor, n=10, wants=lambda row, pixels: True):
     kept = []
-    batches = Batches(lambda: predictor, wants, lambda rows, scores: kept.append((rows, scores)))
+
+    def keep(rows, scores):
+        predictor.calls.append(f"keep {len(rows)}")
+        kept.append((rows, scores))
+
+    batches = Batches(lambda: predictor, wants, keep)
     for i in range(n):
         batches.take(Row(f"{i}", (i,), "", ""), i)
     batches.flush()
@@ -62,13 +64,42 @@ def test_every_image_is_kept_once_with_its_own_scores(device):
     assert np.concatenate([scores[0][:, 0] for _, scores in kept]).tolist() == list(range(10))
 
 
-def test_an_accelerator_gets_the_next_batch_before_the_last_one_is_waited_for():
+def test_an_accelerator_has_the_next_batch_while_the_last_one_is_kept():
     """On a CPU there is nothing to overlap."""
     one, other = Recording("cpu"), Recording("meta")
     fed(one, 8)
     fed(other, 8)
-    assert one.calls == ["launch 4", "finish 4", "launch 4", "finish 4"]
-    assert other.calls == ["launch 4", "launch 4", "finish 4", "finish 4"]
+    assert one.calls == ["launch 4", "keep 4", "launch 4", "keep 4"]
+    assert other.calls == ["launch 4", "launch 4", "keep 4", "keep 4"]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_logits_that_are_not_finite_name_their_image(device):
+    """Also where they would not show in the top 5; batches before it are kept."""
+    predictor = Recording(device)
+    predictor.odd = 6
+    batches, kept = fed(predictor)
+    assert isinstance(batches.error, ClassifierError)
+    assert "recording gave NaN or infinite logits in fp32 for image '6' (and 0 more" in str(batches.error)
+    assert [row.id for rows, _ in kept for row in rows] == ["0", "1", "2", "3"]
+
+
+def test_a_failed_job_lets_go_of_its_memory():
+    """The error is kept, with its trace; what the model's frames held is not."""
+    import weakref
+
+    held = []
+
+    class Failing(Recording):
+        def launch(self, pixels, ids):
+            activations = torch.zeros(10)
+            held.append(weakref.ref(activations))
+            raise ClassifierError("it fails") from ValueError("inside")
+
+    batches, _ = fed(Failing())
+    assert held[0]() is None
+    assert batches.error.__traceback__ is not None
+    assert isinstance(batches.error.__cause__, ValueError)
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])

@@ -62,3 +62,47 @@ def test_a_compiler_that_fails_is_an_error_with_a_way_out(monkeypatch):
         ClassifierError, match=r"torch.compile failed on small: .*no g\+\+\. Leave out --compile"
     ):
         run(COMPILED)
+
+
+def test_memory_that_runs_out_first_does_not_cost_the_compilation(monkeypatch):
+    """The smaller batch is compiled."""
+    sizes = []
+
+    class Tight(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            if len(x) > 8:
+                raise torch.OutOfMemoryError("out of memory")
+            return self.inner(x)
+
+    def noting(module, batch, **kwargs):
+        sizes.append(len(batch))
+        return module, module(batch)
+
+    monkeypatch.setattr(forward, "compiled", noting)
+    model = classifier()
+    model = dataclasses.replace(model, module=Tight(model.module))
+    _, report = score(model, benchmark(40), COMPILED, Store(None, "k"))
+    assert sizes == [8]
+    assert report.optimizations[-1] == "torch.compile"
+
+
+@pytest.mark.parametrize("settings", [CPU, COMPILED])
+def test_what_is_no_tensor_of_logits_is_told_as_ever(settings):
+    """Folding and compiling come after that check."""
+
+    class Pair(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(x), x
+
+    model = classifier()
+    model = dataclasses.replace(model, module=Pair(model.module))
+    with pytest.raises(ClassifierError, match=r"small gave tuple for 16 images: expected logits"):
+        score(model, benchmark(20), settings, Store(None, "k"))

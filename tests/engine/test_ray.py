@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import signal
+import threading
 
 import psutil
 import pytest
 from torch import nn
 
+import imagenet_hard
+from imagenet_hard.engine.batch_size import LADDERS, choose_batch_size
 from imagenet_hard.engine.job import Job
 from imagenet_hard.engine.ray_engine import RayEngine
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.engine.workers import Workers
-from imagenet_hard.errors import ClassifierError, ClusterError, ImageError
+from imagenet_hard.errors import ClassifierError, ClusterError, ImageError, UsageError
 from tests.engine.clusters import assert_same, slow_classifier, two_machines
 from tests.engine.small import benchmark, classifier
 
@@ -117,15 +121,64 @@ def test_a_worker_that_is_killed_costs_its_shards_only(workers):
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_what_kills_every_worker_is_named(workers):
-    """An image or a model that takes the process down ends the run after three workers, not never."""
+class Fatal(nn.Module):
+    """Takes its process down."""
 
-    class Fatal(nn.Module):
-        def forward(self, x):
-            os.kill(os.getpid(), signal.SIGKILL)
+    def forward(self, x):
+        os.kill(os.getpid(), signal.SIGKILL)
 
+
+def test_what_kills_every_worker_ends_alone(workers):
+    """An image or a model that takes the process down is named after three workers, and the next one runs."""
     model = dataclasses.replace(classifier(), module=Fatal())
-    with pytest.raises(ClusterError, match=r"3 workers died over the same shard \(.* images, '.*jpg' to"):
-        run(workers, model, data=benchmark(8))
-    ((_, report),) = run(workers, classifier())  # the cluster is as good as before
+    (outcome,) = run(workers, model, data=benchmark(8))
+    assert isinstance(outcome, ClusterError)
+    assert "3 workers died over the same shard (8 images, '000.jpg' to '007.jpg')" in str(outcome)
+    ((_, report),) = run(workers, classifier())
     assert report.n_scored == 50
+
+
+def test_a_model_that_cannot_be_sent(workers):
+    """It is told what is in the way."""
+    model = classifier()
+    model.module.lock = threading.Lock()
+    (outcome,) = run(workers, model)
+    assert isinstance(outcome, ClassifierError)
+    assert "cannot be sent to the workers: cannot pickle '_thread.lock'" in str(outcome)
+
+
+def test_what_workers_log_is_told_once(workers, caplog):
+    """A batch size that was halved, say."""
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            workers.call(lambda: logging.getLogger("imagenet_hard.x").warning("batch size halved"))
+    assert caplog.text.count("batch size halved") == 1
+
+
+def test_a_run_that_only_lacks_its_result_records_the_same_settings(workers):
+    """Killed after the last batch: nothing is sent, and the batch size is what it was."""
+    store = Store(None, "k")
+    run(workers, classifier(), stores=[store])
+    ((_, report),) = run(workers, classifier(), stores=[store])
+    assert (report.n_scored, report.n_resumed, report.batch_size) == (0, 50, 16)
+
+
+def test_options_of_one_machine_are_refused(workers):
+    """Nothing that was asked for is dropped in silence."""
+    engine = RayEngine(workers)
+    assert engine.device_type("auto") == engine.device_type("cpu") == "cpu"
+    with pytest.raises(UsageError, match="'cuda': the workers of the open engine have cpu"):
+        engine.device_type("cuda")
+    with pytest.raises(UsageError, match="decode threads of this process: give the engine cpus_per_worker"):
+        imagenet_hard.evaluate(classifier(), "sample", engine=engine, workers=3)
+
+
+def test_the_fastest_batch_size_is_measured_on_a_worker_and_remembered_here(workers, monkeypatch, tmp_path):
+    """Another worker's clock cannot change it on a resume."""
+    monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path))
+    engine = RayEngine(workers)
+    first = choose_batch_size("fastest", classifier(), AUTO, engine)
+    assert first in LADDERS["cpu"]
+    (file,) = tmp_path.rglob("*.json")
+    file.write_text("7")
+    assert choose_batch_size("fastest", classifier(), AUTO, engine) == 7

@@ -105,3 +105,14 @@ def test_a_pass_that_is_given_up_keeps_its_rows(data, tmp_path):
     assert len(list(tmp_path.rglob(".*.sqlite"))) == 2
     (_, first), (_, second) = run(data, *NAMES, out=tmp_path)
     assert first.runtime.n_resumed == second.runtime.n_resumed == 6
+
+
+def test_one_model_under_two_names_is_scored_once(data, tmp_path):
+    """The second finds the first one's result; two transforms of one model leave two results."""
+    (_, first), (_, second) = run(data, NAMES[0], f"bundled:{NAMES[0]}", out=tmp_path)
+    assert first == second
+    common = Common(CPU, LocalEngine(), out=tmp_path)
+    crops = [SuiteModel(model=NAMES[0], transform={"resize": r, "crop": 224}) for r in (232, 256)]
+    (_, third), (_, fourth) = evaluate_all(crops, data, common)
+    assert third.run_key != fourth.run_key
+    assert len(list(tmp_path.rglob("*.json"))) == len(list(tmp_path.rglob("*.parquet"))) == 3

@@ -86,7 +86,7 @@ def test_loss_step_and_prediction_are_those_of_a_straightforward_version(method,
         assert got == pytest.approx(loss, abs=1e-5)
         for name, weight in model.module.named_parameters():
             torch.testing.assert_close(weight, weights[name], rtol=0, atol=1e-6)
-    torch.testing.assert_close(memo.finish([image], ["x"]), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(memo.launch([image], ["x"]), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_step_lowers_the_entropy_and_changes_the_weights():
@@ -112,7 +112,7 @@ def test_weights_and_statistics_come_back_bit_for_bit(fails):
         with pytest.raises(ZeroDivisionError), memo.adapted(image.views, "x"):
             raise ZeroDivisionError
     else:
-        memo.finish([image, image], ["x", "y"])
+        memo.launch([image, image], ["x", "y"])
     assert all(torch.equal(value, before[name]) for name, value in model.module.state_dict().items())
     assert not model.module[0].weight.requires_grad
     assert model.module[3].weight.requires_grad
@@ -169,4 +169,4 @@ def test_a_model_without_gradients_is_told():
     )
     assert isinstance(memo, MemoPredictor)
     with pytest.raises(ClassifierError, match="logits without gradients"):
-        memo.finish([image], ["x"])
+        memo.launch([image], ["x"])
