@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.cli.bars import Bar, progress_bars
 from imagenet_hard.cli.console import console
 from imagenet_hard.cli.engine import engine_options, opened
 from imagenet_hard.cli.tta import take_settings, tta_options
-from imagenet_hard.errors import DatasetError, ImageNetHardError
+from imagenet_hard.errors import ImageNetHardError
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.engine.engine import Engine
     from imagenet_hard.evaluation.result import Result
     from imagenet_hard.evaluation.suite import SuiteModel
-
-Bar = Callable[[str], Callable[..., None]]
 
 
 def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | str | None:
@@ -194,7 +191,7 @@ def _score_all(requests: list[SuiteModel], options: dict[str, Any]) -> tuple[lis
         )
         if options["limit"]:
             benchmark = benchmark.take(options["limit"])
-        with _bars(benchmark, options["quiet"]) as bar:
+        with progress_bars(benchmark, options["quiet"]) as bar:
             if len(requests) == 1:
                 return [_score_one(requests[0], benchmark, engine, bar, options)], []
             return _score_list(requests, benchmark, engine, bar, options)
@@ -262,38 +259,6 @@ def _score_list(
         click.echo(f"Error: {request.model}: {found}", err=True)
         failed.append(request.model)
     return results, failed
-
-
-@contextmanager
-def _bars(benchmark: Benchmark, quiet: bool) -> Iterator[Bar]:
-    """A progress bar for each classifier, below one another where several share a pass."""
-    from tqdm import tqdm
-
-    try:
-        total = len(benchmark)
-    except DatasetError:  # a stream whose publisher doesn't state its length
-        total = None
-    open_bars: list[tqdm[Any]] = []
-
-    def bar(name: str) -> Callable[..., None]:
-        mine: tqdm[Any] | None = None
-
-        def update(n: int, resumed: int = 0) -> None:
-            nonlocal mine
-            if mine is None:  # with the first batch: loading weights is not scoring
-                mine = tqdm(
-                    total=total, initial=resumed, desc=name, unit=" images", disable=quiet, smoothing=0.1
-                )
-                open_bars.append(mine)
-            mine.update(n)
-
-        return update
-
-    try:
-        yield bar
-    finally:
-        for each in open_bars:
-            each.close()
 
 
 def _report(results: list[Result], as_json: bool) -> None:

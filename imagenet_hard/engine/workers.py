@@ -7,22 +7,20 @@ there is room. Whatever a worker needs it is sent: nothing is read from a disk t
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from imagenet_hard.engine.notes import Notes, noted
+from imagenet_hard.engine.notes import Notes
+from imagenet_hard.engine.ray_cluster import cause_of, connect, first_line, sent
 from imagenet_hard.engine.slots import Slots, find_slots
 from imagenet_hard.engine.versions import Hello, check_same, hello
+from imagenet_hard.engine.worker import Call, Task, Worker
 from imagenet_hard.errors import (
-    ClassifierError,
     ClusterError,
     ClusterLostError,
-    ImageNetHardError,
     UsageError,
 )
 
@@ -46,70 +44,6 @@ LOOK_AGAIN = 15.0
 Shard = TypeVar("Shard")
 
 
-class Step(Protocol):
-    """A task at work on a worker."""
-
-    def __call__(self, shard: Any) -> Any:
-        """What comes of a shard; both are pickled on their way."""
-
-
-class Task(Protocol):
-    """What the workers are to do, sent to each of them once; can be pickled."""
-
-    def begin(self, device: str, threads: int) -> Step:
-        """Make it ready on a worker with a device ("cpu" or "cuda") and so many cores."""
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A function as a task: the shard says nothing."""
-
-    function: Callable[[], Any]
-
-    def begin(self, device: str, threads: int) -> Step:
-        return lambda shard: self.function()
-
-
-class _Worker:
-    """One process. ``run`` is called in several threads only where the device computes beside the CPU."""
-
-    def __init__(self, device: str, threads: int) -> None:
-        from threading import Lock
-
-        import torch
-
-        torch.set_num_threads(threads)
-        self._device, self._threads, self._lock = device, threads, Lock()
-        self._number: int | None = None
-        self._step: Step | None = None
-
-    def hello(self) -> Hello:
-        return hello(self._device)
-
-    def run(self, number: int, task: list[Any], shard: Any) -> tuple[Any, Notes]:
-        with self._lock, noted() as notes:
-            if number != self._number:
-                self._begin(number, task)
-            step = self._step
-        assert step is not None
-        with noted() as more:
-            found = step(shard)
-        return found, notes + more
-
-    def _begin(self, number: int, task: list[Any]) -> None:
-        import gc
-
-        import ray
-        import torch
-
-        self._number = self._step = None  # the memory of the last one first
-        gc.collect()
-        if self._device == "cuda":
-            torch.cuda.empty_cache()
-        self._step = ray.get(task[0]).begin(self._device, self._threads)
-        self._number = number
-
-
 class Workers:
     """The workers of one cluster, as many as it has room for. Use as a context manager.
 
@@ -125,7 +59,7 @@ class Workers:
             raise UsageError(
                 f"device {device!r} is one of this machine's: with --engine ray give auto, cpu or cuda"
             )
-        self._mine = _connect(address)
+        self._mine = connect(address)
         try:
             self.slots: Slots = find_slots(device, cpus)
             self._idle_since = self._looked = time.monotonic()
@@ -171,7 +105,7 @@ class Workers:
         import ray
 
         self._tasks += 1
-        reference, source = [_sent(task)], iter(shards)
+        reference, source = [sent(task)], iter(shards)
         again: deque[tuple[Shard, int]] = deque()
         flights: dict[Any, tuple[Any, Shard, int]] = {}
         try:
@@ -199,7 +133,7 @@ class Workers:
                     try:
                         found, notes = ray.get(reply)
                     except ray.exceptions.RayTaskError as error:
-                        raise _cause(error) from error
+                        raise cause_of(error) from error
                     except ray.exceptions.RayError as error:
                         self._lose(worker, error)
                         # What it was at comes first; what lay ready for it is not to blame.
@@ -208,7 +142,7 @@ class Workers:
                         if losses + 1 >= MOST_LOSSES:
                             raise ClusterError(
                                 f"{losses + 1} workers died over the same shard ({shard}), the last with: "
-                                f"{_first_line(error)}. A worker may need more memory than it has (give "
+                                f"{first_line(error)}. A worker may need more memory than it has (give "
                                 "a smaller --batch-size, or more --cpus-per-worker for fewer workers), or an "
                                 "image crashes it. What was scored is kept"
                             ) from error
@@ -223,7 +157,7 @@ class Workers:
 
     def call(self, function: Callable[[], Any]) -> Any:
         """What ``function`` gives on one of the workers."""
-        ((_, found),) = self.map(_Call(function), ["a call"])
+        ((_, found),) = self.map(Call(function), ["a call"])
         return found
 
     def close(self) -> None:
@@ -247,7 +181,7 @@ class Workers:
         import ray
 
         slots = self.slots
-        actor: Any = ray.remote(_Worker)
+        actor: Any = ray.remote(Worker)
         made = actor.options(
             num_cpus=slots.cpus,
             num_gpus=1 if slots.device == "cuda" else 0,
@@ -287,10 +221,10 @@ class Workers:
         self._failed_starts += 1
         if self._failed_starts >= MOST_LOSSES and not self._ready:
             raise ClusterError(
-                f"{self._failed_starts} workers died as they started, the last with: {_first_line(error)}. "
+                f"{self._failed_starts} workers died as they started, the last with: {first_line(error)}. "
                 "Is imagenet-hard installed on each machine of the cluster, and is there enough memory?"
             ) from error
-        log.warning("a worker died as it started: %s", _first_line(error))
+        log.warning("a worker died as it started: %s", first_line(error))
         if self._failed_starts < MOST_LOSSES + self.n:
             self._start()
 
@@ -322,8 +256,11 @@ class Workers:
                 log.log(level, "%s", text)
 
     def _lose(self, worker: Any, error: Exception) -> None:
+        import ray
+
         if worker in self._ready:
-            log.warning("a worker was lost, its shards go to others: %s", _first_line(error))
+            ray.kill(worker)  # it may only have been out of reach, and would keep its GPU
+            log.warning("a worker was lost, its shards go to others: %s", first_line(error))
             del self._ready[worker]
             self._start()
 
@@ -332,92 +269,3 @@ def _taken(flights: dict[Any, tuple[Any, Any, int]], worker: Any) -> list[tuple[
     """The shards of ``worker``, which are taken out, oldest first, with their losses."""
     replies = [reply for reply, (who, _, _) in flights.items() if who is worker]
     return [flights.pop(reply)[1:] for reply in replies]
-
-
-def _sent(task: Task) -> Any:
-    """A reference to the task.
-
-    Raises:
-        ClassifierError: it cannot be pickled.
-    """
-    import ray
-
-    try:
-        return ray.put(task)
-    except (TypeError, AttributeError, ValueError) as error:
-        raise ClassifierError(
-            f"the classifier cannot be sent to the workers: {_first_line(error.__cause__ or error)}. With "
-            "--engine ray it must be one that pickle can take: no open files, locks or generators in it"
-        ) from error
-
-
-def _connect(address: str | None) -> bool:
-    """Connect to a cluster, or start one on this machine; whether it is this process's to shut down."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told of this run
-    try:
-        import ray
-    except ImportError as error:
-        raise UsageError(
-            f"--engine ray needs the extra: pip install 'imagenet-hard[ray]' ({error})"
-        ) from error
-    from imagenet_hard.engine.settings import available_cores
-
-    if ray.is_initialized():
-        return False
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    wanted = address or os.environ.get("RAY_ADDRESS")
-    if wanted:
-        _knock(wanted)
-    try:
-        ray.init(address=wanted or "auto", **quiet)
-    except ConnectionError as error:
-        if wanted:
-            raise _no_cluster(wanted, error) from error
-        # On the loopback: who reaches a cluster can run code on it.
-        ray.init(
-            address="local",
-            num_cpus=available_cores(),
-            include_dashboard=False,
-            _node_ip_address="127.0.0.1",
-            **quiet,
-        )
-    except ImportError as error:  # ray:// needs more of Ray
-        raise UsageError(f"{wanted}: {_first_line(error)}: pip install 'ray[client]'") from error
-    except (ValueError, RuntimeError) as error:
-        raise ClusterError(f"the Ray cluster at {wanted} cannot be used: {_first_line(error)}") from error
-    return True
-
-
-def _knock(address: str) -> None:
-    """Ray itself tries for minutes.
-
-    Raises:
-        ClusterError: nothing listens at HOST:PORT or ray://HOST:PORT.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():  # "auto", "local"
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except OSError as error:
-        raise _no_cluster(address, error) from error
-
-
-def _no_cluster(address: str, error: BaseException) -> ClusterError:
-    return ClusterError(
-        f"no Ray cluster at {address}: {_first_line(error)}. Start one with `ray start --head`, or leave "
-        "--address out to use this machine alone"
-    )
-
-
-def _cause(error: Any) -> Exception:
-    """What the worker raised, as an error of ours."""
-    cause = error.cause
-    if isinstance(cause, ImageNetHardError):
-        return cause
-    return ClusterError(f"a worker failed: {type(cause).__name__}: {_first_line(cause)}\n{error}")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0].strip() if lines else type(error).__name__

@@ -59,11 +59,21 @@ def evaluate_all(
 ) -> Iterator[tuple[SuiteModel, Result | Exception]]:
     """Each of ``models`` with its result, in their order, or with what went wrong, as soon as that is known.
 
-    One failure ends no other.
-
-    Raises:
-        ClusterLostError: there is nothing left to run the others on.
+    One failure ends no other; when a cluster is lost, all that are left have failed.
     """
+    left = list(models)
+    try:
+        for model, found in _passes(models, benchmark, common):
+            left.remove(model)
+            yield model, found
+    except ClusterLostError as error:
+        for model in left:
+            yield model, error
+
+
+def _passes(
+    models: Sequence[SuiteModel], benchmark: Benchmark, common: Common
+) -> Iterator[tuple[SuiteModel, Result | Exception]]:
     group = _Group(common)
     try:
         for model in models:

@@ -8,7 +8,7 @@ import imagenet_hard
 from imagenet_hard.engine import prepare
 from imagenet_hard.engine.engine import LocalEngine
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import UnknownModelError
+from imagenet_hard.errors import ClusterLostError, UnknownModelError
 from imagenet_hard.evaluation import together
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.evaluation.suite import SuiteModel
@@ -116,3 +116,23 @@ def test_one_model_under_two_names_is_scored_once(data, tmp_path):
     (_, third), (_, fourth) = evaluate_all(crops, data, common)
     assert third.run_key != fourth.run_key
     assert len(list(tmp_path.rglob("*.json"))) == len(list(tmp_path.rglob("*.parquet"))) == 3
+
+
+def test_when_a_cluster_is_lost_all_that_are_left_have_failed(data):
+    """Those that are done are told as ever."""
+
+    class Lost(LocalEngine):
+        passes = 0
+
+        def score(self, jobs, benchmark):
+            self.passes += 1
+            if self.passes == 2:
+                raise ClusterLostError("no worker could be had")
+            return super().score(jobs, benchmark)
+
+    common = Common(CPU, Lost(), together=1)
+    models = [SuiteModel(model=name) for name in (*NAMES, "efficientnet_lite2")]
+    found = list(evaluate_all(models, data, common))
+    assert [model for model, _ in found] == models
+    assert isinstance(found[0][1], Result)
+    assert all(isinstance(error, ClusterLostError) for _, error in found[1:])
