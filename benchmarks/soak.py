@@ -55,6 +55,7 @@ def main() -> int:
     images = Repeated(load_dataset(options.data), options.images, in_memory=False)
     process, start = psutil.Process(), time.perf_counter()
     seen, sizes = 0, list[float]()
+    address = "local" if options.engine == "ray" else None
 
     def told(n: int) -> None:
         nonlocal seen
@@ -68,7 +69,7 @@ def main() -> int:
     with (
         tempfile.TemporaryDirectory() as folder,
         Store(Path(folder) / "s.sqlite", "k") as store,
-        open_engine(options.engine, device="cpu") as engine,
+        open_engine(options.engine, address=address, device="cpu") as engine,
     ):
         job = Job(from_module(MeanColour()), RunSettings(device="cpu"), store, told)
         (outcome,) = engine.score([job], images)  # type: ignore[arg-type]

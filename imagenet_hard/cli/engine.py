@@ -28,8 +28,8 @@ OPTIONS = (
     click.option(
         "--address",
         metavar="ADDRESS",
-        help="Of the Ray cluster: HOST:PORT, or auto [default: that of RAY_ADDRESS or of this machine, else "
-        "one is started here].",
+        help="Of the Ray cluster: HOST:PORT, auto, or local for one of its own [default: that of RAY_ADDRESS "
+        "or of this machine, else one is started here].",
     ),
     click.option(
         "--cpus-per-worker",

@@ -59,8 +59,8 @@ def open_engine(
 ) -> Iterator[Engine]:
     """The engine of that name, started and stopped again; an engine that is open already as it is.
 
-    ``address``: of a running Ray cluster ("auto", "HOST:PORT"); None takes the one of the
-    environment (RAY_ADDRESS) or of this machine, else starts one here. ``cpus_per_worker``: cores of each
+    ``address``: of a running Ray cluster ("auto", "HOST:PORT"); "local" starts one here; None takes that of
+    the environment (RAY_ADDRESS) or of this machine, else starts one here. ``cpus_per_worker``: cores of each
     worker, by default one, or an equal share of a node's for each of its GPUs.
 
     Raises:

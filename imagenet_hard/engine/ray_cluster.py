@@ -25,21 +25,20 @@ def connect(address: str | None) -> bool:
         return False
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     wanted = address or os.environ.get("RAY_ADDRESS")
+    # On the loopback: who reaches a cluster can run code on it.
+    mine: dict[str, Any] = {
+        "num_cpus": available_cores(),
+        "include_dashboard": False,
+        "_node_ip_address": "127.0.0.1",
+    }
     if wanted:
         _knock(wanted)
     try:
-        ray.init(address=wanted or "auto", **quiet)
+        ray.init(address=wanted or "auto", **quiet, **(mine if wanted == "local" else {}))
     except ConnectionError as error:
         if wanted:
             raise _no_cluster(wanted, error) from error
-        # On the loopback: who reaches a cluster can run code on it.
-        ray.init(
-            address="local",
-            num_cpus=available_cores(),
-            include_dashboard=False,
-            _node_ip_address="127.0.0.1",
-            **quiet,
-        )
+        ray.init(address="local", **quiet, **mine)
     except ImportError as error:  # ray:// needs more of Ray
         raise UsageError(f"{wanted}: {first_line(error)}: pip install 'ray[client]'") from error
     except (ValueError, RuntimeError) as error:

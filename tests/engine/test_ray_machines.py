@@ -15,12 +15,15 @@ from tests.engine.clusters import assert_same, slow_classifier, two_machines
 from tests.engine.small import benchmark, classifier
 
 pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
-pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to raise
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),  # Ray's own warnings are not ours to raise
+]
 
 
 def test_machines_that_die_and_machines_that_join(monkeypatch):
     """One that dies costs its shards only, the result is that of one machine; those that join are used."""
-    monkeypatch.setattr(workers_module, "LOOK_AGAIN", 0)
+    monkeypatch.setattr(workers_module, "LOOK_AGAIN", 0.5)
     with two_machines() as (cluster, other), Workers() as workers:
         workers.gather(60)
         assert sum(workers.devices.values()) == 2

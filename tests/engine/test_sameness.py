@@ -77,7 +77,7 @@ def test_engines_and_resumes(data, tmp_path):
     """A third in this process, the rest on a cluster of two workers; and all of it on either."""
     pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
     expected = scored(data)
-    with open_engine("ray", device="cpu") as ray:
+    with open_engine("ray", address="local", device="cpu") as ray:
         assert_same(scored(data, ray), expected, "Ray")
         with Store(tmp_path / "s.sqlite", "k") as store:
             scored(data.take(len(data) // 3), store=store)
