@@ -147,15 +147,15 @@ def limit(images: Benchmark, curators: Sequence[Curator], work: Work) -> float:
 
 
 def evenly(images: Benchmark, n: int) -> Benchmark:
-    """``n`` images spread over all of them."""
-    rows = np.linspace(0, len(images) - 1, min(n, len(images))).astype(int).tolist()
-    return Benchmark(
-        images.about,
-        [images.ids[i] for i in rows],
-        [images.labels[i] for i in rows],
-        [""] * len(rows),
-        lambda i: images[rows[i]].image,
-    )
+    """``n`` images spread over all of them; where there are not as many, they come again under other ids."""
+    if n > len(images):
+        rows = [i % len(images) for i in range(n)]
+        ids = [f"{i}/{images.ids[row]}" for i, row in enumerate(rows)]
+    else:
+        rows = np.linspace(0, len(images) - 1, n).astype(int).tolist()
+        ids = [images.ids[row] for row in rows]
+    labels = [images.labels[row] for row in rows]
+    return Benchmark(images.about, ids, labels, [""] * n, lambda i: images[rows[i]].image)
 
 
 def main() -> None:
@@ -211,15 +211,7 @@ def main() -> None:
 def grow(images: Benchmark, curators: Sequence[Curator], most: int) -> None:
     """Time and peak memory for more and more images (repeated where there are not enough)."""
     for n in (most // 4, most // 2, most):
-        rows = [i % len(images) for i in range(n)]
-        repeated = Benchmark(
-            images.about,
-            [f"{i}/{images.ids[row]}" for i, row in enumerate(rows)],
-            [images.labels[row] for row in rows],
-            [""] * n,
-            lambda i, rows=rows: images[rows[i]].image,
-        )
-        found, progress, _ = ours(repeated, curators, screening=False)
+        found, progress, _ = ours(evenly(images, n), curators, screening=False)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(
             f"{n:6} images  {progress.seconds:7.1f} s  {1000 * progress.seconds / n:6.1f} ms/image  "

@@ -31,7 +31,7 @@ START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 BENCHMARKS: dict[str, tuple[str, ...]] = {
     "evaluation": ("evaluation.py",),
     "resnet50": ("evaluation.py", "--model", "torchvision.models:resnet50", "--images", "64"),
-    "curation": ("curation.py", "--images", "20", "--protocol", "4"),
+    "curation": ("curation.py", "--images", "400", "--protocol", "4"),
     "head": ("head.py", "--compare", "10", "--classes", "200"),
     "tta": ("tta.py", "--images", "12", "--repeats", "3"),
     "study": ("study.py",),
