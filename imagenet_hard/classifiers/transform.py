@@ -146,7 +146,10 @@ class CallableTransform:
     def batch(self, pixels: Sequence[torch.Tensor], device: torch.device | str) -> torch.Tensor:
         import torch
 
-        return torch.stack(list(pixels)).to(device).contiguous(memory_format=torch.channels_last)
+        host = torch.stack(list(pixels))
+        if torch.device(device).type == "cuda":
+            host = host.pin_memory()
+        return host.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
 
     def describe(self) -> dict[str, Any]:
         return {"kind": "callable", **self.description}
