@@ -66,6 +66,11 @@ class Arrangement:
     order: tuple[str, ...]
     screened: tuple[str, ...] = ()
 
+    def of(self, curators: Sequence[Curator]) -> list[Curator]:
+        """``curators`` in this order."""
+        by_id = {curator.id: curator for curator in curators}
+        return [by_id[id] for id in self.order]
+
 
 def arrange(curators: Sequence[Curator], settings: RunSettings, *, screening: bool = False) -> Arrangement:
     """By the measured time of a crop: what a cheap classifier solves, no dear one has to see.
@@ -94,8 +99,7 @@ def arrange(curators: Sequence[Curator], settings: RunSettings, *, screening: bo
 
 def cheapest_first(curators: Sequence[Curator], settings: RunSettings) -> list[Curator]:
     """``curators`` in the order of ``arrange``."""
-    by_id = {curator.id: curator for curator in curators}
-    return [by_id[id] for id in arrange(curators, settings).order]
+    return arrange(curators, settings).of(curators)
 
 
 def seconds_per_crop(curator: Curator, settings: RunSettings) -> float:

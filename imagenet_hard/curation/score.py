@@ -73,11 +73,11 @@ def score(
         if engine is not None and engine.workers is not None:
             workers = engine.workers
             made = workers.call(partial(_arranged, loaded, settings, workers.slots.device, screening))
-            task = FilterTask(_ordered(loaded, made), settings, made.screened, recipe.exif, exhaustive, order)
+            task = FilterTask(made.of(loaded), settings, made.screened, recipe.exif, exhaustive, order)
             ClusterFilter(sources, store, workers, task, on_progress).run()
         else:
             made = arrange(loaded, settings, screening=screening)
-            ordered = _ordered(loaded, made)
+            ordered = made.of(loaded)
             HardnessFilter(
                 sources,
                 Lanes(ordered, settings, made.screened),
@@ -100,11 +100,6 @@ def _arranged(
     curators: Sequence[Curator], settings: RunSettings, device: str, screening: bool
 ) -> Arrangement:
     return arrange(curators, replace(settings, device=device), screening=screening)
-
-
-def _ordered(curators: Sequence[Curator], made: Arrangement) -> list[Curator]:
-    by_id = {curator.id: curator for curator in curators}
-    return [by_id[id] for id in made.order]
 
 
 def claim(store: CurationStore, recipe: Recipe, mode: Mode) -> None:

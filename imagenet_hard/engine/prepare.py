@@ -7,7 +7,6 @@ accelerator the next images are decoded while it computes.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -59,8 +58,7 @@ def preparer(predictors: Sequence[Predictor], known: Sequence[Mapping[str, Row]]
     def prepare(task: Task) -> Prepared | str:
         try:
             example = task()
-            digest = hashlib.sha256(example.image).hexdigest()
-            row = Row(example.id, example.labels, example.origin, digest)
+            row = Row.of(example)
             wanted = [rows.get(row.id) != row for rows in known]
             if not any(wanted):
                 return Prepared(row, (KNOWN,) * len(known))

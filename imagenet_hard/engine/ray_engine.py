@@ -6,7 +6,6 @@ the books, so that a run may be continued on another engine.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,14 @@ from imagenet_hard.engine.ledger import Ledger
 from imagenet_hard.engine.prepare import KNOWN, Task, overlapped
 from imagenet_hard.engine.shard import ExampleShard, ScoreTask, ShardScores
 from imagenet_hard.engine.store import Row
-from imagenet_hard.errors import ClassifierError, ClusterError, ClusterLostError, ImageError, UsageError
+from imagenet_hard.errors import (
+    ClassifierError,
+    ClusterError,
+    ClusterLostError,
+    ImageError,
+    ResultError,
+    UsageError,
+)
 from imagenet_hard.types import Example
 
 if TYPE_CHECKING:
@@ -105,8 +111,7 @@ class RayEngine:
                 continue
             example, row, wanted = found
             for each, want in zip(books, wanted, strict=True):
-                if each.error is None:
-                    each.ledger.wants(row, None if want else KNOWN)
+                _enter(each, row, None if want else KNOWN)
             if not any(wanted):
                 continue
             shard.examples.append(example)
@@ -148,6 +153,14 @@ class RayEngine:
         return books.ledger.outcome(name, failures, report)
 
 
+def _enter(books: _Books, row: Row, pixels: object) -> None:
+    if books.error is None:
+        try:
+            books.ledger.wants(row, pixels)
+        except ResultError as error:
+            books.error = error
+
+
 def _keep(books: _Books, part: ShardScores | Exception) -> None:
     if books.error is not None:
         return
@@ -168,5 +181,5 @@ def _read(books: Sequence[_Books], task: Task) -> tuple[Example, Row, list[bool]
         example = task()
     except (ImageError, OSError) as error:
         return str(error)
-    row = Row(example.id, example.labels, example.origin, hashlib.sha256(example.image).hexdigest())
+    row = Row.of(example)
     return example, row, [each.error is None and each.ledger.known.get(row.id) != row for each in books]

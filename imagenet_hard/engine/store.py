@@ -8,6 +8,7 @@ file was mended keeps all its other rows.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.engine.database import Database
-from imagenet_hard.types import Predictions, Scored
+from imagenet_hard.types import Example, Predictions, Scored
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY) STRICT;
@@ -37,6 +38,12 @@ class Row:
     labels: tuple[int, ...]
     origin: str
     image_sha256: str
+
+    @staticmethod
+    def of(example: Example) -> Row:
+        """Of an example as it is now; hashes its bytes."""
+        digest = hashlib.sha256(example.image).hexdigest()
+        return Row(example.id, example.labels, example.origin, digest)
 
 
 class Store:

@@ -18,11 +18,7 @@ from imagenet_hard.engine.ray_cluster import cause_of, connect, first_line, sent
 from imagenet_hard.engine.slots import Slots, find_slots
 from imagenet_hard.engine.versions import Hello, check_same, hello
 from imagenet_hard.engine.worker import Call, Task, Worker
-from imagenet_hard.errors import (
-    ClusterError,
-    ClusterLostError,
-    UsageError,
-)
+from imagenet_hard.errors import ClusterError, ClusterLostError, UsageError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -117,12 +113,9 @@ class Workers:
                     if shard is None:
                         break
                     flights[worker.run.remote(self._tasks, reference, shard)] = (worker, shard, losses)
-                if not flights and not again:
-                    if self._ready:
-                        return
-                    self._welcome(timeout=1.0)
-                    continue
                 if not flights:
+                    if self._ready and not again:
+                        return
                     self._welcome(timeout=1.0)
                     continue
                 done, _ = ray.wait(list(flights), num_returns=1, timeout=1.0)
