@@ -15,7 +15,7 @@ from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import FilterProgress, OpenSource, ScoreSummary
 from imagenet_hard.curation.store import FILE, CurationStore
-from imagenet_hard.engine.engine import Engine
+from imagenet_hard.engine.engine import Engine, LocalEngine
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.errors import ResultError, UsageError
 from imagenet_hard.zoom import Zoom
@@ -37,7 +37,7 @@ def score(
     mode: Mode = "early-exit",
     curators: Sequence[Curator] | None = None,
     order: Sequence[Zoom] = (),
-    engine: Engine | None = None,
+    engine: Engine = LocalEngine(),  # noqa: B008 (it holds nothing)
     on_progress: Callable[[FilterProgress], None] = lambda progress: None,
 ) -> ScoreSummary:
     """Find out which images of ``sources`` no zoom of the recipe's classifiers solves.
@@ -62,7 +62,9 @@ def score(
         )
     with CurationStore(work / FILE, create=True) as store:
         claim(store, recipe, mode)
-        loaded = list(load_curators(recipe, _here(settings, engine)) if curators is None else curators)
+        loaded = list(
+            load_curators(recipe, engine.loading_device(settings.device)) if curators is None else curators
+        )
         _same_classifiers(store, loaded)
         store.remember(
             classifiers=json.dumps({c.id: c.classifier.spec.model_dump(mode="json") for c in loaded}),
@@ -70,8 +72,7 @@ def score(
             finished="no",
         )
         screening, exhaustive = mode == "screening", mode == "exhaustive"
-        if engine is not None and engine.workers is not None:
-            workers = engine.workers
+        if (workers := engine.workers) is not None:
             made = workers.call(partial(_arranged, loaded, settings, workers.slots.device, screening))
             task = FilterTask(made.of(loaded), settings, made.screened, recipe.exif, exhaustive, order)
             ClusterFilter(sources, store, workers, task, on_progress).run()
@@ -89,11 +90,6 @@ def score(
                 on_progress=on_progress,
             ).run()
         return store.summary()
-
-
-def _here(settings: RunSettings, engine: Engine | None) -> str:
-    """The device on which zero-shot heads are built; that of the workers may not be on this machine."""
-    return "auto" if engine is not None and engine.workers is not None else settings.device
 
 
 def _arranged(

@@ -31,6 +31,13 @@ class Engine(Protocol):
             UsageError: there is no such device.
         """
 
+    def loading_device(self, device: str) -> str:
+        """The device of this machine on which classifiers are loaded and zero-shot heads are built.
+
+        Raises:
+            UsageError: as ``device_type``.
+        """
+
     def score(self, jobs: Sequence[Job], benchmark: Benchmark) -> list[Outcome]:
         """See ``score_together``."""
 
@@ -42,6 +49,9 @@ class LocalEngine:
 
     def device_type(self, device: str) -> str:
         return resolve_device(device).type
+
+    def loading_device(self, device: str) -> str:
+        return str(resolve_device(device))
 
     def score(self, jobs: Sequence[Job], benchmark: Benchmark) -> list[Outcome]:
         from imagenet_hard.engine.run import score_together

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from imagenet_hard.engine.job import Job, Outcome, RunReport
 from imagenet_hard.engine.ledger import Ledger
 from imagenet_hard.engine.prepare import KNOWN, Task, overlapped
+from imagenet_hard.engine.settings import resolve_device
 from imagenet_hard.engine.shard import ExampleShard, ScoreTask, ShardScores
 from imagenet_hard.engine.store import Row
 from imagenet_hard.errors import (
@@ -65,6 +66,10 @@ class RayEngine:
         if device not in ("auto", there):
             raise UsageError(f"device {device!r}: the workers of the open engine have {there}")
         return there
+
+    def loading_device(self, device: str) -> str:
+        """Whatever this machine has, as the workers' device may not be here."""
+        return str(resolve_device("auto"))
 
     def score(self, jobs: Sequence[Job], benchmark: Benchmark) -> list[Outcome]:
         """See ``score_together``; shards are scored in any order."""

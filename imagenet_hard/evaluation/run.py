@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from imagenet_hard.engine.batch_size import choose_batch_size
 from imagenet_hard.engine.engine import Engine, EngineName, open_engine
-from imagenet_hard.engine.settings import RunSettings, resolve_device
+from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.errors import UsageError
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.evaluation.scoring import How, TransformPolicy, begin
@@ -94,7 +94,6 @@ def evaluate(
         if isinstance(model, str):
             from imagenet_hard.classifiers.registry import load_classifier
 
-            here = device if running.workers is None else "auto"
             classifier = load_classifier(
                 model,
                 weights=None if weights is None else str(weights),
@@ -102,7 +101,7 @@ def evaluate(
                 transform=transform,
                 templates=templates,
                 classnames=classnames,
-                device=str(resolve_device(here)),
+                device=running.loading_device(device),
                 progress=verbose,
             )
         else:

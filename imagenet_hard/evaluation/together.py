@@ -170,7 +170,6 @@ def _stem(classifier: Classifier, how: How) -> str:
 def _load(model: SuiteModel, common: Common) -> Classifier:
     from imagenet_hard.classifiers.registry import load_classifier
 
-    here = "auto" if common.engine.workers is not None else common.settings.device
     return load_classifier(
         model.model,
         weights=model.weights,
@@ -178,7 +177,7 @@ def _load(model: SuiteModel, common: Common) -> Classifier:
         transform=model.transform,
         templates=common.templates,
         classnames=common.classnames,
-        device=str(resolve_device(here)),
+        device=common.engine.loading_device(common.settings.device),
         progress=common.verbose,
     )
 

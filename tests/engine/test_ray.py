@@ -20,7 +20,7 @@ from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.engine.workers import Workers
-from imagenet_hard.errors import ClassifierError, ClusterError, ImageError, UsageError
+from imagenet_hard.errors import ClassifierError, ClusterError, ImageError, ResultError, UsageError
 from tests.engine.clusters import assert_same, slow_classifier, two_machines
 from tests.engine.small import benchmark, classifier
 
@@ -84,6 +84,22 @@ def test_bad_images_and_models_are_told_as_on_one_machine(workers):
     assert isinstance(bad, ClassifierError)
     assert "(16, 1000)" in str(bad)
     assert good[1].n_scored == 50
+
+
+def test_a_store_that_fails_ends_its_job_alone(workers, monkeypatch):
+    """Rows of replaced images are removed before anything is sent; a full disk shows there."""
+    bad, good = Store(None, "k"), Store(None, "k")
+    run(workers, classifier(), data=benchmark(4), stores=[bad])
+    data = benchmark(8)
+    data.examples[0] = dataclasses.replace(data.examples[0], labels=(7,))
+
+    def full(ids):
+        raise ResultError("no space is left")
+
+    monkeypatch.setattr(bad, "remove", full)
+    outcomes = run(workers, classifier(), classifier(), data=data, stores=[bad, good])
+    assert isinstance(outcomes[0], ResultError)
+    assert outcomes[1][1].n_scored == 8
 
 
 def test_an_error_of_ones_own_comes_back_with_its_trace(workers):
