@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +21,28 @@ from torchvision import transforms
 import imagenet_hard
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.engine.allocator import keep_activations
+from imagenet_hard.engine.engine import LocalEngine
+from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.evaluation.predictions import read_predictions
+from imagenet_hard.evaluation.suite import SuiteModel
+from imagenet_hard.evaluation.together import Common, evaluate_all
 
 NEAR_TIE = 1e-3
 MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+FILES = {
+    "timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k": "vit_tiny_patch16_224.augreg_in21k_ft_in1k.safetensors",
+    "torchvision:squeezenet1_1": "squeezenet1_1.gluon.pth",
+}
+"""Models whose real weights lie among the shared data, as files."""
 
 
 _known: dict[tuple[str, bytes], int] = {}
 """(model, image) -> the protocol's prediction, so that no image is run twice under two sets of labels."""
 
 
-def protocol_predictions(model: str, images: list[bytes]) -> np.ndarray:
+def protocol_predictions(model: str, images: list[bytes], weights: str | None = None) -> np.ndarray:
     """int64 (n,): argmax of a plain loop in batches of 32."""
-    classifier = load_classifier(model)
+    classifier = load_classifier(model, weights=weights)
     t = classifier.transform.describe()
     steps = transforms.Compose(
         [
@@ -54,14 +65,29 @@ def protocol_predictions(model: str, images: list[bytes]) -> np.ndarray:
 def check_against_protocol(model: str, benchmark, out: Path) -> imagenet_hard.Result:
     result = imagenet_hard.evaluate(model, benchmark, device="cpu", out=out)
     predictions = read_predictions(next(out.rglob(f"*{model}*.parquet")))
+    check_predictions(result, predictions, benchmark, model)
+    return result
+
+
+def check_predictions(result, predictions, benchmark, model: str, weights: str | None = None) -> None:
     examples = {e.id: e for e in benchmark}
     assert set(predictions.ids) == set(examples)
-    expected = protocol_predictions(model, [examples[i].image for i in predictions.ids])
+    expected = protocol_predictions(model, [examples[i].image for i in predictions.ids], weights)
     differs = predictions.top5[:, 0] != expected
     assert (predictions.margin[differs] < NEAR_TIE).all()
     right = sum(int(p) in examples[i].labels for i, p in zip(predictions.ids, expected, strict=True))
     assert abs(result.metrics.n_correct - right) <= differs.sum()
-    return result
+
+
+def interrupted_after(batches: int):
+    """What ends a run after so many batches, told of each as progress is."""
+    steps = count()
+
+    def on_progress(n: int, resumed: int = 0) -> None:
+        if next(steps) == batches:
+            raise KeyboardInterrupt
+
+    return on_progress
 
 
 def samples(shared: Path, n: int | None = None):
@@ -87,8 +113,7 @@ def test_predictions_are_the_protocols_on_all_samples(model, shared, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("labels", ["val.txt", "real.json"])
+@pytest.mark.parametrize(("model", "labels"), [*((m, "val.txt") for m in MODELS), (MODELS[0], "real.json")])
 def test_validation_images_with_original_and_real_labels(model, labels, shared, tmp_path):
     """867 validation images, by the original label and by ReaL, whose unlabelled images are left out."""
     data = shared / "data"
@@ -103,6 +128,41 @@ def test_validation_images_with_original_and_real_labels(model, labels, shared, 
     else:
         assert len(benchmark) == 867
     check_against_protocol(model, benchmark, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("images", ["samples", "validation"])
+def test_real_weights_in_files_alone_together_and_resumed(images, shared, tmp_path):
+    """timm's ViT-tiny and torchvision's SqueezeNet, on all samples and all validation images: sharing a
+    pass they predict what the protocol predicts, and alone after an interruption bit for bit the same."""
+    data = shared / "data"
+    benchmark = samples(shared)
+    if images == "validation":
+        folder, labels = data / "imagenet-val" / "images", data / "labels" / "val.txt"
+        benchmark = imagenet_hard.load_dataset(str(folder), labels=str(labels))
+    requests = [
+        SuiteModel(model=model, weights=str(data / "weights" / file)) for model, file in FILES.items()
+    ]
+    common = Common(RunSettings(device="cpu"), LocalEngine(), out=tmp_path / "together", together=2)
+    for request, result in evaluate_all(requests, benchmark, common):
+        assert isinstance(result, imagenet_hard.Result), result
+        (file,) = (tmp_path / "together").rglob(f"*{result.model.name}*.parquet")
+        predictions = read_predictions(file)
+        check_predictions(result, predictions, benchmark, request.model, request.weights)
+        alone = partial(
+            imagenet_hard.evaluate,
+            request.model,
+            benchmark,
+            weights=request.weights,
+            device="cpu",
+            out=tmp_path / "alone",
+        )
+        with pytest.raises(KeyboardInterrupt):
+            alone(on_progress=interrupted_after(20))
+        resumed = alone()
+        assert 0 < resumed.runtime.n_resumed < len(benchmark)
+        assert resumed.predictions_sha256 == result.predictions_sha256
 
 
 def test_the_second_run_reads_the_first(shared, tmp_path):
