@@ -24,6 +24,7 @@ from imagenet_hard.types import N_CLASSES
 
 # sha256 of each file's text with "\n" line ends: a checkout with other line ends passes, an edit does not.
 _SHA256 = {
+    "devkit_ids.txt": "e85e4969a881deb8a8ba329357d033f7a664de8f1e099f593ad723bcf79bbfe5",
     "imagenet1k.csv": "a2bd20a64f98b4cf106423c2e9da7c242d4237c47d20c68e0a81f0561dac9b1a",
     "imagenet_a.txt": "9826a24166e74ce62fb87b27889874ca26917542c745712309d6e25855d63bc2",
     "imagenet_r.txt": "a6a0729f7a99230280639cab6e51e01485a3b41a676ea35621a501c9d6e83ca4",
@@ -62,6 +63,19 @@ def names() -> tuple[str, ...]:
 def wnid_to_index() -> Mapping[str, int]:
     """wnid -> class index in 0..999."""
     return MappingProxyType({wnid: index for index, wnid in enumerate(wnids())})
+
+
+@cache
+def devkit_order() -> tuple[int, ...]:
+    """The 1000 class indices in the order of the ILSVRC2012 development kit: its id ``i`` is place ``i - 1``.
+
+    The kit's order is not that of the wnids: its id 1 is n02119789 (kit fox), index 278.
+
+    >>> devkit_order()[490 - 1]
+    65
+    """
+    index = wnid_to_index()
+    return tuple(index[wnid] for wnid in _lines("devkit_ids.txt"))
 
 
 @cache

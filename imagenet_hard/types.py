@@ -90,6 +90,12 @@ class BenchmarkInfo(Record):
     n: int = Field(ge=1)
     limit: int | None = Field(default=None, description="--limit, where only the first images were scored")
     fingerprint: str = Field(description="sha256 over ids, labels and image bytes")
+    # Not written where it is empty: records from before there was the field keep their digests.
+    left_out: Mapping[str, int] = Field(
+        default_factory=dict,
+        exclude_if=lambda value: not value,
+        description="what was seen where the benchmark was read and is not scored, by kind",
+    )
 
 
 Precision = Literal["fp32", "bf16", "fp16"]

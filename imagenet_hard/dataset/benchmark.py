@@ -19,8 +19,8 @@ class Source:
 
     ``name``: what reports call it; ``source``: a Hub id, "folder" or "package", never a local
     path; ``revision``: the Hub commit; ``exif``: pass it to ``decode``; ``counts``: what was seen
-    and left out (``images_without_label``, ``labels_without_image``, ``excluded``, ...);
-    ``state``: a string that changes whenever the files behind the benchmark do.
+    and left out, by kind (see ``left_out``); ``notes``: sentences on how it was read; ``state``: a
+    string that changes whenever the files behind the benchmark do.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Source:
     exif: bool = False
     counts: Mapping[str, int] = field(default_factory=dict)
     state: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Benchmark:
@@ -165,6 +166,7 @@ class Benchmark:
             n=len(self),
             limit=self.limit,
             fingerprint=fingerprint,
+            left_out=dict(self.counts),
         )
 
 

@@ -10,15 +10,54 @@ from typing import Any
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.causes import causes, disk_trouble
 from imagenet_hard.dataset.files import YAML, File, state
+from imagenet_hard.dataset.layout import class_of, wnid_class
 from imagenet_hard.dataset.rows import from_stream, prepared
 from imagenet_hard.dataset.splits import choose_split
 from imagenet_hard.errors import DatasetError, ImageNetHardError
 
 
-def is_built(files: Sequence[File]) -> bool:
-    """Whether Parquet files lie in the folder or in its data/, or where its own YAML points."""
-    folders = {file.parts[:-1] for file in files if file.id.endswith(".parquet")}
-    return bool(folders & {(), ("data",)}) or (bool(folders) and any(file.id == YAML for file in files))
+def is_built(folder: Path, files: Sequence[File]) -> bool:
+    """Whether a data set lies in the folder or in its data/, or where its own YAML points: Parquet with images.
+
+    Parquet without an image column beside images (metadata.parquet) is none.
+
+    Raises:
+        DatasetError: it lies beside class folders, so that either may be meant.
+    """
+    own = [file for file in files if not file.system and file.id.endswith(".parquet")]
+    if not any(file.id == YAML for file in files):
+        own = [file for file in own if file.parts[:-1] in ((), ("data",))]
+    images = [file for file in files if not file.system and file.is_image]
+    if not images or not own:
+        return bool(own)
+    data = next((file for file in own if _has_images(file)), None)
+    classes = next((file for file in images if _in_class_folder(file)), None)
+    if data is not None and classes is not None:
+        raise DatasetError(
+            f"{folder} holds a built data set ({data.id}) and class folders ({classes.id}): which one is meant? "
+            "Move them into folders of their own, and give one"
+        )
+    return data is not None
+
+
+def _has_images(file: File) -> bool:
+    """Whether a Parquet file has an image column; one that cannot be read is for ``datasets`` to judge."""
+    from pyarrow import ArrowException, parquet, types
+
+    try:
+        schema = parquet.read_schema(file.path)
+    except (OSError, ArrowException):
+        return True
+    return any(
+        column.name == "image" or types.is_binary(column.type) or types.is_struct(column.type)
+        for column in schema
+    )
+
+
+def _in_class_folder(file: File) -> bool:
+    """A number is a class at the top only: docs/1/figure.png is none."""
+    *folders, _ = file.parts
+    return any(wnid_class(name) is not None for name in folders) or class_of((*folders, "")[0]) is not None
 
 
 def built_folder(
@@ -36,7 +75,9 @@ def built_folder(
     """
     import datasets
 
-    changed = state(f for f in files if f.id.endswith(".parquet") or f.id in ("README.md", YAML))
+    changed = state(
+        f for f in files if not f.system and (f.id.endswith(".parquet") or f.id in ("README.md", YAML))
+    )
     name = folder.resolve().name
     cache = Path(datasets.config.HF_DATASETS_CACHE) / "imagenet-hard-folders" / changed[:32]
     about = Source(name, "folder", exif=exif, state=changed)

@@ -95,6 +95,22 @@ def decode(data: bytes, *, id: str = "", exif: bool = False) -> Image.Image:
     return _turned(image) if exif else image
 
 
+def is_image(path: str) -> bool:
+    """Whether the file's header is that of an image in ``FORMATS``; no pixel is decoded.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123 - PIL's own errors of a path are hard to tell apart
+        try:
+            Image.open(file, formats=FORMATS)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            return True  # for ``decode`` to refuse by name
+        except Exception:  # UnidentifiedImageError, and whatever PIL's parsers raise on other files
+            return False
+        return True
+
+
 def _eight_bit(image: Image.Image, id: str) -> Image.Image:
     """Integer grey above 8 bit as "L"; every other unusual mode is refused."""
     if not image.mode.startswith("I"):

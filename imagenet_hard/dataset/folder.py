@@ -6,25 +6,25 @@ the validation images with ``val.txt`` or ImageNet-ReaL's ``real.json``.
 
 from __future__ import annotations
 
-import logging
-import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from imagenet_hard.classes import wnid_to_index
 from imagenet_hard.dataset.benchmark import Benchmark, Source
-from imagenet_hard.dataset.files import File, read_file, state
-from imagenet_hard.dataset.labels import LABEL_FILES, read_label_file
+from imagenet_hard.dataset.files import File, by_ending, did_you_mean, images_among, read_file, state
+from imagenet_hard.dataset.label_files import LABEL_FILES, read_label_file
+from imagenet_hard.dataset.layout import (
+    Labels,
+    by_class_folder,
+    check_names,
+    check_splits,
+    class_in_name,
+    class_of,
+)
+from imagenet_hard.dataset.left_out import listed, not_images
+from imagenet_hard.dataset.matching import match
 from imagenet_hard.errors import DatasetError
-from imagenet_hard.types import N_CLASSES
-
-log = logging.getLogger(__name__)
-
-_WNID = re.compile(r"n\d{8}")
-_NAMED_BY_WNID = re.compile(r"(n\d{8})[_.-]")
-Labels = tuple[int, ...]
 
 ACCEPTED = (
     "accepted are (a) a built data set: Parquet files in it or in data/, (b) class folders named by wnid "
@@ -36,38 +36,41 @@ ACCEPTED = (
 def image_folder(folder: Path, files: Sequence[File], *, labels: Path | None, exif: bool) -> Benchmark:
     """The images among ``files`` with their labels; ids are the paths relative to ``folder``.
 
-    What has no partner is never dropped in silence: ``counts`` of the benchmark and a warning say
-    how many images had no label, how many labels no image, and how many images a label file
-    excludes by an empty list (as ImageNet-ReaL does).
+    What has no partner is never dropped in silence: ``counts`` of the benchmark say how many images
+    had no label, how many labels no image, how many images a label file excludes by an empty list
+    (as ImageNet-ReaL does), how many labelled files are no image, and how many images are the system's.
 
     Raises:
-        DatasetError: no image, no label, or a folder that is none of the accepted.
+        DatasetError: no image, no label, several sets of images at once, or a folder that is none of
+            the accepted.
     """
-    images = [file for file in files if file.is_image]
+    images, others = images_among(files)
     if not images:
-        raise DatasetError(f"no image in {folder}: {_seen(files)}; {ACCEPTED}")
-    if labels is None:
-        labels = _label_file(folder, images, files)
-    elif not labels.exists() and (folder / labels).is_file():
-        labels = folder / labels
+        raise DatasetError(f"no image in {folder}: {_seen(others)}; {ACCEPTED}")
+    table = _label_file(folder, labels, images, others)
     counts: Counter[str] = Counter()
-    if labels is not None:
-        table = read_label_file(labels)
-        found = _by_table(images, table, labels, counts)
-    elif _is_class_tree(images):
-        found = _by_class_folder(folder, images)
+    if table is not None:
+        found = _by_table(folder, images, others, table, counts)
+    elif not (found := by_class_folder(folder, images)):
+        found = _by_name(images)
+        check_splits(folder, [file for file in images if file.id in found])
+        counts += not_images(file for file in others if class_in_name(file) is not None)
     else:
-        found = {file.id: index for file in images if (index := _by_name(file)) is not None}
+        counts += not_images(f for f in others if len(f.parts) > 1 and class_of(f.parts[0]) is not None)
     counts["images_without_label"] = sum(file.id not in found for file in images)
     counts["excluded"] = sum(found.get(file.id) == () for file in images)
+    counts["system_images"] = sum(file.system and file.is_image for file in files)
     kept = [file for file in images if found.get(file.id)]
     if not kept:
-        how = f"the names in {labels.name} match none of them" if labels else "none is labelled"
-        raise DatasetError(f"{folder} is without labels: {_seen(files)}, but {how}; {ACCEPTED}")
-    if labels is None:
+        how = f"the names in {table.name} match none of them" if table else "none is labelled"
+        raise DatasetError(f"{folder} is without labels: {_seen([*images, *others])}, but {how}; {ACCEPTED}")
+    if table is None:
         kept = _in_class_order(kept)
-    about = Source(folder.resolve().name, "folder", exif=exif, counts=dict(+counts), state=state(kept))
-    _report(about, len(kept))
+    odd = by_ending(file for file in kept if not file.is_image)
+    notes = (f"{sum(odd.values()):,} files are images by their content ({listed(odd)})",) if odd else ()
+    about = Source(
+        folder.resolve().name, "folder", exif=exif, counts=dict(+counts), notes=notes, state=state(kept)
+    )
     return Benchmark(
         about,
         [file.id for file in kept],
@@ -77,70 +80,42 @@ def image_folder(folder: Path, files: Sequence[File], *, labels: Path | None, ex
     )
 
 
-def _label_file(folder: Path, images: Sequence[File], files: Sequence[File]) -> Path | None:
-    """The label file that lies in the folder; class folders need none."""
-    if _is_class_tree(images):
+def _label_file(
+    folder: Path, given: Path | None, images: Sequence[File], others: Sequence[File]
+) -> Path | None:
+    """The label file that was given, or that lies in the folder; class folders need none."""
+    if given is not None:
+        inside = folder / given
+        if given.exists() or inside.is_file():
+            return given if given.exists() else inside
+        near = did_you_mean(given) or did_you_mean(inside)
+        raise DatasetError(f"the label file {given} is not there, nor in {folder}.{near}")
+    if any(len(file.parts) > 1 and class_of(file.parts[0]) is not None for file in images):
         return None
-    names = [file.id for file in files if file.id in LABEL_FILES]
+    names = [file.id for file in others if file.id in LABEL_FILES]
     if len(names) > 1:
         raise DatasetError(f"{folder} has the label files {' and '.join(names)}: choose one with labels=")
     return folder / names[0] if names else None
 
 
-def _class_of(name: str) -> int | None:
-    """The class index that a folder's name stands for: "n01440764" or "17"."""
-    if name.isascii() and name.isdigit():
-        return int(name) if int(name) < N_CLASSES else None
-    return wnid_to_index().get(name)
-
-
-def _is_class_tree(images: Sequence[File]) -> bool:
-    return any(len(file.parts) > 1 and _class_of(file.parts[0]) is not None for file in images)
-
-
-def _by_class_folder(folder: Path, images: Sequence[File]) -> dict[str, Labels]:
-    """Labels from the first component of each path."""
-    found: dict[str, Labels] = {}
-    for file in images:
-        top, *inner = file.parts[:-1] or ("",)
-        index = _class_of(top)
-        # brightness/1/n01440764/x.jpg of ImageNet-C: "1" is a severity there, not a class.
-        nested = (_WNID.fullmatch(part) or (top.isdigit() and _class_of(part) is not None) for part in inner)
-        if index is not None and any(nested):
-            raise DatasetError(
-                f"{folder} has class folders in class folders ({file.id}): give the folder that holds the "
-                f"inner ones, {folder / '/'.join(file.parts[:-2])}"
-            )
-        if index is not None:
-            found[file.id] = (index,)
-    return found
-
-
-def _by_name(file: File) -> Labels | None:
-    match = _NAMED_BY_WNID.match(file.parts[-1])
-    index = wnid_to_index().get(match[1]) if match else None
-    return None if index is None else (index,)
-
-
 def _by_table(
-    images: Sequence[File], table: Mapping[str, Labels], path: Path, counts: Counter[str]
+    folder: Path, images: Sequence[File], others: Sequence[File], path: Path, counts: Counter[str]
 ) -> dict[str, Labels]:
-    """Labels from a label file, by relative path, by file name, or by file name without its ending."""
-    found: dict[str, Labels] = {}
-    used: dict[str, str] = {}  # name in the file -> the image it labelled
-    for file in images:
-        base = file.parts[-1]
-        name = next((n for n in (file.id, base, base.rpartition(".")[0]) if n in table), None)
-        if name is None:
-            continue
-        if (other := used.setdefault(name, file.id)) != file.id:
-            raise DatasetError(
-                f"{path.name} names {name!r}, which fits {other!r} and {file.id!r}: "
-                "give paths relative to the folder"
-            )
-        found[file.id] = table[name]
-    counts["labels_without_image"] = len(table) - len(used)
+    """Labels from a label file."""
+    table = read_label_file(path)
+    names = match(images, table, folder, path.name)
+    left = set(table) - set(names.values())
+    unread = match(others, left, folder, path.name)
+    counts.update(not_images(file for file in others if file.id in unread))
+    counts["labels_without_image"] = len(left) - len(unread)
+    found = {id: table[name] for id, name in names.items()}
+    check_names(images, found, f"the labels in {path.name} are no class indices")
     return found
+
+
+def _by_name(images: Sequence[File]) -> dict[str, Labels]:
+    """Labels from the wnids that files are named by."""
+    return {file.id: (index,) for file in images if (index := class_in_name(file)) is not None}
 
 
 def _in_class_order(files: list[File]) -> list[File]:
@@ -153,27 +128,11 @@ def _in_class_order(files: list[File]) -> list[File]:
     return sorted(files, key=key)
 
 
-def _report(about: Source, kept: int) -> None:
-    texts = {
-        "images_without_label": "{} images have no label",
-        "labels_without_image": "{} labels have no image",
-        "excluded": "{} images are excluded by an empty label list",
-    }
-    said = [texts[key].format(f"{n:,}") for key, n in about.counts.items()]
-    if said:
-        log.warning("%s: %s; %s images are scored", about.name, "; ".join(said), f"{kept:,}")
-
-
 def _seen(files: Sequence[File]) -> str:
     """What a folder holds, for a message."""
     if not files:
         return "it is empty"
-    endings = Counter(Path(file.id).suffix.lower() or "(no ending)" for file in files)
+    endings = list(by_ending(files).items())[:4]
     tops = sorted({file.parts[0] + "/" for file in files if len(file.parts) > 1})
-    shown = ", ".join(f"{n} {ending}" for ending, n in endings.most_common(4))
     inside = f" in {', '.join(tops[:4])}{', ...' if len(tops) > 4 else ''}" if tops else ""
-    nested = next(
-        (f.parts[:-2] for f in files if len(f.parts) > 2 and _class_of(f.parts[-2]) is not None), None
-    )
-    hint = f" (there are class folders in {'/'.join(nested)}/: give that folder)" if nested else ""
-    return f"it holds {shown}{inside}{hint}"
+    return f"it holds {listed(dict(endings))}{inside}"

@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from imagenet_hard.dataset.benchmark import Benchmark
+from imagenet_hard.dataset.files import did_you_mean
+from imagenet_hard.dataset.left_out import told
 from imagenet_hard.errors import DatasetError, UsageError
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ def load_dataset(
     labels: str | os.PathLike[str] | None = None,
     exif: bool = False,
     token: str | bool | None = None,
+    quiet: bool = False,
 ) -> Benchmark:
     """Labelled images, ready to be scored.
 
@@ -40,7 +43,8 @@ def load_dataset(
     ``revision``: branch, tag or commit on the Hub. ``split``: default "validation", else the only
     one. ``streaming``: read rows as they arrive instead of storing them. ``labels``: a label file
     for a folder of images. ``exif``: turn images by their EXIF orientation (default: as the
-    published numbers, not). ``token``: for the Hub; None takes the environment's.
+    published numbers, not). ``token``: for the Hub; None takes the environment's. ``quiet``: do not
+    log what was left out; ``counts`` of the benchmark say it in any case.
 
     Raises:
         DatasetError: missing, empty, without labels, or with labels outside 0..999.
@@ -63,21 +67,32 @@ imagenet-hard-4k, sample, an existing folder or a Hub id OWNER/NAME. Did you mea
             if text.lower() in HUB_NAMES:
                 log.warning("%s is read from the local folder %s, not from the Hub (%s)", text, folder, repo)
             _refuse(text, revision=revision)
-            return _folder(folder, split=split, streaming=streaming, labels=labels, exif=exif, repo=repo)
+            benchmark = _folder(
+                folder, split=split, streaming=streaming, labels=labels, exif=exif, repo=repo
+            )
+            if not quiet:
+                _report(benchmark)
+            return benchmark
     if isinstance(name, str) and _HUB_ID.fullmatch(repo):
         from imagenet_hard.dataset.hub import hub_dataset
 
-        _refuse(text, labels=labels)
+        near = did_you_mean(Path(text))
+        _refuse(text, near, labels=labels)
         ours = {hub_id.lower(): ours for ours, hub_id in HUB_NAMES.items()}
-        return hub_dataset(
-            repo,
-            name=ours.get(repo.lower(), repo),
-            revision=revision,
-            split=split,
-            streaming=streaming,
-            exif=exif,
-            token=token,
-        )
+        try:
+            return hub_dataset(
+                repo,
+                name=ours.get(repo.lower(), repo),
+                revision=revision,
+                split=split,
+                streaming=streaming,
+                exif=exif,
+                token=token,
+            )
+        except DatasetError as error:
+            if near:
+                raise DatasetError(f"{str(error).rstrip('.')}.{near}") from error
+            raise
     raise _unknown(text)
 
 
@@ -95,7 +110,7 @@ def _folder(
     from imagenet_hard.dataset.folder import image_folder
 
     files = walk(folder)
-    if is_built(files):
+    if is_built(folder, files):
         _refuse(str(folder), labels=labels)
         return built_folder(folder, files, split=split, streaming=streaming, exif=exif)
     _refuse(f"{folder} (a folder of images)", split=split)
@@ -110,7 +125,13 @@ def _folder(
         raise
 
 
-def _refuse(name: str, **arguments: object) -> None:
+def _report(benchmark: Benchmark) -> None:
+    """Say how a folder was read, and what is left out of it."""
+    if said := [*benchmark.about.notes, *told(benchmark.counts)]:
+        log.warning("%s holds %s labelled images; %s", benchmark.name, f"{len(benchmark):,}", "; ".join(said))
+
+
+def _refuse(name: str, near: str = "", **arguments: object) -> None:
     for argument, value in arguments.items():
         if value is not None:
             meant = {
@@ -119,7 +140,7 @@ def _refuse(name: str, **arguments: object) -> None:
                 "labels": "a folder of images",
             }
             raise UsageError(
-                f"{argument}={str(value)!r} does not go with {name}: it is for {meant[argument]}"
+                f"{argument}={str(value)!r} does not go with {name}: it is for {meant[argument]}{near and '.' + near}"
             )
 
 
@@ -127,8 +148,9 @@ def _unknown(text: str) -> UsageError:
     if Path(text).is_file():
         return UsageError(f"the data set {text!r} is a file: expected the folder that holds it")
     known = [*HUB_NAMES, "sample"]
-    near = get_close_matches(text.lower(), known, n=1)
+    name = get_close_matches(text.lower(), known, n=1)
+    near = f" Did you mean {name[0]}?" if name else did_you_mean(Path(text))
     return UsageError(
         f"unknown data set {text!r}: expected {', '.join(known)}, an existing folder or a Hub id OWNER/NAME."
-        + (f" Did you mean {near[0]}?" if near else "")
+        f"{near}"
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagenet_hard.dataset.labels import checked, read_label_file
+from imagenet_hard.dataset.label_files import read_label_file
+from imagenet_hard.dataset.labels import checked
 from imagenet_hard.errors import DatasetError
 
 
@@ -108,7 +109,7 @@ def test_the_released_files(shared: Path) -> None:
             r"a\.txt, line 2 gives 'a\.jpg' the labels \(2,\), but \(1,\) came before",
         ),
         ("a.txt", "", r"a\.txt is empty: expected a \.txt file of 'NAME LABEL' lines"),
-        ("a.csv", "x,y\n1,2\n", r"a\.csv: got the header x, y, expected one column of id, file"),
+        ("a.csv", "x,y\n1,2\n", r"a\.csv: got the header x, y, expected one column of names \\(such as file"),
         ("a.csv", "", r"a\.csv: got the header \(none\)"),
         ("a.csv", "file,label\na.jpg,-3\n", r"a\.csv, line 2 has the label -3"),
         ("a.json", "{", r"a\.json is no JSON"),

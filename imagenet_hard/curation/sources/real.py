@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, from_benchmark, stable_name
-from imagenet_hard.dataset.labels import read_label_file
+from imagenet_hard.dataset.label_files import read_label_file
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.errors import DatasetError
 

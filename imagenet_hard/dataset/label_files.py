@@ -1,0 +1,307 @@
+"""The label files that people have: lines, CSV, JSON, JSON lines, and the releases' own.
+
+The content decides how a file is read, not its ending.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from imagenet_hard.classes import devkit_order, wnid_to_index
+from imagenet_hard.dataset.files import IMAGE_SUFFIXES, did_you_mean
+from imagenet_hard.dataset.labels import ONE_TOO_HIGH, in_range, is_counted_from_one, parse_label
+from imagenet_hard.errors import DatasetError
+from imagenet_hard.types import N_CLASSES
+
+log = logging.getLogger(__name__)
+
+LABEL_FILES = ("labels.txt", "labels.csv", "labels.json", "val.txt")
+"""Found by themselves in a folder of images; any other name is given with ``labels=``."""
+
+SUFFIXES = frozenset((".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".lst", ".list", ".map", ""))
+
+# In order of preference: a path says more than an id, and a wnid more than a number.
+_NAME_COLUMNS = (
+    ("file", "file_name", "filename", "filepath", "file_path", "path", "image", "image_path", "img")
+    + ("image_name", "imagename", "name", "key", "imageid", "image_id", "id")
+)
+_LABEL_COLUMNS = (
+    ("wnid", "synset", "label", "labels", "class_index", "class_idx", "class_id", "label_id", "target")
+    + ("class", "predictionstring")
+)
+_FORMATS = (
+    "a .txt file of 'NAME LABEL' lines, a .csv file with a header such as 'file,label', a .json file: "
+    "a dict NAME -> label(s), or a list of label lists in the order of the validation images; or JSON lines "
+    "such as {\"file\": NAME, \"label\": LABEL}"
+)
+N_VALIDATION = 50_000
+_VALIDATION = "ILSVRC2012_val_{:08d}"
+_TRUTH = "98a8901d9451abefb286c3a7f2ac88321a17d691fa44809acbbf1e7f77187a7d"
+"""sha256 over the class indices of the 50,000 validation images in their order, one a line."""
+
+_LABEL = r"(?:[+-]?\d+(?:\.0*)?|n\d{8})"
+_BETWEEN = r"[\s,;|]+"
+_ENDINGS = "|".join(suffix[1:] for suffix in sorted(IMAGE_SUFFIXES))
+# Names may have blanks and commas (ImageNet-A): with an ending the name goes up to it, ...
+_ENDED_LINE = re.compile(rf"(?P<name>.*\.(?:{_ENDINGS})[\"']?)(?:{_BETWEEN}|\s*:\s*)(?P<labels>.*)", re.I)
+# ... else up to the labels at the end, ...
+_LABELLED_LINE = re.compile(rf"(?P<name>.+?){_BETWEEN}(?P<labels>\[?{_LABEL}(?:{_BETWEEN}{_LABEL})*\]?)", re.I)
+# ... or to the last blank, for a message on what follows.
+_OTHER_LINE = re.compile(r"(?P<name>.*)\s(?P<labels>\S+)")
+# Kaggle's LOC_val_solution.csv and Tiny ImageNet's val_annotations.txt: a wnid and a box, or several.
+_BOXES = re.compile(r"(?:n\d{8}(?:\s+\d+(?:\.\d+)?){4}\s*)+")
+
+Row = tuple[str, Sequence[Any], str]
+"""Name, labels as they stand there, and where, for messages."""
+
+
+def read_label_file(path: Path) -> dict[str, tuple[int, ...]]:
+    """Image name -> labels; an empty tuple means: excluded.
+
+    A name is a path, a file name, or a file name without its ending; it is given with "/", and without
+    "./" or the host of an address. Bare labels without names are read where they are the 50,000
+    validation images' ground truth, in class indices, counted from 1, in the development kit's ids or
+    in wnids, which a hash of the outcome proves.
+
+    Raises:
+        DatasetError: the file is missing, in no known format, names an image twice with other
+            labels, or has a label that is no class; the message names the line.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise DatasetError(f"the label file {path} cannot be read: expected {_FORMATS}")
+    try:
+        text = _decoded(path.read_bytes())
+    except (OSError, UnicodeError) as error:
+        near = did_you_mean(path) if isinstance(error, FileNotFoundError) else ""
+        raise DatasetError(f"the label file {path} cannot be read: {error}.{near}") from error
+    rows = [(plain_name(name), values, where) for name, values, where in _rows(text, path)]
+    _refuse_image_numbers(rows, path.name)
+    table: dict[str, tuple[int, ...]] = {}
+    for name, values, where in rows:
+        found = tuple(sorted({_index(value, where) for value in values}))
+        if table.setdefault(name, found) != found:
+            raise DatasetError(f"{where} gives {name!r} the labels {found}, but {table[name]} came before")
+    if not table:
+        raise DatasetError(f"the label file {path} is empty: expected {_FORMATS}")
+    numbers = {n for _, values, _ in rows if not _has_wnid(values) for n in table_numbers(values)}
+    if is_counted_from_one(numbers):
+        log.warning(
+            "%s has the labels 1 to %d and no 0: they are taken for class indices. %s",
+            path.name,
+            max(numbers),
+            ONE_TOO_HIGH,
+        )
+    return table
+
+
+def plain_name(name: str) -> str:
+    """An image's name with "/" between its parts, and without "./", quotes, or the host of an address."""
+    name = name.strip().strip("\"'")
+    if re.match(r"\w+://", name):
+        name = unquote(urlsplit(name).path)
+    return "/".join(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def _decoded(data: bytes) -> str:
+    """UTF-8 or UTF-16, with or without a byte-order mark."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16")
+    if b"\0" in data[:2]:  # ASCII in two bytes each
+        return data.decode("utf-16-be" if data[:1] == b"\0" else "utf-16-le")
+    return data.decode("utf-8-sig")
+
+
+def _rows(text: str, path: Path) -> Iterable[Row]:
+    if path.suffix.lower() in (".json", ".jsonl", ".ndjson") or text.lstrip()[:1] in ("{", "["):
+        return _from_json(text, path.name)
+    lines = [
+        (number, line.strip())
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if lines and (delimiter := _delimiter(lines[0][1])) is not None:
+        return _from_csv(text, path.name, delimiter)
+    if lines and all(re.fullmatch(_LABEL, line, re.I) for _, line in lines):
+        return _from_bare([line for _, line in lines], path.name)
+    if path.suffix.lower() in (".csv", ".tsv") and not (lines and _split(lines[0][1])):
+        header = next(csv.reader([lines[0][1]])) if lines else []
+        raise _no_columns(path.name, header)
+    return _from_lines(lines, path.name)
+
+
+def _from_lines(lines: Iterable[tuple[int, str]], file: str) -> Iterator[Row]:
+    for number, line in lines:
+        where = f"{file}, line {number}"
+        found = _split(line)
+        if found is None:
+            match = _OTHER_LINE.fullmatch(line)
+            if match is None:
+                raise DatasetError(f"{where}: got {line!r}, expected 'NAME LABEL' or 'NAME LABEL,LABEL'")
+            found = match["name"], [match["labels"]]
+        name, labels = found
+        if len(labels) == 2 and _has_wnid(labels) and (number := table_numbers(labels)):
+            # NAME WNID NUMBER: one class in two ways, or else two numberings.
+            if {_index(label, where) for label in labels} != set(number):
+                raise DatasetError(
+                    f"{where} has a wnid and a number that disagree: {' '.join(labels)}. Keep the wnids"
+                )
+        yield name, labels, where
+
+
+def _split(line: str) -> tuple[str, list[str]] | None:
+    """Name and labels of a line, or None where it does not end in labels."""
+    if "\t" in line:
+        name, labels = line.split("\t", maxsplit=1)
+    elif match := _ENDED_LINE.fullmatch(line) or _LABELLED_LINE.fullmatch(line):
+        name, labels = match["name"], match["labels"]
+    else:
+        return None
+    parts = _parts(labels)
+    return (name, parts) if parts and all(re.fullmatch(_LABEL, part, re.I) for part in parts) else None
+
+
+def _parts(text: str) -> list[str]:
+    """The labels in a cell: "5", "5 6", "[5, 6]", or the wnids of boxes."""
+    if _BOXES.fullmatch(text.strip()):
+        return [part for part in text.split() if part.startswith("n")]
+    return [part for part in re.split(_BETWEEN, text.strip().strip("[](){}")) if part]
+
+
+def _from_csv(text: str, file: str, delimiter: str) -> Iterator[Row]:
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#"))
+    reader = csv.DictReader(lines[start:], delimiter=delimiter)
+    name, label = _columns(reader.fieldnames or ())
+    assert name is not None and label is not None
+    for row in reader:
+        yield row[name] or "", _parts(row[label] or ""), f"{file}, line {start + reader.line_num}"
+
+
+def _delimiter(header: str) -> str | None:
+    """What parts the columns of a header that has one for names and one for labels."""
+    for delimiter in ",;\t|":
+        if all(_columns(next(csv.reader([header], delimiter=delimiter)))):
+            return delimiter
+    return None
+
+
+def _from_json(text: str, file: str) -> Iterable[Row]:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        lines = [line for line in text.splitlines() if line.strip()]
+        try:
+            data = [json.loads(line) for line in lines]
+        except ValueError:
+            data = []
+        if len(data) < 2:
+            raise DatasetError(f"{file} is no JSON: {error}") from error
+    if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
+        return _from_records(data, file)
+    if isinstance(data, list) and len(data) == N_VALIDATION and not any(isinstance(v, list) for v in data):
+        return _from_bare([str(value) for value in data], file)
+    if isinstance(data, list):  # ImageNet-ReaL: place i is validation image i + 1
+        data = {_VALIDATION.format(i): labels for i, labels in enumerate(data, start=1)}
+    if not isinstance(data, Mapping):
+        raise DatasetError(f"{file}: got a JSON {type(data).__name__}, expected {_FORMATS}")
+    return [
+        (name, value if isinstance(value, list) else [value], f"{file}, {name!r}")
+        for name, value in data.items()
+    ]
+
+
+def _from_records(records: Sequence[Mapping[str, Any]], file: str) -> Iterator[Row]:
+    name, label = _columns(list(records[0]))
+    if name is None or label is None:
+        raise _no_columns(file, list(records[0]))
+    for number, record in enumerate(records, start=1):
+        where = f"{file}, record {number}"
+        if name not in record or label not in record:
+            raise DatasetError(f"{where} has no {name!r} or no {label!r}: expected both in each record")
+        value = record[label]
+        yield str(record[name]), value if isinstance(value, list) else [value], where
+
+
+def _from_bare(labels: Sequence[str], file: str) -> Iterable[Row]:
+    """Labels without names: the ground truth in the order of the validation images, in any numbering."""
+    if len(labels) == N_VALIDATION:
+        for indices in _numberings(labels):
+            text = "\n".join(map(str, indices))
+            if hashlib.sha256(text.encode()).hexdigest() == _TRUTH:
+                return [
+                    (_VALIDATION.format(i), [index], f"{file}, line {i}") for i, index in enumerate(indices, 1)
+                ]
+    raise DatasetError(
+        f"{file} has {len(labels):,} bare labels and no names: such a file is read where it is the ground "
+        f"truth of the {N_VALIDATION:,} validation images in their order (the development kit's "
+        "ILSVRC2012_validation_ground_truth.txt, or class indices or wnids), and this is not. "
+        f"Expected {_FORMATS}"
+    )
+
+
+def _numberings(labels: Sequence[str]) -> Iterator[list[int]]:
+    """What the labels may mean: wnids, class indices, these counted from 1, the development kit's ids."""
+    index = wnid_to_index()
+    if all(label.lower() in index for label in labels):
+        yield [index[label.lower()] for label in labels]
+    if all(re.fullmatch(r"\d+(\.0*)?", label) for label in labels):
+        numbers = [int(label.partition(".")[0]) for label in labels]
+        if max(numbers) < N_CLASSES:
+            yield numbers
+        elif min(numbers) > 0 and max(numbers) == N_CLASSES:
+            yield [number - 1 for number in numbers]
+            yield [devkit_order()[number - 1] for number in numbers]
+
+
+def _index(value: Any, where: str) -> int:
+    if isinstance(value, str):
+        return parse_label(value, where)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return in_range(value, where)
+
+
+def _has_wnid(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, str) and value.strip().lower() in wnid_to_index() for value in values)
+
+
+def table_numbers(values: Sequence[Any]) -> list[int]:
+    """Those of a row's labels that are numbers."""
+    texts = (str(value).strip() for value in values)
+    return [int(match[1]) for text in texts if (match := re.fullmatch(r"(\d+)(\.0*)?", text))]
+
+
+def _refuse_image_numbers(rows: Sequence[Row], file: str) -> None:
+    """ImageSets/CLS-LOC/val.txt numbers the images: ILSVRC2012_val_00000005 5."""
+    numbers = [(re.search(r"_(\d{8})\b", name), table_numbers(values)) for name, values, _ in rows]
+    if len(rows) > 2 and all(match and own == [int(match[1])] for match, own in numbers):
+        raise DatasetError(
+            f"{file} holds the images' own numbers, not labels ({rows[0][0]} {numbers[0][1][0]}): it is a list of "
+            "images, such as ImageSets/CLS-LOC/val.txt. Give their ground truth, such as LOC_val_solution.csv"
+        )
+
+
+def _columns(header: Sequence[str]) -> tuple[str | None, str | None]:
+    """The columns of names and of labels."""
+    known = {column.strip().lower(): column for column in header}
+    name, label = (
+        next((known[name] for name in accepted if name in known), None)
+        for accepted in (_NAME_COLUMNS, _LABEL_COLUMNS)
+    )
+    return name, label
+
+
+def _no_columns(file: str, header: Sequence[str]) -> DatasetError:
+    return DatasetError(
+        f"{file}: got the header {', '.join(header) or '(none)'}, expected one column of names (such as "
+        "file, file_name, image, path or id) and one of labels (such as wnid, label or class_index)"
+    )
