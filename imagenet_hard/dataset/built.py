@@ -17,9 +17,9 @@ from imagenet_hard.errors import DatasetError, ImageNetHardError
 
 
 def is_built(folder: Path, files: Sequence[File]) -> bool:
-    """Whether a data set lies in the folder or in its data/, or where its own YAML points: Parquet with images.
+    """Whether Parquet files with images lie in the folder or in its data/, or where its own YAML points.
 
-    Parquet without an image column beside images (metadata.parquet) is none.
+    Parquet without an image column beside images (metadata.parquet) is no data set.
 
     Raises:
         DatasetError: it lies beside class folders, so that either may be meant.
@@ -34,8 +34,8 @@ def is_built(folder: Path, files: Sequence[File]) -> bool:
     classes = next((file for file in images if _in_class_folder(file)), None)
     if data is not None and classes is not None:
         raise DatasetError(
-            f"{folder} holds a built data set ({data.id}) and class folders ({classes.id}): which one is meant? "
-            "Move them into folders of their own, and give one"
+            f"{folder} holds a built data set ({data.id}) and class folders ({classes.id}): which one is "
+            "meant? Move them into folders of their own, and give one"
         )
     return data is not None
 

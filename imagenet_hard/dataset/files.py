@@ -17,10 +17,11 @@ IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff", ".jp2")
 )
 
-OTHER_SUFFIXES = frozenset(
-    (".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".py", ".sh", ".log")
-    + (".parquet", ".arrow", ".npy", ".npz", ".mat", ".pt", ".pth", ".safetensors", ".tar", ".gz", ".zip")
+_TEXT = frozenset(
+    (".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".html", ".log")
 )
+_DATA = frozenset((".parquet", ".arrow", ".npy", ".npz", ".mat", ".pt", ".pth", ".safetensors"))
+OTHER_SUFFIXES = _TEXT | _DATA | {".py", ".sh", ".tar", ".gz", ".zip"}
 """Endings that say by themselves that a file is no image; all others are decided by content."""
 
 YAML = ".huggingface.yaml"
@@ -30,9 +31,8 @@ YAML = ".huggingface.yaml"
 # that begin with one of these signs are such folders too: @eaDir, #recycle, $RECYCLE.BIN, .Trash-1000.
 _SYSTEM_SIGNS = (".", "@", "#", "$")
 _SYSTEM_FOLDERS = frozenset(
-    ("__macosx", "lost+found", "system volume information", "recycler", "recycled", "trash", "__pycache__")
-    + ("thumbs", "thumbnails", "_thumbs", "_thumbnails")
-)
+    ("__macosx", "lost+found", "recycled", "recycler", "system volume information", "trash")
+) | {"thumbnails", "thumbs", "_thumbs"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,8 @@ def images_among(files: Iterable[File]) -> tuple[list[File], list[File]]:
     Raises:
         DatasetError: a file whose content has to decide cannot be read.
     """
-    images, others = [], []
+    images: list[File] = []
+    others: list[File] = []
     for file in files:
         if not file.system:
             (images if file.is_image or _is_image_inside(file) else others).append(file)
@@ -152,12 +153,14 @@ def state(files: Iterable[File]) -> str:
 def did_you_mean(path: Path) -> str:
     """What is there under nearly the name of a path that is not, as a sentence; "" where nothing is."""
     missing = path.expanduser()
+    if missing.exists():
+        return ""
     rest: list[str] = []
     while not missing.parent.is_dir() and missing != missing.parent:
         rest.insert(0, missing.name)
         missing = missing.parent
     try:
-        there = {name.lower(): name for name in sorted(os.listdir(missing.parent), reverse=True)}
+        there = {path.name.lower(): path.name for path in sorted(missing.parent.iterdir(), reverse=True)}
     except OSError:
         return ""
     near = get_close_matches(missing.name.lower(), there, n=3, cutoff=0.7)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import hashlib
 import json
 import logging
 import re
@@ -16,11 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from imagenet_hard.classes import devkit_order, wnid_to_index
+from imagenet_hard.classes import wnid_to_index
 from imagenet_hard.dataset.files import IMAGE_SUFFIXES, did_you_mean
-from imagenet_hard.dataset.labels import ONE_TOO_HIGH, in_range, is_counted_from_one, parse_label
+from imagenet_hard.dataset.ground_truth import N_VALIDATION, VALIDATION, ground_truth, validation_number
+from imagenet_hard.dataset.labels import FEW, ONE_TOO_HIGH, in_range, is_counted_from_one, parse_label
 from imagenet_hard.errors import DatasetError
-from imagenet_hard.types import N_CLASSES
 
 log = logging.getLogger(__name__)
 
@@ -29,32 +28,25 @@ LABEL_FILES = ("labels.txt", "labels.csv", "labels.json", "val.txt")
 
 SUFFIXES = frozenset((".txt", ".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".lst", ".list", ".map", ""))
 
-# In order of preference: a path says more than an id, and a wnid more than a number.
-_NAME_COLUMNS = (
-    ("file", "file_name", "filename", "filepath", "file_path", "path", "image", "image_path", "img")
-    + ("image_name", "imagename", "name", "key", "imageid", "image_id", "id")
-)
-_LABEL_COLUMNS = (
-    ("wnid", "synset", "label", "labels", "class_index", "class_idx", "class_id", "label_id", "target")
-    + ("class", "predictionstring")
-)
+# In order of preference: a path says more than an id, and a wnid more than a number. Without "_" and blanks.
+_PATHS = ("file", "filename", "filepath", "path", "image", "imagepath", "img", "imagename")
+_NAME_COLUMNS = (*_PATHS, "name", "key", "imageid", "id")
+_NUMBERS = ("label", "labels", "classindex", "classidx", "classid", "labelid", "target", "class")
+_LABEL_COLUMNS = ("wnid", "synset", *_NUMBERS, "predictionstring")
 _FORMATS = (
     "a .txt file of 'NAME LABEL' lines, a .csv file with a header such as 'file,label', a .json file: "
     "a dict NAME -> label(s), or a list of label lists in the order of the validation images; or JSON lines "
-    "such as {\"file\": NAME, \"label\": LABEL}"
+    'such as {"file": NAME, "label": LABEL}'
 )
-N_VALIDATION = 50_000
-_VALIDATION = "ILSVRC2012_val_{:08d}"
-_TRUTH = "98a8901d9451abefb286c3a7f2ac88321a17d691fa44809acbbf1e7f77187a7d"
-"""sha256 over the class indices of the 50,000 validation images in their order, one a line."""
-
 _LABEL = r"(?:[+-]?\d+(?:\.0*)?|n\d{8})"
 _BETWEEN = r"[\s,;|]+"
 _ENDINGS = "|".join(suffix[1:] for suffix in sorted(IMAGE_SUFFIXES))
 # Names may have blanks and commas (ImageNet-A): with an ending the name goes up to it, ...
 _ENDED_LINE = re.compile(rf"(?P<name>.*\.(?:{_ENDINGS})[\"']?)(?:{_BETWEEN}|\s*:\s*)(?P<labels>.*)", re.I)
 # ... else up to the labels at the end, ...
-_LABELLED_LINE = re.compile(rf"(?P<name>.+?){_BETWEEN}(?P<labels>\[?{_LABEL}(?:{_BETWEEN}{_LABEL})*\]?)", re.I)
+_LABELLED_LINE = re.compile(
+    rf"(?P<name>.+?){_BETWEEN}(?P<labels>\[?{_LABEL}(?:{_BETWEEN}{_LABEL})*\]?)", re.I
+)
 # ... or to the last blank, for a message on what follows.
 _OTHER_LINE = re.compile(r"(?P<name>.*)\s(?P<labels>\S+)")
 # Kaggle's LOC_val_solution.csv and Tiny ImageNet's val_annotations.txt: a wnid and a box, or several.
@@ -84,7 +76,6 @@ def read_label_file(path: Path) -> dict[str, tuple[int, ...]]:
         near = did_you_mean(path) if isinstance(error, FileNotFoundError) else ""
         raise DatasetError(f"the label file {path} cannot be read: {error}.{near}") from error
     rows = [(plain_name(name), values, where) for name, values, where in _rows(text, path)]
-    _refuse_image_numbers(rows, path.name)
     table: dict[str, tuple[int, ...]] = {}
     for name, values, where in rows:
         found = tuple(sorted({_index(value, where) for value in values}))
@@ -92,7 +83,7 @@ def read_label_file(path: Path) -> dict[str, tuple[int, ...]]:
             raise DatasetError(f"{where} gives {name!r} the labels {found}, but {table[name]} came before")
     if not table:
         raise DatasetError(f"the label file {path} is empty: expected {_FORMATS}")
-    numbers = {n for _, values, _ in rows if not _has_wnid(values) for n in table_numbers(values)}
+    numbers = {n for _, values, _ in rows if not _has_wnid(values) for n in _numbers(values)}
     if is_counted_from_one(numbers):
         log.warning(
             "%s has the labels 1 to %d and no 0: they are taken for class indices. %s",
@@ -138,7 +129,8 @@ def _rows(text: str, path: Path) -> Iterable[Row]:
     return _from_lines(lines, path.name)
 
 
-def _from_lines(lines: Iterable[tuple[int, str]], file: str) -> Iterator[Row]:
+def _from_lines(lines: Iterable[tuple[int, str]], file: str) -> Iterable[Row]:
+    rows: list[Row] = []
     for number, line in lines:
         where = f"{file}, line {number}"
         found = _split(line)
@@ -147,14 +139,24 @@ def _from_lines(lines: Iterable[tuple[int, str]], file: str) -> Iterator[Row]:
             if match is None:
                 raise DatasetError(f"{where}: got {line!r}, expected 'NAME LABEL' or 'NAME LABEL,LABEL'")
             found = match["name"], [match["labels"]]
-        name, labels = found
-        if len(labels) == 2 and _has_wnid(labels) and (number := table_numbers(labels)):
-            # NAME WNID NUMBER: one class in two ways, or else two numberings.
-            if {_index(label, where) for label in labels} != set(number):
-                raise DatasetError(
-                    f"{where} has a wnid and a number that disagree: {' '.join(labels)}. Keep the wnids"
-                )
-        yield name, labels, where
+        _refuse_two_numberings(found[1], where)
+        rows.append((*found, where))
+    if len(rows) >= FEW and all(_numbers(values) == [validation_number(name)] for name, values, _ in rows):
+        raise DatasetError(
+            f"{file} numbers the images, as ImageSets/CLS-LOC/val.txt does ({rows[0][0]} {rows[0][1][0]}): "
+            "these are no labels. Give the ground truth, such as LOC_val_solution.csv"
+        )
+    return rows
+
+
+def _refuse_two_numberings(labels: Sequence[str], where: str) -> None:
+    """NAME WNID NUMBER says one class in two ways, or else the number is another numbering's."""
+    numbers = set(_numbers(labels))
+    both = len(labels) == 2 and numbers and _has_wnid(labels)
+    if both and {_index(label, where) for label in labels} != numbers:
+        raise DatasetError(
+            f"{where} has a wnid and a number that disagree: {' '.join(labels)}. Keep the wnids"
+        )
 
 
 def _split(line: str) -> tuple[str, list[str]] | None:
@@ -181,7 +183,8 @@ def _from_csv(text: str, file: str, delimiter: str) -> Iterator[Row]:
     start = next(i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#"))
     reader = csv.DictReader(lines[start:], delimiter=delimiter)
     name, label = _columns(reader.fieldnames or ())
-    assert name is not None and label is not None
+    if name is None or label is None:
+        raise _no_columns(file, reader.fieldnames or ())
     for row in reader:
         yield row[name] or "", _parts(row[label] or ""), f"{file}, line {start + reader.line_num}"
 
@@ -210,7 +213,7 @@ def _from_json(text: str, file: str) -> Iterable[Row]:
     if isinstance(data, list) and len(data) == N_VALIDATION and not any(isinstance(v, list) for v in data):
         return _from_bare([str(value) for value in data], file)
     if isinstance(data, list):  # ImageNet-ReaL: place i is validation image i + 1
-        data = {_VALIDATION.format(i): labels for i, labels in enumerate(data, start=1)}
+        data = {VALIDATION.format(i): labels for i, labels in enumerate(data, start=1)}
     if not isinstance(data, Mapping):
         raise DatasetError(f"{file}: got a JSON {type(data).__name__}, expected {_FORMATS}")
     return [
@@ -231,37 +234,6 @@ def _from_records(records: Sequence[Mapping[str, Any]], file: str) -> Iterator[R
         yield str(record[name]), value if isinstance(value, list) else [value], where
 
 
-def _from_bare(labels: Sequence[str], file: str) -> Iterable[Row]:
-    """Labels without names: the ground truth in the order of the validation images, in any numbering."""
-    if len(labels) == N_VALIDATION:
-        for indices in _numberings(labels):
-            text = "\n".join(map(str, indices))
-            if hashlib.sha256(text.encode()).hexdigest() == _TRUTH:
-                return [
-                    (_VALIDATION.format(i), [index], f"{file}, line {i}") for i, index in enumerate(indices, 1)
-                ]
-    raise DatasetError(
-        f"{file} has {len(labels):,} bare labels and no names: such a file is read where it is the ground "
-        f"truth of the {N_VALIDATION:,} validation images in their order (the development kit's "
-        "ILSVRC2012_validation_ground_truth.txt, or class indices or wnids), and this is not. "
-        f"Expected {_FORMATS}"
-    )
-
-
-def _numberings(labels: Sequence[str]) -> Iterator[list[int]]:
-    """What the labels may mean: wnids, class indices, these counted from 1, the development kit's ids."""
-    index = wnid_to_index()
-    if all(label.lower() in index for label in labels):
-        yield [index[label.lower()] for label in labels]
-    if all(re.fullmatch(r"\d+(\.0*)?", label) for label in labels):
-        numbers = [int(label.partition(".")[0]) for label in labels]
-        if max(numbers) < N_CLASSES:
-            yield numbers
-        elif min(numbers) > 0 and max(numbers) == N_CLASSES:
-            yield [number - 1 for number in numbers]
-            yield [devkit_order()[number - 1] for number in numbers]
-
-
 def _index(value: Any, where: str) -> int:
     if isinstance(value, str):
         return parse_label(value, where)
@@ -270,29 +242,32 @@ def _index(value: Any, where: str) -> int:
     return in_range(value, where)
 
 
+def _from_bare(labels: Sequence[str], file: str) -> Iterable[Row]:
+    """Labels without names, in the order of the validation images."""
+    truth = ground_truth(labels)
+    if truth is None:
+        raise DatasetError(
+            f"{file} has {len(labels):,} labels without names: such a file is read where it is the ground "
+            f"truth of the {N_VALIDATION:,} validation images in their order (the development kit's "
+            "ILSVRC2012_validation_ground_truth.txt, or class indices, or wnids), and this one is not. "
+            f"Expected {_FORMATS}"
+        )
+    return [(VALIDATION.format(i), [index], f"{file}, line {i}") for i, index in enumerate(truth, start=1)]
+
+
 def _has_wnid(values: Sequence[Any]) -> bool:
     return any(isinstance(value, str) and value.strip().lower() in wnid_to_index() for value in values)
 
 
-def table_numbers(values: Sequence[Any]) -> list[int]:
+def _numbers(values: Sequence[Any]) -> list[int]:
     """Those of a row's labels that are numbers."""
     texts = (str(value).strip() for value in values)
     return [int(match[1]) for text in texts if (match := re.fullmatch(r"(\d+)(\.0*)?", text))]
 
 
-def _refuse_image_numbers(rows: Sequence[Row], file: str) -> None:
-    """ImageSets/CLS-LOC/val.txt numbers the images: ILSVRC2012_val_00000005 5."""
-    numbers = [(re.search(r"_(\d{8})\b", name), table_numbers(values)) for name, values, _ in rows]
-    if len(rows) > 2 and all(match and own == [int(match[1])] for match, own in numbers):
-        raise DatasetError(
-            f"{file} holds the images' own numbers, not labels ({rows[0][0]} {numbers[0][1][0]}): it is a list of "
-            "images, such as ImageSets/CLS-LOC/val.txt. Give their ground truth, such as LOC_val_solution.csv"
-        )
-
-
 def _columns(header: Sequence[str]) -> tuple[str | None, str | None]:
     """The columns of names and of labels."""
-    known = {column.strip().lower(): column for column in header}
+    known = {re.sub(r"[\s_-]", "", column).lower(): column for column in header}
     name, label = (
         next((known[name] for name in accepted if name in known), None)
         for accepted in (_NAME_COLUMNS, _LABEL_COLUMNS)

@@ -17,8 +17,8 @@ ONE_TOO_HIGH = (
 )
 """What numbers may be that are no class indices."""
 
-_FEW = 10
-"""Fewer numbers than these may be 1, 2, 3, ... by chance."""
+FEW = 10
+"""Fewer labels than these may be 1, 2, 3, ... by chance."""
 
 
 def checked(value: Any, where: str) -> tuple[int, ...]:
@@ -47,7 +47,7 @@ def in_range(value: Any, where: str) -> int:
     except TypeError:
         number = -1
     if isinstance(value, bool) or not 0 <= number < N_CLASSES:
-        hint = f" (labels that count from 1? {ONE_TOO_HIGH})" if number == N_CLASSES else ""
+        hint = f". {ONE_TOO_HIGH}" if number == N_CLASSES else ""
         raise DatasetError(
             f"{where} has the label {value!r}: expected an integer class index in 0..{N_CLASSES - 1}{hint}"
         )
@@ -73,4 +73,4 @@ def parse_label(text: str, where: str) -> int:
 
 def is_counted_from_one(numbers: Collection[int]) -> bool:
     """Whether class numbers are 1, 2, 3, ... without a gap and without 0, and too many for chance."""
-    return len(numbers) >= _FEW and min(numbers) == 1 and max(numbers) == len(set(numbers))
+    return len(numbers) >= FEW and min(numbers) == 1 and max(numbers) == len(set(numbers))

@@ -38,10 +38,15 @@ def class_of(name: str) -> int | None:
     return wnid_class(name)
 
 
+def wnid_of(name: str) -> str | None:
+    """The wnid that a folder's name is, or begins with; it need not be one of the 1000."""
+    match = _WNID_FOLDER.fullmatch(name)
+    return match[1].lower() if match else None
+
+
 def wnid_class(name: str) -> int | None:
     """The class index of the wnid that a folder's name is, or begins with."""
-    match = _WNID_FOLDER.fullmatch(name)
-    return wnid_to_index().get(match[1].lower()) if match else None
+    return wnid_to_index().get(wnid_of(name) or "")
 
 
 def class_in_name(file: File) -> int | None:
@@ -65,13 +70,15 @@ def by_class_folder(folder: Path, images: Sequence[File]) -> dict[str, Labels]:
     outside = [file for file in images if file.id not in outer]
     check_one_place(folder, outer, outside)
     if found:
-        _check_depth(folder, [file for file in images if file.id in found])
+        check_depth(folder, images, outer)
         _check_numbers(folder, images, found)
     return found
 
 
 def places(
-    images: Iterable[File], is_class: Callable[[str], bool], surely: Callable[[str], bool] = lambda name: False
+    images: Iterable[File],
+    is_class: Callable[[str], bool],
+    surely: Callable[[str], bool] = lambda name: False,
 ) -> dict[str, Folder]:
     """Image id -> the folder that holds its class folder, "" being ``()``; images in none are left out.
 
@@ -99,22 +106,34 @@ def check_one_place(folder: Path, outer: Mapping[str, Folder], outside: Sequence
     there = Counter(outer.values())
     if set(there) <= {()}:
         return
-    if len(there) == 1 and not outside:
-        (only,) = there
-        first = next(iter(outer))
-        raise DatasetError(
-            f"{folder} has no class folders, but there are class folders in {_shown(only)} ({first}): give "
-            f"that folder, {folder.joinpath(*only)}"
-        )
-    beside = Counter(file.parts[:-1] for file in outside)
+    if len(there) > 1 or outside:
+        raise _several(folder, there, Counter(file.parts[:-1] for file in outside))
+    (only,) = there
+    raise DatasetError(
+        f"{folder} has no class folders, but there are class folders in {_shown(only)}: give that folder, "
+        f"{folder.joinpath(*only)}"
+    )
+
+
+def check_one_set(folder: Path, outer: Mapping[str, Folder]) -> None:
+    """All class folders stand in one folder, wherever that is. ``outer``: as ``places`` gives.
+
+    Raises:
+        DatasetError: they stand in several.
+    """
+    if len(there := Counter(outer.values())) > 1:
+        raise _several(folder, there, Counter())
+
+
+def _several(folder: Path, there: Counter[Folder], beside: Counter[Folder]) -> DatasetError:
     said = [f"class folders in {_shown(name)} ({n:,} images)" for name, n in sorted(there.items())]
     said += [f"images without class folders in {_shown(name)} ({n:,})" for name, n in sorted(beside.items())]
     more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
     one = max(there, key=lambda name: (bool({"val", "validation"} & set(name)), there[name]))
-    raise DatasetError(
-        f"{folder} holds several sets of images: {', '.join(said[:SHOWN])}{more}. They would be scored as one: "
-        f"give one of these folders, e.g. {folder.joinpath(*one)}; a folder without class folders needs a "
-        "label file (labels=, --labels)"
+    return DatasetError(
+        f"{folder} holds several sets of images: {', '.join(said[:SHOWN])}{more}. They would be "
+        f"scored as one: give one of these folders, e.g. {folder.joinpath(*one)}; a folder "
+        "without class folders needs a label file (labels=, --labels)"
     )
 
 
@@ -130,22 +149,25 @@ def check_splits(folder: Path, images: Sequence[File]) -> None:
         raise DatasetError(f"{folder} holds several sets of images: {said}. Give one of these folders")
 
 
-def _check_depth(folder: Path, images: Sequence[File]) -> None:
+def check_depth(folder: Path, images: Iterable[File], outer: Mapping[str, Folder]) -> None:
     """All images lie at the same place in their class folders: n01440764/x.JPEG, or n01440764/images/x.JPEG.
+
+    ``outer``: as ``places`` gives; images in no class folder don't count.
 
     Raises:
         DatasetError: some lie deeper, or elsewhere, than others: copies, thumbnails, another split?
     """
     inner: dict[Folder, list[File]] = {}
     for file in images:
-        inner.setdefault(file.parts[1:-1], []).append(file)
+        if file.id in outer:
+            inner.setdefault(file.parts[len(outer[file.id]) + 1 : -1], []).append(file)
     if len(inner) > 1:
         most = sorted(inner.items(), key=lambda item: (-len(item[1]), item[0]))
         said = [f"{len(files):,} such as {files[0].id}" for _, files in most[:SHOWN]]
         more = f" and {len(most) - SHOWN} more" if len(most) > SHOWN else ""
         raise DatasetError(
-            f"{folder} has images at different places in its class folders: {', '.join(said)}{more}. Copies or "
-            "other sets would be scored with the rest: keep the images of one place, and move the others away"
+            f"{folder} has images at different places in its class folders: {', '.join(said)}{more}. Copies "
+            "or other sets would be scored with the rest: keep the images of one place, move the others away"
         )
 
 
@@ -161,8 +183,8 @@ def _check_numbers(folder: Path, images: Sequence[File], found: Mapping[str, Lab
         return
     if wnid := next((top for top in sorted(tops) if wnid_class(top) is not None), None):
         raise DatasetError(
-            f"{folder} has class folders named by wnid ({wnid}) and by number ({min(numbers)}): give a folder "
-            "with one kind of them"
+            f"{folder} has class folders named by wnid ({wnid}) and by number ({min(numbers)}): give a "
+            "folder with one kind of them"
         )
     if (most := max(numbers)) >= N_CLASSES:
         hint = f". {ONE_TOO_HIGH}" if most == N_CLASSES else ""
@@ -170,11 +192,13 @@ def _check_numbers(folder: Path, images: Sequence[File], found: Mapping[str, Lab
             f"{folder} has the class folder {most}, but class indices go from 0 to {N_CLASSES - 1}{hint}"
         )
     check_names(
-        [file for file in images if file.id in found], found, f"the numbered folders of {folder} are no indices"
+        [file for file in images if file.id in found],
+        found,
+        f"the numbered folders of {folder} are no indices",
     )
     if is_counted_from_one(numbers):
         log.warning(
-            "%s has the folders 1 to %d and no 0: they are taken for class indices, so that 1 is goldfish. %s",
+            "%s has the folders 1 to %d and no 0: they are taken for class indices, so 1 is goldfish. %s",
             folder.name,
             max(numbers),
             ONE_TOO_HIGH,
@@ -189,7 +213,9 @@ def check_names(images: Iterable[File], found: Mapping[str, Labels], what: str) 
     Raises:
         DatasetError: most don't.
     """
-    named = [(file, own) for file in images if found.get(file.id) and (own := class_in_name(file)) is not None]
+    named = [
+        (file, own) for file in images if found.get(file.id) and (own := class_in_name(file)) is not None
+    ]
     wrong = [(file, own) for file, own in named if own not in found[file.id]]
     if len(wrong) * 2 > len(named):
         file, own = wrong[0]

@@ -26,7 +26,9 @@ def told(counts: Mapping[str, int]) -> list[str]:
     said = [text.format(f"{counts[kind]:,}") for kind, text in _TEXTS.items() if counts.get(kind)]
     unread = {kind.removeprefix(_NOT_IMAGES): n for kind, n in counts.items() if kind.startswith(_NOT_IMAGES)}
     if unread:
-        said.append(f"{sum(unread.values()):,} labelled files are no image that can be read ({listed(unread)})")
+        said.append(
+            f"{sum(unread.values()):,} labelled files are no image that can be read ({listed(unread)})"
+        )
     return said
 
 

@@ -67,9 +67,7 @@ imagenet-hard-4k, sample, an existing folder or a Hub id OWNER/NAME. Did you mea
             if text.lower() in HUB_NAMES:
                 log.warning("%s is read from the local folder %s, not from the Hub (%s)", text, folder, repo)
             _refuse(text, revision=revision)
-            benchmark = _folder(
-                folder, split=split, streaming=streaming, labels=labels, exif=exif, repo=repo
-            )
+            benchmark = _folder(folder, split=split, streaming=streaming, labels=labels, exif=exif, repo=repo)
             if not quiet:
                 _report(benchmark)
             return benchmark
@@ -140,7 +138,8 @@ def _refuse(name: str, near: str = "", **arguments: object) -> None:
                 "labels": "a folder of images",
             }
             raise UsageError(
-                f"{argument}={str(value)!r} does not go with {name}: it is for {meant[argument]}{near and '.' + near}"
+                f"{argument}={str(value)!r} does not go with {name}: it is for {meant[argument]}"
+                f"{near and '.' + near}"
             )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, from_benchmark, images_of
 from imagenet_hard.curation.sources.looks import Look, look_of
+from imagenet_hard.dataset.built import is_built
+from imagenet_hard.dataset.files import walk
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.errors import DatasetError
 
@@ -18,16 +20,17 @@ def imagenet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
         DatasetError: another variant, or labels that fit nothing.
     """
     folder = folder_of(spec, root)
-    if spec.labels is None and not any(folder.rglob("*.parquet")):
+    if spec.labels is None and not is_built(folder, walk(folder)):
         look = look_of(images_of(folder))
-        _expect(spec, folder, look, look.kind in ("wnids", "flat"))
+        # ImageNet-C is made of these images too, so the spec's own variant may be another.
+        _expect("imagenet", folder, look, look.kind in ("wnids", "flat"))
         if look.kind == "flat":
             raise DatasetError(
                 f"{folder} is a flat folder of images: give their ground truth with `labels:` (val.txt, a "
                 "CSV or a JSON file)"
             )
     labels = None if spec.labels is None else file_of(spec.labels, root, "labels")
-    return from_benchmark(load_dataset(folder, labels=labels, exif=exif), str(folder))
+    return from_benchmark(load_dataset(folder, labels=labels, exif=exif, quiet=True), str(folder))
 
 
 def class_folders(spec: SourceSpec, root: Path, exif: bool) -> Listing:
@@ -38,19 +41,21 @@ def class_folders(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     """
     folder = folder_of(spec, root)
     look = look_of(images_of(folder))
-    _expect(spec, folder, look, look.kind == ("numbers" if spec.variant == "imagenet-v2" else "wnids"))
-    return from_benchmark(load_dataset(folder, exif=exif), str(folder))
+    _expect(
+        spec.variant, folder, look, look.kind == ("numbers" if spec.variant == "imagenet-v2" else "wnids")
+    )
+    return from_benchmark(load_dataset(folder, exif=exif, quiet=True), str(folder))
 
 
-def _expect(spec: SourceSpec, folder: Path, look: Look, right_kind: bool) -> None:
+def _expect(variant: str, folder: Path, look: Look, right_kind: bool) -> None:
     """The folder is of the right kind, and is not another variant as a whole."""
-    if right_kind and (look.variant is None or look.variant == spec.variant):
+    if right_kind and (look.variant is None or look.variant == variant):
         return
     meant = (
         f": set `variant: {look.variant}`, or give another path" if look.variant else ": give another path"
     )
     raise DatasetError(
-        f"{folder} does not look like {spec.variant}, {EXPECTED[spec.variant]}. It looks like {look}{meant}"
+        f"{folder} does not look like {variant}, {EXPECTED[variant]}. It looks like {look}{meant}"
     )
 
 

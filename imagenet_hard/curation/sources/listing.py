@@ -9,7 +9,8 @@ from pathlib import Path
 
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.dataset.benchmark import Benchmark
-from imagenet_hard.dataset.files import File, walk
+from imagenet_hard.dataset.files import File, did_you_mean, images_among, walk
+from imagenet_hard.dataset.left_out import told
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.errors import DatasetError
 
@@ -45,7 +46,8 @@ def folder_of(spec: SourceSpec, root: Path) -> Path:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
         raise DatasetError(
-            f"the folder {folder} {what}: change `path:` in the recipe, or --data (now {root})"
+            f"the folder {folder} {what}: change `path:` in the recipe, or --data (now {root})."
+            f"{did_you_mean(folder)}"
         )
     return folder
 
@@ -59,21 +61,21 @@ def file_of(name: str, root: Path, key: str) -> Path:
     path = root / Path(name).expanduser()
     if not path.is_file():
         raise DatasetError(
-            f"the file {path} is not there: change `{key}:` in the recipe, or --data (now {root})"
+            f"the file {path} is not there: change `{key}:` in the recipe, or --data (now {root})."
+            f"{did_you_mean(path)}"
         )
     return path
 
 
 def images_of(folder: Path) -> list[File]:
-    """The image files below a folder.
+    """The image files below a folder, by their names or else by their content.
 
     Raises:
         DatasetError: there are none.
     """
-    files = walk(folder)
-    images = [file for file in files if file.is_image]
+    images, others = images_among(walk(folder))
     if not images:
-        raise DatasetError(f"no image in {folder}: it holds {len(files)} other files")
+        raise DatasetError(f"no image in {folder}: it holds {len(others)} other files")
     return images
 
 
@@ -85,19 +87,13 @@ def stable_name(path: str) -> str:
 
 def from_benchmark(images: Benchmark, where: str, notes: tuple[str, ...] = ()) -> Listing:
     """What ``load_dataset`` has read, as a listing; what it left out is noted."""
-    said = {
-        "images_without_label": "{} images have no label and are left out",
-        "labels_without_image": "{} labels have no image",
-        "excluded": "{} images are left out, as their label list is empty",
-    }
-    counted = tuple(said[key].format(f"{n:,}") for key, n in images.counts.items() if key in said)
     return Listing(
         where,
         [stable_name(id) for id in images.ids],
         images.labels,
         lambda i: images[i].image,
         images.about.state,
-        (*notes, *counted),
+        (*notes, *images.about.notes, *told(images.counts)),
         images.source,
         images.revision,
     )

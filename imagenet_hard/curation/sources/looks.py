@@ -9,8 +9,9 @@ from typing import Literal
 
 from imagenet_hard.classes import MASKS, objectnet, wnids
 from imagenet_hard.dataset.files import File
+from imagenet_hard.dataset.layout import wnid_of
 
-_WNID = re.compile(r"n\d{8}")
+_SEVERITY = re.compile(r"[1-5]")
 _FILES = {
     "imagenet-sketch": re.compile(r"sketch_\d+\.\w+"),
     "imagenet-r": re.compile(
@@ -42,14 +43,14 @@ def look_of(images: Sequence[File]) -> Look:
     tops = {file.parts[0] for file in images if len(file.parts) > 1}
     if not tops:
         return Look("flat", None, f"a flat folder of {len(images):,} images")
-    if any(len(file.parts) > 2 and _WNID.fullmatch(file.parts[-2]) for file in images):
-        return Look(
-            "corruptions",
-            "imagenet-c",
-            f"ImageNet-C: wnid folders below others ({', '.join(sorted(tops)[:3])})",
-        )
-    if all(_WNID.fullmatch(top) for top in tops):
+    if all(wnid_of(top) for top in tops):
         return _wnids(images, tops)
+    below = ", ".join(sorted(tops)[:3])
+    inner = [file for file in images if len(file.parts) > 2 and wnid_of(file.parts[-2])]
+    if any(_SEVERITY.fullmatch(file.parts[-3]) for file in inner):
+        return Look("corruptions", "imagenet-c", f"ImageNet-C: wnid folders below others ({below})")
+    if inner:
+        return Look("other", None, f"a folder of other folders ({below}) that hold wnid folders")
     if all(top.isascii() and top.isdigit() for top in tops):
         return Look("numbers", "imagenet-v2", f"ImageNet-V2: {len(tops)} numbered folders")
     known = tops & {c.folder for c in objectnet()}
@@ -69,7 +70,7 @@ def _wnids(images: Sequence[File], tops: set[str]) -> Look:
         example = next(f.parts[-1] for f in images if _FILES[variant].fullmatch(f.parts[-1]))
         return Look("wnids", variant, f"{TITLES[variant]}: {what} of files such as {example}")
     for variant in ("imagenet-a", "imagenet-r"):
-        if tops == {wnids()[c] for c in MASKS[variant]()}:
+        if {wnid_of(top) for top in tops} == {wnids()[c] for c in MASKS[variant]()}:
             return Look("wnids", variant, f"{TITLES[variant]}: {what}, just its classes")
     return Look("wnids", None, what)
 

@@ -16,6 +16,7 @@ from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, 
 from imagenet_hard.curation.sources.looks import look_of
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.files import File, read_file, state
+from imagenet_hard.dataset.layout import check_depth, check_one_set, places
 from imagenet_hard.errors import DatasetError, ImageError
 
 
@@ -32,9 +33,10 @@ def objectnet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
         found = _by_number(images, file_of(spec.labels, root, "labels"))
     else:
         by_folder = {c.folder: c.indices for c in mapped_classes()}
-        found = {
-            f.id: by_folder[f.parts[-2]] for f in images if len(f.parts) > 1 and f.parts[-2] in by_folder
-        }
+        outer = places(images, by_folder.__contains__)
+        check_one_set(folder, outer)
+        check_depth(folder, images, outer)
+        found = {f.id: by_folder[f.parts[len(outer[f.id])]] for f in images if f.id in outer}
     kept = [file for file in images if file.id in found]
     if not kept:
         look = look_of(images)

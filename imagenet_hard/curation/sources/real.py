@@ -24,7 +24,7 @@ def imagenet_real(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     assert spec.labels is not None
     folder = folder_of(spec, root)
     labels = file_of(spec.labels, root, "labels")
-    listing = from_benchmark(load_dataset(folder, labels=labels, exif=exif), str(folder))
+    listing = from_benchmark(load_dataset(folder, labels=labels, exif=exif, quiet=True), str(folder))
     if spec.original_labels is None:
         return listing
     path = file_of(spec.original_labels, root, "original_labels")

@@ -80,7 +80,7 @@ def test_real_labels_alone_and_united(tmp_path):
     (tmp_path / "real.json").write_text(json.dumps([[5, 3], [], [14], [800]]))
     alone = opened(tmp_path, variant="imagenet-real", labels="real.json")
     assert alone.images.labels == ((3, 5), (14,), (800,))
-    assert "1 images are left out, as their label list is empty" in alone.notes
+    assert "1 images are excluded by an empty label list" in alone.notes
     united = opened(tmp_path, variant="imagenet-real", labels="real.json", original_labels="val.txt")
     assert united.images.labels == ((0, 3, 5), (14,), (21, 800))
     assert "original labels were added to 2 of 3 images" in united.notes
