@@ -33,6 +33,7 @@ _SYSTEM_SIGNS = (".", "@", "#", "$")
 _SYSTEM_FOLDERS = frozenset(
     ("__macosx", "lost+found", "recycled", "recycler", "system volume information", "trash")
 ) | {"thumbnails", "thumbs", "_thumbs"}
+_SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,8 @@ def _walk(folder: str, prefix: str, above: frozenset[tuple[int, int]], system: b
                 if system or name.startswith(_SYSTEM_SIGNS) or name.lower() in _SYSTEM_FOLDERS:
                     continue  # lost+found is root's alone
                 raise
-            own = system or (name.startswith(".") and prefix + name != YAML)
+            hidden = name.startswith(".") and prefix + name != YAML
+            own = system or hidden or name.lower() in _SYSTEM_FILES
             yield File(prefix + name, entry.path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns), own)
 
 

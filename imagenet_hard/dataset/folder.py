@@ -49,21 +49,15 @@ def image_folder(folder: Path, files: Sequence[File], *, labels: Path | None, ex
         raise DatasetError(f"no image in {folder}: {_seen(others)}; {ACCEPTED}")
     table = _label_file(folder, labels, images, others)
     counts: Counter[str] = Counter()
-    if table is not None:
-        found = _by_table(folder, images, others, table, counts)
-    elif not (found := by_class_folder(folder, images)):
-        found = _by_name(images)
-        check_splits(folder, [file for file in images if file.id in found])
-        counts += not_images(file for file in others if class_in_name(file) is not None)
-    else:
-        counts += not_images(f for f in others if len(f.parts) > 1 and class_of(f.parts[0]) is not None)
+    found = _labelled(folder, images, others, table, counts)
     counts["images_without_label"] = sum(file.id not in found for file in images)
     counts["excluded"] = sum(found.get(file.id) == () for file in images)
     counts["system_images"] = sum(file.system and file.is_image for file in files)
     kept = [file for file in images if found.get(file.id)]
     if not kept:
-        how = f"the names in {table.name} match none of them" if table else "none is labelled"
-        raise DatasetError(f"{folder} is without labels: {_seen([*images, *others])}, but {how}; {ACCEPTED}")
+        raise DatasetError(
+            f"{folder} is without labels: {_seen([*images, *others])}, but none is labelled; {ACCEPTED}"
+        )
     if table is None:
         kept = _in_class_order(kept)
     odd = by_ending(file for file in kept if not file.is_image)
@@ -98,12 +92,32 @@ def _label_file(
     return folder / names[0] if names else None
 
 
+def _labelled(
+    folder: Path, images: Sequence[File], others: Sequence[File], table: Path | None, counts: Counter[str]
+) -> dict[str, Labels]:
+    """Labels by the images' ids; labelled files that hold no image are added to ``counts``."""
+    if table is not None:
+        return _by_table(folder, images, others, table, counts)
+    if found := by_class_folder(folder, images):
+        counts.update(not_images(f for f in others if len(f.parts) > 1 and class_of(f.parts[0]) is not None))
+        return found
+    found = {file.id: (index,) for file in images if (index := class_in_name(file)) is not None}
+    check_splits(folder, [file for file in images if file.id in found])
+    counts.update(not_images(file for file in others if class_in_name(file) is not None))
+    return found
+
+
 def _by_table(
     folder: Path, images: Sequence[File], others: Sequence[File], path: Path, counts: Counter[str]
 ) -> dict[str, Labels]:
     """Labels from a label file."""
     table = read_label_file(path)
     names = match(images, table, folder, path.name)
+    if not names:
+        raise DatasetError(
+            f"{folder} is without labels: {_seen([*images, *others])}, but the names in {path.name} match none "
+            f"of them: it names {next(iter(table))!r}, and the folder has {images[0].id!r}"
+        )
     left = set(table) - set(names.values())
     unread = match(others, left, folder, path.name)
     counts.update(not_images(file for file in others if file.id in unread))
@@ -111,11 +125,6 @@ def _by_table(
     found = {id: table[name] for id, name in names.items()}
     check_names(images, found, f"the labels in {path.name} are no class indices")
     return found
-
-
-def _by_name(images: Sequence[File]) -> dict[str, Labels]:
-    """Labels from the wnids that files are named by."""
-    return {file.id: (index,) for file in images if (index := class_in_name(file)) is not None}
 
 
 def _in_class_order(files: list[File]) -> list[File]:

@@ -73,8 +73,8 @@ def read_label_file(path: Path) -> dict[str, tuple[int, ...]]:
     try:
         text = _decoded(path.read_bytes())
     except (OSError, UnicodeError) as error:
-        near = did_you_mean(path) if isinstance(error, FileNotFoundError) else ""
-        raise DatasetError(f"the label file {path} cannot be read: {error}.{near}") from error
+        hint = " Expected UTF-8 or UTF-16." if isinstance(error, UnicodeError) else did_you_mean(path)
+        raise DatasetError(f"the label file {path} cannot be read: {error}.{hint}") from error
     rows = [(plain_name(name), values, where) for name, values, where in _rows(text, path)]
     table: dict[str, tuple[int, ...]] = {}
     for name, values, where in rows:
@@ -175,7 +175,8 @@ def _parts(text: str) -> list[str]:
     """The labels in a cell: "5", "5 6", "[5, 6]", or the wnids of boxes."""
     if _BOXES.fullmatch(text.strip()):
         return [part for part in text.split() if part.startswith("n")]
-    return [part for part in re.split(_BETWEEN, text.strip().strip("[](){}")) if part]
+    parts = re.split(_BETWEEN, text.strip().strip("[](){}"))
+    return [part.strip("\"'") for part in parts if part]
 
 
 def _from_csv(text: str, file: str, delimiter: str) -> Iterator[Row]:
@@ -208,6 +209,8 @@ def _from_json(text: str, file: str) -> Iterable[Row]:
             data = []
         if len(data) < 2:
             raise DatasetError(f"{file} is no JSON: {error}") from error
+    if isinstance(data, Mapping) and all(_columns(list(data))):
+        data = [data]  # JSON lines of one line
     if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
         return _from_records(data, file)
     if isinstance(data, list) and len(data) == N_VALIDATION and not any(isinstance(v, list) for v in data):

@@ -129,11 +129,12 @@ def _several(folder: Path, there: Counter[Folder], beside: Counter[Folder]) -> D
     said = [f"class folders in {_shown(name)} ({n:,} images)" for name, n in sorted(there.items())]
     said += [f"images without class folders in {_shown(name)} ({n:,})" for name, n in sorted(beside.items())]
     more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
-    one = max(there, key=lambda name: (bool({"val", "validation"} & set(name)), there[name]))
+    # A flat folder of validation images is meant rather than the training images in class folders.
+    one = max([*there, *beside], key=lambda name: (bool({"val", "validation"} & set(name)), there[name]))
+    how = "" if one in there else " with a label file (labels=, --labels)"
     return DatasetError(
         f"{folder} holds several sets of images: {', '.join(said[:SHOWN])}{more}. They would be "
-        f"scored as one: give one of these folders, e.g. {folder.joinpath(*one)}; a folder "
-        "without class folders needs a label file (labels=, --labels)"
+        f"scored as one: give one of these folders, e.g. {folder.joinpath(*one)}{how}"
     )
 
 

@@ -71,7 +71,7 @@ imagenet-hard-4k, sample, an existing folder or a Hub id OWNER/NAME. Did you mea
             if not quiet:
                 _report(benchmark)
             return benchmark
-    if isinstance(name, str) and _HUB_ID.fullmatch(repo):
+    if isinstance(name, str) and _HUB_ID.fullmatch(repo) and not Path(text).is_file():
         from imagenet_hard.dataset.hub import hub_dataset
 
         near = did_you_mean(Path(text))
