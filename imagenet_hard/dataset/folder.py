@@ -115,8 +115,8 @@ def _by_table(
     names = match(images, table, folder, path.name)
     if not names:
         raise DatasetError(
-            f"{folder} is without labels: {_seen([*images, *others])}, but the names in {path.name} match none "
-            f"of them: it names {next(iter(table))!r}, and the folder has {images[0].id!r}"
+            f"{folder} is without labels: {_seen([*images, *others])}, but the names in {path.name} match "
+            f"none of them: it names {next(iter(table))!r}, and the folder has {images[0].id!r}"
         )
     left = set(table) - set(names.values())
     unread = match(others, left, folder, path.name)

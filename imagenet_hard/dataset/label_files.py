@@ -49,6 +49,8 @@ _LABELLED_LINE = re.compile(
 )
 # ... or to the last blank, for a message on what follows.
 _OTHER_LINE = re.compile(r"(?P<name>.*)\s(?P<labels>\S+)")
+_SIMPLE_LINE = re.compile(rf"(?P<name>[^\s,;|:\"']+)\s+(?P<labels>{_LABEL})", re.I)
+_UNUSUAL = re.compile(r"""[\\"':]|^\s|\s$|//|^/|/$|(?:^|/)\./""")
 # Kaggle's LOC_val_solution.csv and Tiny ImageNet's val_annotations.txt: a wnid and a box, or several.
 _BOXES = re.compile(r"(?:n\d{8}(?:\s+\d+(?:\.\d+)?){4}\s*)+")
 
@@ -75,19 +77,32 @@ def read_label_file(path: Path) -> dict[str, tuple[int, ...]]:
     except (OSError, UnicodeError) as error:
         hint = " Expected UTF-8 or UTF-16." if isinstance(error, UnicodeError) else did_you_mean(path)
         raise DatasetError(f"the label file {path} cannot be read: {error}.{hint}") from error
-    rows = [(plain_name(name), values, where) for name, values, where in _rows(text, path)]
-    table: dict[str, tuple[int, ...]] = {}
-    for name, values, where in rows:
-        found = tuple(sorted({_index(value, where) for value in values}))
-        if table.setdefault(name, found) != found:
-            raise DatasetError(f"{where} gives {name!r} the labels {found}, but {table[name]} came before")
+    table = _table(_rows(text, path), path.name)
     if not table:
         raise DatasetError(f"the label file {path} is empty: expected {_FORMATS}")
-    numbers = {n for _, values, _ in rows if not _has_wnid(values) for n in _numbers(values)}
+    return table
+
+
+def _table(rows: Iterable[Row], file: str) -> dict[str, tuple[int, ...]]:
+    """Checked labels by plain name; numbers that seem to count from 1 are warned of."""
+    table: dict[str, tuple[int, ...]] = {}
+    known: dict[str, int] = {}  # 50,000 lines have 1000 different labels
+    numbers: set[int] = set()
+    for given, values, where in rows:
+        name, indices = plain_name(given), set()
+        for value in values:
+            label = str(value)
+            if label not in known:
+                known[label] = _index(value, where)
+                numbers |= set() if _has_wnid([label]) else {known[label]}
+            indices.add(known[label])
+        found = tuple(sorted(indices))
+        if table.setdefault(name, found) != found:
+            raise DatasetError(f"{where} gives {name!r} the labels {found}, but {table[name]} came before")
     if is_counted_from_one(numbers):
         log.warning(
             "%s has the labels 1 to %d and no 0: they are taken for class indices. %s",
-            path.name,
+            file,
             max(numbers),
             ONE_TOO_HIGH,
         )
@@ -96,6 +111,8 @@ def read_label_file(path: Path) -> dict[str, tuple[int, ...]]:
 
 def plain_name(name: str) -> str:
     """An image's name with "/" between its parts, and without "./", quotes, or the host of an address."""
+    if not _UNUSUAL.search(name):
+        return name
     name = name.strip().strip("\"'")
     if re.match(r"\w+://", name):
         name = unquote(urlsplit(name).path)
@@ -151,9 +168,8 @@ def _from_lines(lines: Iterable[tuple[int, str]], file: str) -> Iterable[Row]:
 
 def _refuse_two_numberings(labels: Sequence[str], where: str) -> None:
     """NAME WNID NUMBER says one class in two ways, or else the number is another numbering's."""
-    numbers = set(_numbers(labels))
-    both = len(labels) == 2 and numbers and _has_wnid(labels)
-    if both and {_index(label, where) for label in labels} != numbers:
+    both = len(labels) == 2 and _has_wnid(labels) and set(_numbers(labels))
+    if both and {_index(label, where) for label in labels} != both:
         raise DatasetError(
             f"{where} has a wnid and a number that disagree: {' '.join(labels)}. Keep the wnids"
         )
@@ -161,6 +177,8 @@ def _refuse_two_numberings(labels: Sequence[str], where: str) -> None:
 
 def _split(line: str) -> tuple[str, list[str]] | None:
     """Name and labels of a line, or None where it does not end in labels."""
+    if match := _SIMPLE_LINE.fullmatch(line):
+        return match["name"], [match["labels"]]
     if "\t" in line:
         name, labels = line.split("\t", maxsplit=1)
     elif match := _ENDED_LINE.fullmatch(line) or _LABELLED_LINE.fullmatch(line):

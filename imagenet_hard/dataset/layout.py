@@ -10,6 +10,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from imagenet_hard.classes import wnid_to_index
@@ -31,6 +32,7 @@ _WNID_FOLDER = re.compile(r"(n\d{8})(?:[-_. ].*)?", re.IGNORECASE)
 _WNID_FILE = re.compile(r"(n\d{8})[-_. ]", re.IGNORECASE)
 
 
+@cache
 def class_of(name: str) -> int | None:
     """The class index that a folder's name stands for: "n01440764", "n01440764-tench" or "17"."""
     if name.isascii() and name.isdigit():
@@ -44,6 +46,7 @@ def wnid_of(name: str) -> str | None:
     return match[1].lower() if match else None
 
 
+@cache
 def wnid_class(name: str) -> int | None:
     """The class index of the wnid that a folder's name is, or begins with."""
     return wnid_to_index().get(wnid_of(name) or "")

@@ -45,11 +45,13 @@ def write(folder: Path, name: str, text: str) -> Path:
         ),
         (
             "a.jsonl",
-            '{"file": "a.jpg", "label": 1}\n{"file": "b c.jpg", "label": [2, 0]}\n{"file": "d", "label": "1"}',
+            '{"file": "a.jpg", "label": 1}\n{"file": "b c.jpg", "label": [2, 0]}\n'
+            '{"file": "d", "label": "1"}',
         ),
         (
             "a.json",
-            '[{"name": "a.jpg", "labels": 1.0}, {"name": "b c.jpg", "labels": [0, 2]}, {"name": "d", "labels": 1}]',
+            '[{"name": "a.jpg", "labels": 1.0}, {"name": "b c.jpg", "labels": [0, 2]}, '
+            '{"name": "d", "labels": 1}]',
         ),
         ("a.txt", '{"a.jpg": 1, "b c.jpg": [2, 0], "d": 1}'),
         ("a.txt", "./a.jpg 1\nhttps://host.org/b%20c.jpg?size=1 2 0\n\\d 1\n"),
