@@ -53,6 +53,14 @@ def test_masks_equal_timm(variant: str) -> None:
     assert len(kept) == 200
 
 
+def test_the_order_of_the_development_kit() -> None:
+    """A permutation; the first images of the validation set and their ids are known from its ground truth."""
+    order = classes.devkit_order()
+    assert sorted(order) == list(range(1000))
+    assert [order[id - 1] for id in (490, 361, 171, 822, 297)] == [65, 970, 230, 809, 516]
+    assert (classes.wnids()[order[0]], classes.wnids()[order[999]]) == ("n02119789", "n03255030")
+
+
 def test_names_equal_open_clip() -> None:
     """The names are open_clip's, to the letter and in its order."""
     open_clip = pytest.importorskip("open_clip")

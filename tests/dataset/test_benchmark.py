@@ -127,6 +127,17 @@ def test_info_is_the_record() -> None:
     )
 
 
+def test_what_was_left_out_is_in_the_record() -> None:
+    """Under a limit too; nothing is written where nothing was, so that older records are the same JSON."""
+    about = Source("set", "folder", counts={"images_without_label": 3})
+    assert stored(about).take(2).info("ff").left_out == {"images_without_label": 3}
+    assert "left_out" in stored(about).info("ff").model_dump_json()
+    plain = stored(Source("set", "folder")).info("ff")
+    assert plain.left_out == {}
+    assert "left_out" not in plain.model_dump(mode="json")
+    assert BenchmarkInfo.model_validate_json(plain.model_dump_json()) == plain
+
+
 def test_identity_follows_the_files(tmp_path: Path) -> None:
     """A rewritten, touched, renamed, moved or added file is another identity; nothing is read."""
     root = class_tree(tmp_path)

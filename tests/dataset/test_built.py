@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
 from imagenet_hard.dataset import load_dataset
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.errors import DatasetError, ImageError, UsageError
-from tests.dataset.images import CARD, WNIDS, build, encoded, jpeg, picture, published, rows
+from tests.dataset.images import CARD, WNIDS, build, class_tree, encoded, jpeg, picture, published, rows
 
 datasets = pytest.importorskip("datasets")
 
@@ -216,6 +219,31 @@ def test_splits(tmp_path: Path) -> None:
         DatasetError, match=r"has the splits train, test, none of them 'validation': choose one"
     ):
         load_dataset(folder)
+
+
+def test_class_folders_beside_parquet_are_refused(tmp_path: Path) -> None:
+    """Either may be meant, so neither is read; pictures for the README do no harm."""
+    folder = build(tmp_path / "set", published(rows(2)))
+    (folder / "docs" / "1").mkdir(parents=True)
+    (folder / "docs" / "1" / "figure.png").write_bytes(encoded(picture()))
+    assert len(load_dataset(folder)) == 2
+    for below in ("", "train"):
+        class_tree(folder / below, WNIDS[:1])
+        with pytest.raises(
+            DatasetError,
+            match=rf"a built data set \(data/.*\) and class folders \({below}/?n01440764/0\.JPEG\): which",
+        ):
+            load_dataset(folder)
+        shutil.rmtree(folder / below / WNIDS[0])
+
+
+def test_parquet_without_images_is_no_data_set(tmp_path: Path) -> None:
+    """A stray metadata.parquet hides no class folders; alone it is read, and its column is missed."""
+    table = pyarrow.table({"file_name": ["a.jpg"], "label": [0]})
+    pyarrow.parquet.write_table(table, tmp_path / "metadata.parquet")
+    with pytest.raises(DatasetError, match="has no column 'image'"):
+        load_dataset(tmp_path)
+    assert len(load_dataset(class_tree(tmp_path))) == 6
 
 
 def test_a_parquet_file_at_the_root_is_a_data_set(tmp_path: Path) -> None:

@@ -135,3 +135,35 @@ def test_no_local_path_in_the_record(tmp_path: Path) -> None:
     info = load_dataset(class_tree(tmp_path / "mine")).info("ff").model_dump_json()
     assert str(tmp_path) not in info
     assert '"name":"mine"' in info
+
+
+@pytest.mark.parametrize("name", ["vall", "./vall", "imagenet/vall"])
+def test_a_mistyped_path_is_recognised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Also where it has the form of a Hub id."""
+    monkeypatch.chdir(tmp_path)
+    right = name.replace("vall", "val").removeprefix("./")
+    class_tree(Path(right))
+    with pytest.raises((UsageError, DatasetError), match=rf"Did you mean {right}\?"):
+        load_dataset(name, labels="val.txt")
+
+
+def test_a_mistyped_label_file_is_recognised(tmp_path: Path) -> None:
+    """In the folder of images too."""
+    (class_tree(tmp_path) / "val_labels.txt").write_text("a 1")
+    with pytest.raises(
+        DatasetError, match=r"label file val_label\.txt is not there, nor in .*Did you mean .*/val_lab"
+    ):
+        load_dataset(tmp_path, labels="val_label.txt")
+
+
+def test_what_is_left_out_is_said_once_and_can_be_left_to_the_caller(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The counts are there in any case."""
+    root = class_tree(tmp_path / "set", ["n01440764", "n99999999"])
+    assert load_dataset(root, quiet=True).counts == {"images_without_label": 2}
+    assert not caplog.records
+    load_dataset(root)
+    assert [record.getMessage() for record in caplog.records] == [
+        "set holds 2 labelled images; 2 images have no label"
+    ]
