@@ -52,7 +52,7 @@ def imagenet_c(spec: SourceSpec, root: Path, exif: bool) -> Listing:
 
 def _released(spec: SourceSpec, root: Path) -> Listing:
     folder = folder_of(spec, root).resolve()
-    images = images_of(folder)
+    images, seen = images_of(folder)
     names, labels, files = [], [], []
     present: set[str] = set()
     index = wnid_to_index()
@@ -75,6 +75,7 @@ def _released(spec: SourceSpec, root: Path) -> Listing:
         raise DatasetError(f"{folder} lacks {', '.join(lacking)}: it has {', '.join(sorted(present))}")
     left_out = len(images) - len(files)
     notes = (f"{left_out:,} images of other corruptions or severities are left out",) if left_out else ()
+    notes += seen
     paths = [file.path for file in files]
     return Listing(str(folder), names, labels, lambda i: read_file(paths, i), state(files), notes)
 

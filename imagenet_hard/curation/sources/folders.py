@@ -21,7 +21,7 @@ def imagenet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     """
     folder = folder_of(spec, root)
     if spec.labels is None and not is_built(folder, walk(folder)):
-        look = look_of(images_of(folder))
+        look = look_of(images_of(folder).files)
         # ImageNet-C is made of these images too, so the spec's own variant may be another.
         _expect("imagenet", folder, look, look.kind in ("wnids", "flat"))
         if look.kind == "flat":
@@ -40,7 +40,7 @@ def class_folders(spec: SourceSpec, root: Path, exif: bool) -> Listing:
         DatasetError: folders of another variant.
     """
     folder = folder_of(spec, root)
-    look = look_of(images_of(folder))
+    look = look_of(images_of(folder).files)
     _expect(
         spec.variant, folder, look, look.kind == ("numbers" if spec.variant == "imagenet-v2" else "wnids")
     )

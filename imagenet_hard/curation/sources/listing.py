@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.dataset.benchmark import Benchmark
-from imagenet_hard.dataset.files import File, did_you_mean, images_among, walk
-from imagenet_hard.dataset.left_out import told
+from imagenet_hard.dataset.files import OTHER_SUFFIXES, File, did_you_mean, images_among, walk
+from imagenet_hard.dataset.left_out import not_images, told
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.errors import DatasetError
 
@@ -67,16 +68,26 @@ def file_of(name: str, root: Path, key: str) -> Path:
     return path
 
 
-def images_of(folder: Path) -> list[File]:
+class Images(NamedTuple):
+    """The images below a folder, and what else was seen there, for the notes."""
+
+    files: list[File]
+    notes: tuple[str, ...]
+
+
+def images_of(folder: Path) -> Images:
     """The image files below a folder, by their names or else by their content.
 
     Raises:
         DatasetError: there are none.
     """
-    images, others = images_among(walk(folder))
+    files = walk(folder)
+    images, others = images_among(files)
     if not images:
         raise DatasetError(f"no image in {folder}: it holds {len(others)} other files")
-    return images
+    unread = not_images(file for file in others if file.ending not in OTHER_SUFFIXES and "/" in file.id)
+    system = sum(file.system and file.is_image for file in files)
+    return Images(images, tuple(told({"system_images": system, **unread})))
 
 
 def stable_name(path: str) -> str:

@@ -28,7 +28,7 @@ def objectnet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
         DatasetError: another variant, or no image of a mapped class.
     """
     folder = folder_of(spec, root)
-    images = images_of(folder)
+    images, seen = images_of(folder)
     if spec.labels is not None:
         found = _by_number(images, file_of(spec.labels, root, "labels"))
     else:
@@ -47,6 +47,7 @@ def objectnet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
         )
     unmapped = len(images) - len(kept)
     notes = [f"{unmapped:,} images of classes that ImageNet does not know are left out"] if unmapped else []
+    notes += seen
     notes += [f"{spec.border} pixels are cut off at each side"] if spec.border else []
     paths = [file.path for file in kept]
 

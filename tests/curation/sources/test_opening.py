@@ -98,6 +98,44 @@ def test_real_needs_an_original_label_for_each_image(tmp_path):
         opened(tmp_path, variant="imagenet-real", labels="real.json", original_labels="val.txt")
 
 
+def test_what_was_read_by_content_or_left_out_is_noted(tmp_path, caplog):
+    """In the notes, which plan and card show, and in no warning of every command."""
+    validation(tmp_path, 2, flat=False)
+    put(tmp_path / "images" / wnids()[0] / "other.jfif")
+    put(tmp_path / "images" / wnids()[0] / "other.heic", b"x")
+    put(tmp_path / "images" / wnids()[0] / "@eaDir" / "a" / "thumb.jpg")
+    source = opened(tmp_path, variant="imagenet")
+    assert len(source.images) == 3
+    assert source.notes[:3] == (
+        "1 files are images by their content (1 .jfif)",
+        "1 images are hidden, or lie in system folders (thumbnails, trash)",
+        "1 labelled files are no image that can be read (1 .heic)",
+    )
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("variant", "folder"), [("objectnet", "backpack"), ("imagenet-c", "fog/1/n01440764")]
+)
+def test_the_other_variants_note_it_too(tmp_path, variant, folder):
+    """Each adapter lists its files itself."""
+    for name in ("a.png", "@eaDir/a.png", "b.heic", "notes.txt"):
+        put(tmp_path / "images" / folder / name, b"x")
+    source = opened(tmp_path, variant=variant)
+    assert len(source.images) == 1
+    assert "1 images are hidden, or lie in system folders (thumbnails, trash)" in source.notes
+    assert "1 labelled files are no image that can be read (1 .heic)" in source.notes
+
+
+def test_mistyped_paths_of_a_recipe(tmp_path):
+    """What is there under nearly the same name."""
+    validation(tmp_path, 2)
+    with pytest.raises(DatasetError, match=r"Did you mean .*/images\?"):
+        opened(tmp_path, variant="imagenet", path="image")
+    with pytest.raises(DatasetError, match=r"change `labels:` .*Did you mean .*/val\.txt\?"):
+        opened(tmp_path, variant="imagenet", labels="vall.txt")
+
+
 def test_the_200_classes_of_a_and_r_bring_their_mask(tmp_path):
     """Odd names and endings of the release are read; the mask is the variant's."""
     names = ["0.000116_digital clock _ digital clock_0.865662.jpg", "it's.JPEG", "b.jpeg", "c.JPG"]
@@ -149,6 +187,21 @@ def test_the_200_classes_of_a_and_r_bring_their_mask(tmp_path):
             "is a flat folder of images: give their ground truth with `labels:`",
         ),
         ("imagenet-a", ["cats/a.jpg"], "folders named cats, none of which is a class"),
+        (
+            "imagenet",
+            ["train/n01440764/a.JPEG", "val/n01440764/b.JPEG"],
+            "It looks like a folder of other folders \\(train, val\\) that hold wnid folders: give another",
+        ),
+        (
+            "objectnet",
+            ["a/alarm_clock/1.png", "b/alarm_clock/2.png"],
+            "several sets of images: class folders in a/ .*, class folders in b/",
+        ),
+        (
+            "objectnet",
+            ["alarm_clock/1.png", "alarm_clock/small/1.png"],
+            "images at different places in its class folders",
+        ),
         ("imagenet", ["notes.txt"], "no image in .*: it holds 1 other files"),
     ],
 )
@@ -237,6 +290,12 @@ def test_imagenet_c_made_on_the_fly(tmp_path):
     assert len(source.images) == 8
     image = Image.open(io.BytesIO(source.images[0].image))
     assert (image.format, image.size) == ("JPEG", (224, 224))
+    validation(tmp_path / "tree", 2, flat=False)
+    tree = opened(tmp_path / "tree", variant="imagenet-c", make=True, corruptions=["fog"], severities=[1])
+    assert tree.images.ids == source.images.ids[:2]
+    put(tmp_path / "other" / "cats" / "a.jpg")
+    with pytest.raises(DatasetError, match="does not look like imagenet, which has 1000 wnid folders"):
+        opened(tmp_path, variant="imagenet-c", path="other", make=True)
     with pytest.raises(DatasetError, match="unknown corruption mist: expected some of"):
         opened(tmp_path, variant="imagenet-c", labels="val.txt", make=True, corruptions=["mist"])
 
