@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,10 @@ class ModelSpec(Record):
     )
 
 
+LeftOut = Annotated[str, Field(pattern=r"^[a-z_]{1,40}(\.[a-z0-9_]{1,12})?$")]
+"""A kind of what is left out, such as images_without_label or not_images.heic."""
+
+
 class BenchmarkInfo(Record):
     """Which images and labels were scored."""
 
@@ -91,7 +95,7 @@ class BenchmarkInfo(Record):
     limit: int | None = Field(default=None, description="--limit, where only the first images were scored")
     fingerprint: str = Field(description="sha256 over ids, labels and image bytes")
     # Not written where it is empty: records from before there was the field keep their digests.
-    left_out: Mapping[str, int] = Field(
+    left_out: Mapping[LeftOut, Annotated[int, Field(ge=0)]] = Field(
         default_factory=dict,
         exclude_if=lambda value: not value,
         description="what was seen where the benchmark was read and is not scored, by kind",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -88,19 +89,25 @@ def _walk(folder: str, prefix: str, above: frozenset[tuple[int, int]], system: b
         for entry in entries:
             # Undecodable bytes in a name would not survive JSON and Parquet.
             name = entry.name.encode("utf-8", "backslashreplace").decode()
+            own = system or (_is_system(name) and prefix + name != YAML)
             try:
                 if entry.is_dir():
-                    own = system or name.startswith(_SYSTEM_SIGNS) or name.lower() in _SYSTEM_FOLDERS
                     yield from _walk(entry.path, f"{prefix}{name}/", above, own)
                     continue
-                stat = entry.stat()
+                status = entry.stat()
             except OSError:
-                if system or name.startswith(_SYSTEM_SIGNS) or name.lower() in _SYSTEM_FOLDERS:
-                    continue  # lost+found is root's alone
+                if own:  # lost+found is root's alone
+                    continue
                 raise
             hidden = name.startswith(".") and prefix + name != YAML
             own = system or hidden or name.lower() in _SYSTEM_FILES
-            yield File(prefix + name, entry.path, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns), own)
+            if stat.S_ISREG(status.st_mode):  # a pipe would keep whoever opens it waiting
+                stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                yield File(prefix + name, entry.path, stamp, own)
+
+
+def _is_system(folder: str) -> bool:
+    return folder.startswith(_SYSTEM_SIGNS) or folder.lower() in _SYSTEM_FOLDERS
 
 
 def images_among(files: Iterable[File]) -> tuple[list[File], list[File]]:
@@ -132,7 +139,9 @@ def _is_image_inside(file: File) -> bool:
 def by_ending(files: Iterable[File]) -> dict[str, int]:
     """How many there are of each ending, most first; "" for names without one."""
     # "portrait of J. Smith" has no ending.
-    endings = Counter(file.ending if re.fullmatch(r"\.\w{1,12}", file.ending) else "" for file in files)
+    endings = Counter(
+        file.ending if re.fullmatch(r"\.[a-z0-9_]{1,12}", file.ending) else "" for file in files
+    )
     return dict(endings.most_common())
 
 

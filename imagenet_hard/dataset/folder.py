@@ -21,8 +21,9 @@ from imagenet_hard.dataset.layout import (
     check_splits,
     class_in_name,
     class_of,
+    wnid_of,
 )
-from imagenet_hard.dataset.left_out import listed, not_images
+from imagenet_hard.dataset.left_out import listed, not_images, told
 from imagenet_hard.dataset.matching import match
 from imagenet_hard.errors import DatasetError
 
@@ -45,19 +46,18 @@ def image_folder(folder: Path, files: Sequence[File], *, labels: Path | None, ex
             the accepted.
     """
     images, others = images_among(files)
+    counts = Counter(system_images=sum(file.system and file.is_image for file in files))
     if not images:
-        raise DatasetError(f"no image in {folder}: {_seen(others)}; {ACCEPTED}")
+        hidden = "".join(f", and {text}" for text in told(counts))
+        raise DatasetError(f"no image in {folder}: {_seen(others)}{hidden}; {ACCEPTED}")
     table = _label_file(folder, labels, images, others)
-    counts: Counter[str] = Counter()
     found = _labelled(folder, images, others, table, counts)
     counts["images_without_label"] = sum(file.id not in found for file in images)
     counts["excluded"] = sum(found.get(file.id) == () for file in images)
-    counts["system_images"] = sum(file.system and file.is_image for file in files)
     kept = [file for file in images if found.get(file.id)]
     if not kept:
-        raise DatasetError(
-            f"{folder} is without labels: {_seen([*images, *others])}, but none is labelled; {ACCEPTED}"
-        )
+        how = "it is a class folder itself: give its parent" if wnid_of(folder.name) else "none is labelled"
+        raise DatasetError(f"{folder} is without labels: {_seen([*images, *others])}, but {how}; {ACCEPTED}")
     if table is None:
         kept = _in_class_order(kept)
     odd = by_ending(file for file in kept if not file.is_image)

@@ -108,6 +108,29 @@ def test_a_system_folder_that_cannot_be_read(tmp_path: Path) -> None:
             assert len(walk(root)) == 6
 
 
+def test_images_in_system_folders_alone(tmp_path: Path) -> None:
+    """The folder is not called empty."""
+    class_tree(tmp_path / "@eaDir")
+    with pytest.raises(
+        DatasetError, match="no image in .*: it is empty, and 6 images are hidden, or lie in system"
+    ):
+        load_dataset(tmp_path)
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """Whoever opened it would wait."""
+    root = class_tree(tmp_path)
+    os.mkfifo(root / WNIDS[0] / "pipe")
+    assert load_dataset(root).counts == {}
+
+
+def test_a_class_folder_itself(tmp_path: Path) -> None:
+    """Its parent is meant."""
+    root = class_tree(tmp_path)
+    with pytest.raises(DatasetError, match="but it is a class folder itself: give its parent"):
+        load_dataset(root / WNIDS[0])
+
+
 def test_links_to_nowhere_in_system_folders(tmp_path: Path) -> None:
     """Nobody's data, so no error."""
     root = class_tree(tmp_path)

@@ -74,10 +74,9 @@ def _released(spec: SourceSpec, root: Path) -> Listing:
     if lacking := sorted(set(spec.corruptions) - present):
         raise DatasetError(f"{folder} lacks {', '.join(lacking)}: it has {', '.join(sorted(present))}")
     left_out = len(images) - len(files)
-    notes = (f"{left_out:,} images of other corruptions or severities are left out",) if left_out else ()
-    notes += seen
+    notes = [f"{left_out:,} images of other corruptions or severities are left out"] if left_out else []
     paths = [file.path for file in files]
-    return Listing(str(folder), names, labels, lambda i: read_file(paths, i), state(files), notes)
+    return Listing(str(folder), names, labels, lambda i: read_file(paths, i), state(files), (*notes, *seen))
 
 
 def _made(spec: SourceSpec, root: Path, exif: bool) -> Listing:
