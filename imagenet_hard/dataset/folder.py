@@ -61,9 +61,17 @@ def image_folder(folder: Path, files: Sequence[File], *, labels: Path | None, ex
     if table is None:
         kept = _in_class_order(kept)
     odd = by_ending(file for file in kept if not file.is_image)
-    notes = (f"{sum(odd.values()):,} files are images by their content ({listed(odd)})",) if odd else ()
+    notes = [f"{sum(odd.values()):,} files are images by their content ({listed(odd)})"] if odd else []
+    if table is None:
+        unread = [file.id for file in others if file.id in LABEL_FILES]
+        notes += [f"{' and '.join(unread)} is not read: the class folders say the labels"] if unread else []
     about = Source(
-        folder.resolve().name, "folder", exif=exif, counts=dict(+counts), notes=notes, state=state(kept)
+        folder.resolve().name,
+        "folder",
+        exif=exif,
+        counts=dict(+counts),
+        notes=tuple(notes),
+        state=state(kept),
     )
     return Benchmark(
         about,

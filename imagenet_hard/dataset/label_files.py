@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from imagenet_hard.classes import wnid_to_index
 from imagenet_hard.dataset.files import IMAGE_SUFFIXES, did_you_mean
 from imagenet_hard.dataset.ground_truth import N_VALIDATION, VALIDATION, ground_truth, validation_number
-from imagenet_hard.dataset.labels import FEW, ONE_TOO_HIGH, in_range, is_counted_from_one, parse_label
+from imagenet_hard.dataset.labels import FEW, in_range, own_numbering, parse_label
 from imagenet_hard.errors import DatasetError
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def read_label_file(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _table(rows: Iterable[Row], file: str) -> dict[str, tuple[int, ...]]:
-    """Checked labels by plain name; numbers that seem to count from 1 are warned of."""
+    """Checked labels by plain name; numbers that seem to be no indices are warned of."""
     table: dict[str, tuple[int, ...]] = {}
     known: dict[str, int] = {}  # 50,000 lines have 1000 different labels
     numbers: set[int] = set()
@@ -99,13 +99,8 @@ def _table(rows: Iterable[Row], file: str) -> dict[str, tuple[int, ...]]:
         found = tuple(sorted(indices))
         if table.setdefault(name, found) != found:
             raise DatasetError(f"{where} gives {name!r} the labels {found}, but {table[name]} came before")
-    if is_counted_from_one(numbers):
-        log.warning(
-            "%s has the labels 1 to %d and no 0: they are taken for class indices. %s",
-            file,
-            max(numbers),
-            ONE_TOO_HIGH,
-        )
+    if said := own_numbering(numbers):
+        log.warning("%s has the labels %s", file, said)
     return table
 
 

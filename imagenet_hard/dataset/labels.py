@@ -7,7 +7,7 @@ from collections.abc import Collection
 from operator import index as as_int
 from typing import Any
 
-from imagenet_hard.classes import wnid_to_index
+from imagenet_hard.classes import names, wnid_to_index
 from imagenet_hard.errors import DatasetError
 from imagenet_hard.types import N_CLASSES
 
@@ -71,6 +71,18 @@ def parse_label(text: str, where: str) -> int:
     )
 
 
-def is_counted_from_one(numbers: Collection[int]) -> bool:
-    """Whether class numbers are 1, 2, 3, ... without a gap and without 0, and too many for chance."""
-    return len(numbers) >= FEW and min(numbers) == 1 and max(numbers) == len(set(numbers))
+def own_numbering(numbers: Collection[int]) -> str | None:
+    """What to say of class numbers that may be a subset's own, or count from 1; None where they hardly are.
+
+    Such numbers go from 0 or 1 to ``k`` without a gap, where ``k`` is too large for chance and no 999.
+    """
+    first, last = min(numbers, default=0), max(numbers, default=0)
+    if len(numbers) < FEW or first > 1 or last - first + 1 != len(set(numbers)):
+        return None
+    if (first, last) == (0, N_CLASSES - 1):
+        return None
+    return (
+        f"{first} to {last} and no others: they are taken for class indices, so that {first} is "
+        f"{names()[first]} and {last} is {names()[last]}. "
+        + (ONE_TOO_HIGH if first else "If they number the classes of a subset, use wnids instead")
+    )

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from imagenet_hard.classes import wnid_to_index
 from imagenet_hard.dataset.files import File
-from imagenet_hard.dataset.labels import ONE_TOO_HIGH, is_counted_from_one
+from imagenet_hard.dataset.ground_truth import validation_number
+from imagenet_hard.dataset.labels import ONE_TOO_HIGH, own_numbering
 from imagenet_hard.errors import DatasetError
 from imagenet_hard.types import N_CLASSES
 
@@ -75,6 +76,7 @@ def by_class_folder(folder: Path, images: Sequence[File]) -> dict[str, Labels]:
     if found:
         check_depth(folder, images, outer)
         _check_numbers(folder, images, found)
+        _check_once(folder, images, found)
     return found
 
 
@@ -200,13 +202,26 @@ def _check_numbers(folder: Path, images: Sequence[File], found: Mapping[str, Lab
         found,
         f"the numbered folders of {folder} are no indices",
     )
-    if is_counted_from_one(numbers):
-        log.warning(
-            "%s has the folders 1 to %d and no 0: they are taken for class indices, so 1 is goldfish. %s",
-            folder.name,
-            max(numbers),
-            ONE_TOO_HIGH,
-        )
+    if said := own_numbering(numbers):
+        log.warning("%s has the folders %s", folder.name, said)
+
+
+def _check_once(folder: Path, images: Iterable[File], found: Mapping[str, Labels]) -> None:
+    """No validation image is in two class folders. Severities of a corruption hold the same ones, say.
+
+    Raises:
+        DatasetError: one is.
+    """
+    seen: dict[int, File] = {}
+    for file in images:
+        if file.id in found and (number := validation_number(file.parts[-1])) is not None:
+            other = seen.setdefault(number, file)
+            if found[other.id] != found[file.id]:
+                raise DatasetError(
+                    f"{folder} has one validation image in two class folders, {other.id} and {file.id}: "
+                    "these folders are no classes, or the image is there twice. Give one of them with a label file "
+                    "(labels=, --labels), or remove one"
+                )
 
 
 def check_names(images: Iterable[File], found: Mapping[str, Labels], what: str) -> None:

@@ -217,10 +217,10 @@ def test_a_list_that_numbers_the_images_is_no_label_file(tmp_path: Path) -> None
         read_label_file(write(tmp_path, "val.txt", lines))
 
 
-def test_labels_from_one_to_k_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_labels_without_a_gap_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """They may be class indices; a list with a gap is no reason for a word."""
     with caplog.at_level(logging.WARNING):
         read_label_file(write(tmp_path, "gap.txt", "".join(f"{i}.jpg {i}\n" for i in range(1, 30) if i != 5)))
         assert not caplog.records
         read_label_file(write(tmp_path, "full.txt", "".join(f"{i}.jpg {i}\n" for i in range(1, 30))))
-    assert "full.txt has the labels 1 to 29 and no 0" in caplog.text
+    assert "full.txt has the labels 1 to 29 and no others" in caplog.text

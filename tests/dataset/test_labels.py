@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_hard.dataset.labels import checked, is_counted_from_one, parse_label
+from imagenet_hard.dataset.labels import checked, own_numbering, parse_label
 from imagenet_hard.errors import DatasetError
 
 
@@ -63,9 +63,18 @@ def test_other_texts_are_no_label(text: str) -> None:
         parse_label(text, "row 4")
 
 
-@given(st.sets(st.integers(0, 30), min_size=1))
-def test_counting_from_one_is_seen_where_it_is_no_chance(numbers: set[int]) -> None:
-    """1 to k without a gap, and no 0, from ten on."""
-    assert is_counted_from_one(numbers) == (
-        len(numbers) >= 10 and sorted(numbers) == [*range(1, len(numbers) + 1)]
+@given(st.sets(st.integers(0, 30)))
+def test_numbers_that_may_be_a_subsets_own(numbers: set[int]) -> None:
+    """From 0 or 1 to k without a gap, from ten on."""
+    k = len(numbers)
+    expected = k >= 10 and sorted(numbers) in ([*range(k)], [*range(1, k + 1)])
+    assert (own_numbering(numbers) is not None) == expected
+
+
+def test_all_classes_are_no_subset() -> None:
+    """0 to 999 are the class indices; 1 to 999 may count from 1."""
+    assert own_numbering(range(1000)) is None
+    assert "1 is goldfish and 999 is toilet paper. If they count from 1" in str(own_numbering(range(1, 1000)))
+    assert "0 is tench and 9 is ostrich. If they number the classes of a subset" in str(
+        own_numbering(range(10))
     )

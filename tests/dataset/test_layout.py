@@ -151,10 +151,29 @@ def test_a_label_file_against_the_names(tmp_path: Path) -> None:
     assert load_dataset(root, labels="right.txt").labels == ((1,), (1,), (2,), (3,), (4,))
 
 
-def test_folders_one_to_k_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """They may be the classes 1 to k; from 0 on there is nothing to say."""
+def test_folders_without_a_gap_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They may be the classes 0 or 1 to k, or a subset's own numbers."""
     with caplog.at_level(logging.WARNING):
-        load_dataset(tree(tmp_path / "zero", *(f"{n}/a.JPEG" for n in range(12))))
+        load_dataset(tree(tmp_path / "gap", *(f"{n}/a.JPEG" for n in range(0, 40, 3))))
         assert not caplog.records
         load_dataset(tree(tmp_path / "one", *(f"{n}/a.JPEG" for n in range(1, 13))))
-    assert "one has the folders 1 to 12 and no 0" in caplog.text
+        load_dataset(tree(tmp_path / "zero", *(f"{n}/a.JPEG" for n in range(12))))
+    assert "one has the folders 1 to 12 and no others" in caplog.text
+    assert "zero has the folders 0 to 11 and no others" in caplog.text
+
+
+@pytest.mark.parametrize("folders", [("1", "2"), (W[0], W[5])])
+def test_one_validation_image_in_two_class_folders(tmp_path: Path, folders: tuple[str, str]) -> None:
+    """The folders are severities of a corruption, or the image was put into two classes."""
+    with pytest.raises(
+        DatasetError, match=r"one validation image in two class folders, .*val_00000001\.JPEG and "
+    ):
+        load_dataset(tree(tmp_path, *(f"{folder}/{VAL}" for folder in folders)))
+
+
+def test_a_label_file_beside_class_folders(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is not read, which is said."""
+    root = tree(tmp_path, f"{W[3]}/a.JPEG")
+    (root / "labels.csv").write_text("file,label\na.JPEG,5\n")
+    assert load_dataset(root).labels == ((3,),)
+    assert "labels.csv is not read: the class folders say the labels" in caplog.text
