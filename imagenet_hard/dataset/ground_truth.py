@@ -36,7 +36,7 @@ def _meanings(labels: Sequence[str]) -> Iterator[list[int]]:
     index = wnid_to_index()
     if all(label.lower() in index for label in labels):
         yield [index[label.lower()] for label in labels]
-    if all(re.fullmatch(r"\d+(\.0*)?", label) for label in labels):
+    if all(re.fullmatch(r"\d{1,9}(\.0*)?", label) for label in labels):
         numbers = [int(label.partition(".")[0]) for label in labels]
         if max(numbers) < N_CLASSES:
             yield numbers

@@ -63,7 +63,7 @@ def parse_label(text: str, where: str) -> int:
     text = text.strip()
     if (index := wnid_to_index().get(text.lower())) is not None:
         return index
-    if match := re.fullmatch(r"([+-]?\d+)(\.0*)?", text):
+    if match := re.fullmatch(r"([+-]?\d{1,9})(\.0*)?", text):
         return in_range(int(match[1]), where)
     raise DatasetError(
         f"{where} has the label {text!r}: expected a class index in 0..{N_CLASSES - 1} or one of the "

@@ -93,6 +93,9 @@ def test_the_released_files(shared: Path) -> None:
             "1\n65\n",
             r"a\.txt has 2 labels without names: such a file is read where it is the ground",
         ),
+        ("a.txt", f"a.jpg {'9' * 5000}\n", r"a\.txt, line 1 has the label '999"),
+        ("a.csv", f"file,label\na.jpg,{'1' * 200_000}\n", r"a\.csv cannot be read: field larger than"),
+        ("a.json", "[" * 100_000, r"a\.json is no JSON"),
         ("a.csv", "file,label\na.jpg,nan\n", r"a\.csv, line 2 has the label 'nan'"),
         (
             "a.json",
