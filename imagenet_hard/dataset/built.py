@@ -49,7 +49,9 @@ def _has_images(file: File) -> bool:
     except (OSError, ArrowException):
         return True
     return any(
-        column.name == "image" or types.is_binary(column.type) or types.is_struct(column.type)
+        column.name == "image"
+        or types.is_binary(column.type)
+        or (types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0)
         for column in schema
     )
 

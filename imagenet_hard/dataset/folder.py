@@ -131,7 +131,7 @@ def _by_table(
     counts.update(not_images(file for file in others if file.id in unread))
     counts["labels_without_image"] = len(left) - len(unread)
     found = {id: table[name] for id, name in names.items()}
-    check_names(images, found, f"the labels in {path.name} are no class indices")
+    check_names(images, found, f"the labels in {path.name}")
     return found
 
 

@@ -200,7 +200,7 @@ def _check_numbers(folder: Path, images: Sequence[File], found: Mapping[str, Lab
     check_names(
         [file for file in images if file.id in found],
         found,
-        f"the numbered folders of {folder} are no indices",
+        f"the numbered folders of {folder}",
     )
     if said := own_numbering(numbers):
         log.warning("%s has the folders %s", folder.name, said)
@@ -239,8 +239,9 @@ def check_names(images: Iterable[File], found: Mapping[str, Labels], what: str) 
     if len(wrong) * 2 > len(named):
         file, own = wrong[0]
         raise DatasetError(
-            f"{what}: {len(wrong)} of {len(named)} images have names of another class, such as {file.id}, "
-            f"which says class {own} and got {', '.join(map(str, found[file.id]))}. {ONE_TOO_HIGH}"
+            f"{what} contradict the files' own names: {len(wrong)} of {len(named)} images are named by "
+            f"another class, such as {file.id}, which says {own} and got {', '.join(map(str, found[file.id]))}. "
+            f"{ONE_TOO_HIGH}"
         )
 
 

@@ -74,7 +74,7 @@ imagenet-hard-4k, sample, an existing folder or a Hub id OWNER/NAME. Did you mea
     if isinstance(name, str) and _HUB_ID.fullmatch(repo) and not Path(text).is_file():
         from imagenet_hard.dataset.hub import hub_dataset
 
-        near = did_you_mean(Path(text))
+        near = "" if text.lower() in HUB_NAMES else did_you_mean(Path(text))
         _refuse(text, near, labels=labels)
         ours = {hub_id.lower(): ours for ours, hub_id in HUB_NAMES.items()}
         try:

@@ -128,7 +128,7 @@ def test_a_folder_1000_is_refused(tmp_path: Path, numbers: tuple[int, ...]) -> N
         (("3/a.JPEG", f"{W[0]}/b.JPEG"), rf"class folders named by wnid \({W[0]}\) and by number \(3\)"),
         (
             (f"1/{W[0]}_a.JPEG", f"2/{W[1]}_b.JPEG"),
-            f"2 of 2 images have names of another class, such as 1/{W[0]}_a",
+            f"2 of 2 images are named by another class, such as 1/{W[0]}_a",
         ),
     ],
 )
@@ -144,7 +144,7 @@ def test_a_label_file_against_the_names(tmp_path: Path) -> None:
     root = tree(tmp_path, *names)
     (root / "one.txt").write_text("".join(f"{name} {i}\n" for i, name in enumerate(names, start=1)))
     with pytest.raises(
-        DatasetError, match=r"labels in one\.txt are no class indices: 5 of 5 images have names"
+        DatasetError, match=r"labels in one\.txt contradict the files' own names: 5 of 5 images"
     ):
         load_dataset(root, labels="one.txt")
     (root / "right.txt").write_text("".join(f"{name} {max(i, 1)}\n" for i, name in enumerate(names)))
