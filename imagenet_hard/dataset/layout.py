@@ -240,8 +240,8 @@ def check_names(images: Iterable[File], found: Mapping[str, Labels], what: str) 
         file, own = wrong[0]
         raise DatasetError(
             f"{what} contradict the files' own names: {len(wrong)} of {len(named)} images are named by "
-            f"another class, such as {file.id}, which says {own} and got {', '.join(map(str, found[file.id]))}. "
-            f"{ONE_TOO_HIGH}"
+            f"another class, such as {file.id}, which says {own} and got "
+            f"{', '.join(map(str, found[file.id]))}. {ONE_TOO_HIGH}"
         )
 
 
