@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.classes import devkit_order, wnids
+from imagenet_hard.dataset.ground_truth import ground_truth
 from imagenet_hard.dataset.label_files import plain_name, read_label_file
 from imagenet_hard.errors import DatasetError
 
@@ -203,14 +204,12 @@ def test_the_ground_truth_without_names(shared: Path, tmp_path: Path) -> None:
         "wnid": [wnids()[index] for index in truth],
     }
     assert forms["kit"][:5] == ["490", "361", "171", "822", "297"]  # as in the released file
-    for lines in forms.values():
-        assert read_label_file(write(tmp_path, "truth.txt", "\n".join(lines) + "\n")) == expected
-    assert (
-        read_label_file(write(tmp_path, "kit.json", json.dumps([int(id) for id in forms["kit"]]))) == expected
-    )
-    for other in (truth[::-1], [(index + 1) % 1000 for index in truth]):
-        with pytest.raises(DatasetError, match=r"50,000 labels without names: .* and this one is not"):
-            read_label_file(write(tmp_path, "truth.txt", "\n".join(map(str, other))))
+    assert all(ground_truth(lines) == truth for lines in forms.values())
+    assert read_label_file(write(tmp_path, "kit.txt", "\n".join(forms["kit"]) + "\n")) == expected
+    for other in (truth[::-1], [(index + 1) % 1000 for index in truth], truth[1:]):
+        assert ground_truth([str(index) for index in other]) is None
+    with pytest.raises(DatasetError, match=r"50,000 labels without names: .* and this one is not"):
+        read_label_file(write(tmp_path, "list.json", json.dumps(truth[::-1])))
 
 
 def test_a_list_that_numbers_the_images_is_no_label_file(tmp_path: Path) -> None:
