@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import ValidationError
+from typing_extensions import is_typeddict
 
 from imagenet_hard.content import content_dir
 from imagenet_hard.errors import UsageError
 from imagenet_hard.types import Record
-from imagenet_hard.validation import first_problem
+from imagenet_hard.validation import problem
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 20
@@ -83,8 +86,12 @@ def parse_record(kind: type[R], data: bytes, where: str) -> R:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        line, loc = _locate(node, error.errors()[0]["loc"])
-        raise UsageError(f"{where}:{line}: {first_problem(error, loc)}") from None
+        errors = error.errors(include_url=False, include_context=False)
+        # A misspelt key is missed under its right name too: the misspelling is what has to be told.
+        worst = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+        line, loc, at = _locate(node, worst["loc"])
+        hint = _hint(kind, worst["type"], loc, at)
+        raise UsageError(f"{where}:{line}: {problem(worst, loc, hint)}") from None
 
 
 def line_of(data: bytes, *loc: str | int) -> int:
@@ -139,8 +146,8 @@ def _compose(data: bytes) -> yaml.Node | None:
         loader.dispose()
 
 
-def _locate(node: yaml.Node | None, loc: tuple[int | str, ...]) -> tuple[int, list[int | str]]:
-    """Line of the deepest part of ``loc`` that the file has, and ``loc`` without pydantic's union tags."""
+def _locate(node: yaml.Node | None, loc: Sequence[int | str]) -> tuple[int, list[int | str], yaml.Node]:
+    """Line of the deepest part of ``loc`` in the file, ``loc`` without pydantic's union tags, its node."""
     assert node is not None
     line, known = node.start_mark.line, list[int | str]()
     for depth, key in enumerate(loc, start=1):
@@ -154,4 +161,38 @@ def _locate(node: yaml.Node | None, loc: tuple[int | str, ...]) -> tuple[int, li
                 line, node = found[0][0].start_mark.line, found[0][1]
             if found or depth == len(loc):  # the last one may be a key that is missing
                 known.append(key)
-    return line + 1, known
+    return line + 1, known, node
+
+
+_READ_AS = {"float": "a number", "int": "a number", "bool": "yes or no", "timestamp": "a date"}
+"""What YAML takes a word without quotes for."""
+
+
+def _hint(kind: type[Record], error: str, loc: Sequence[int | str], node: yaml.Node) -> str:
+    """What helps more than pydantic's words for a type of ``error``: a key that may be meant, or quotes."""
+    known: Mapping[str, Any] = kind.model_fields
+    field: Any = None
+    for key in loc:
+        if isinstance(key, str):
+            known = _keys(field) if field is not None else known
+            field = known.get(key)
+    if error == "extra_forbidden":
+        near = get_close_matches(str(loc[-1]), known, 1)
+        return f"did you mean {near[0]}?" if near else f"expected some of {', '.join(known)}"
+    described = getattr(field, "description", None)
+    expected = f"expected {described}" if described else ""
+    read_as = _READ_AS.get(node.tag.rpartition(":")[2])
+    if error == "string_type" and isinstance(node, yaml.ScalarNode) and read_as:
+        patterns = [each.pattern for each in getattr(field, "metadata", ()) if hasattr(each, "pattern")]
+        enough = all(re.search(pattern, node.value) for pattern in patterns)
+        what = f"write '{node.value}', in quotes" if enough else expected
+        return f"YAML reads {node.value} as {read_as}: {what}"
+    return expected if error == "string_pattern_mismatch" else ""
+
+
+def _keys(field: Any) -> Mapping[str, Any]:
+    """The keys of a record, or of a typed dictionary, somewhere in the type of a field."""
+    annotation = getattr(field, "annotation", field)
+    if hasattr(annotation, "model_fields") or is_typeddict(annotation):
+        return getattr(annotation, "model_fields", None) or get_type_hints(annotation)
+    return next((keys for inner in get_args(annotation) if (keys := _keys(inner))), {})

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagenet_hard.errors import UsageError
+from imagenet_hard.resizing import Enlarged, resized_size
+from imagenet_hard.resizing import resize as resize_shorter
 
 PAPER_SIZE = 224
 """Side of the paper's crop in pixels."""
@@ -128,23 +130,16 @@ class ZoomGrid:
         across, down = size[0] / resized[0], size[1] / resized[1]
         return left * across, top * down, self.size * across, self.size * down
 
-    def crop(self, resized: Image.Image, index: int) -> NDArray[np.uint8]:
+    def crop(self, resized: Image.Image | Enlarged, index: int) -> NDArray[np.uint8]:
         """uint8 (size, size, 3): the crop of zoom ``index`` from an image already at its scale."""
         row, column = ANCHORS[index % len(ANCHORS)]
         left, top = origin(resized.size, row, column, self.size)
         return np.asarray(resized.crop((left, top, left + self.size, top + self.size)))
 
 
-def resize(image: Image.Image, scale: int) -> Image.Image:
+def resize(image: Image.Image, scale: int) -> Image.Image | Enlarged:
     """The shorter side to ``scale`` by torchvision's ``Resize(scale, BICUBIC)`` on a PIL image."""
-    return image.resize(resized_size(image.size, scale), Image.Resampling.BICUBIC)
-
-
-def resized_size(size: tuple[int, int], shorter: int) -> tuple[int, int]:
-    """(width, height) after torchvision's ``Resize(shorter)`` on an image of ``size`` (width, height)."""
-    width, height = size
-    longer = int(shorter * max(size) / min(size))
-    return (shorter, longer) if width <= height else (longer, shorter)
+    return resize_shorter(image, scale, Image.Resampling.BICUBIC)
 
 
 def origin(size: tuple[int, int], row: int, column: int, crop: int = PAPER_SIZE) -> tuple[int, int]:

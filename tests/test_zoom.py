@@ -86,6 +86,23 @@ def test_extreme_aspect_ratios(size):
         np.testing.assert_array_equal(pixels, by_protocol(image, zoom.scale, zoom.row, zoom.column))
 
 
+@pytest.mark.parametrize("number", [4, 112, 318, 319, 323])
+def test_a_line_of_3000_pixels_at_any_scale(number):
+    """At scale 1024 it would have 3 billion pixels. As it is one pixel wide, one column tells them all."""
+    line, zoom = picture(1, 3000), GRID[number]
+    column = np.asarray(line.resize((1, zoom.scale * 3000), Image.Resampling.BICUBIC))
+    left, top = origin((zoom.scale, len(column)), zoom.row, zoom.column)
+    expected = np.zeros((224, 224, 3), np.uint8)
+    for x in range(224):
+        if 0 <= left + x < zoom.scale:
+            expected[:, x] = column[top : top + 224, 0]
+    ((_, down),) = GRID.crops(line, [number])
+    np.testing.assert_array_equal(down, expected)
+    turned = number // 9 * 9 + 3 * zoom.column + zoom.row
+    ((_, across),) = GRID.crops(line.transpose(Image.Transpose.TRANSPOSE), [turned])
+    np.testing.assert_array_equal(across, expected.swapaxes(0, 1))
+
+
 @given(st.sets(st.integers(0, 323), max_size=12))
 @settings(max_examples=20, deadline=None)
 def test_a_subset_gives_the_same_crops(numbers):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagenet_hard.errors import ClassifierError, UsageError
-from imagenet_hard.zoom import resized_size
+from imagenet_hard.resizing import Enlarged, resize
 
 if TYPE_CHECKING:
     import torch
@@ -80,14 +80,14 @@ class Transform:
         """uint8 (H, W, 3)."""
         if self.rgb == "first":
             image = to_rgb(image)
-        if self.resize is not None:
-            size = (
-                resized_size(image.size, self.resize) if isinstance(self.resize, int) else self.resize[::-1]
-            )
-            image = image.resize(size, INTERPOLATIONS[self.interpolation])
-        if self.crop is not None:
-            image = center_crop(image, self.crop)
-        return np.asarray(to_rgb(image))
+        resized: Image.Image | Enlarged = image
+        if isinstance(self.resize, int):
+            resized = resize(image, self.resize, INTERPOLATIONS[self.interpolation])
+        elif self.resize is not None:
+            resized = image.resize(self.resize[::-1], INTERPOLATIONS[self.interpolation])
+        cropped = center_crop(resized, self.crop) if self.crop is not None else resized
+        assert isinstance(cropped, Image.Image)  # without a crop the size is fixed
+        return np.asarray(to_rgb(cropped))
 
     def batch(self, pixels: Sequence[NDArray[np.uint8]], device: torch.device | str) -> torch.Tensor:
         """float32 (n, 3, H, W), channels last: ``(x / 255 - mean) / std``."""
@@ -168,19 +168,16 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def center_crop(image: Image.Image, crop: tuple[int, int]) -> Image.Image:
+def center_crop(image: Image.Image | Enlarged, crop: tuple[int, int]) -> Image.Image:
     """torchvision's ``CenterCrop``: what lies outside the image is black."""
     height, width = crop
-    if image.width < width or image.height < height:
-        # torchvision pads first, the odd pixel on the right and at the bottom, then crops.
-        left, top = max(0, (width - image.width) // 2), max(0, (height - image.height) // 2)
-        padded = Image.new(image.mode, (max(width, image.width), max(height, image.height)))
-        if image.mode == "P" and (palette := image.getpalette()):
-            padded.putpalette(palette)
-        padded.paste(image, (left, top))
-        image = padded
-    left, top = round((image.width - width) / 2.0), round((image.height - height) / 2.0)
+    left, top = _before(image.width, width), _before(image.height, height)
     return image.crop((left, top, left + width, top + height))
+
+
+def _before(length: int, crop: int) -> int:
+    """Where the middle ``crop`` of a side begin; torchvision pads a shorter one, the odd pixel at its end."""
+    return -((crop - length) // 2) if length < crop else round((length - crop) / 2.0)
 
 
 def fixed_images() -> list[Image.Image]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from imagenet_hard.curation.curators import Curator
 from imagenet_hard.curation.hardness import HardnessFilter
-from imagenet_hard.curation.intake import Intake, Place
+from imagenet_hard.curation.intake import Intake, Place, too_large
 from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.records import FilterProgress, OpenSource
 from imagenet_hard.curation.screening import Tolerance, reopen
@@ -216,6 +216,8 @@ class ClusterFilter:
             return place, self._sources[number].images[row].image
         except ImageError as error:
             return place, ImageError(str(error))
+        except MemoryError:
+            return place, too_large(self._id(place))
 
     def _keep(self, shard: ImageShard, verdicts: Verdicts) -> None:
         """One transaction: what the shard has shown, added to what others have shown meanwhile."""

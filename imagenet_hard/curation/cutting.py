@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.curation.lane import Candidate, Crop
+from imagenet_hard.validation import reason
 from imagenet_hard.zoom import ZoomGrid
 
 Pixels = list[tuple[int, NDArray[np.uint8]]]
@@ -19,7 +20,7 @@ class Cutter:
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
-        self._under_way: list[tuple[Candidate, str, Future[Pixels]]] = []
+        self._under_way: list[tuple[Candidate, str, list[int], Future[Pixels]]] = []
 
     @property
     def busy(self) -> bool:
@@ -29,17 +30,21 @@ class Cutter:
     def submit(self, candidate: Candidate, grid: ZoomGrid, name: str, zooms: list[int]) -> None:
         """Begin with the crops that classifier ``name`` is to see; the candidate waits for them."""
         candidate.waiting += len(zooms)
-        self._under_way.append((candidate, name, self._pool.submit(candidate.crops, grid, zooms)))
+        self._under_way.append((candidate, name, zooms, self._pool.submit(candidate.crops, grid, zooms)))
 
     def made(self, *, wait: bool) -> Iterator[tuple[str, Crop]]:
         """Classifier and crop, as far as they are there; all of them with ``wait``.
 
-        On a CPU one waits: cutting and the forward pass are bound by the same cores.
+        On a CPU one waits: cutting and the forward pass are bound by the same cores. Crops that cannot be
+        made are the candidate's failure alone: its classifier is broken for it.
         """
         pending = []
-        for candidate, name, future in self._under_way:
-            if wait or future.done():
+        for candidate, name, zooms, future in self._under_way:
+            if not (wait or future.done()):
+                pending.append((candidate, name, zooms, future))
+            elif (error := future.exception()) is None:
                 yield from ((name, Crop(candidate, zoom, pixels)) for zoom, pixels in future.result())
             else:
-                pending.append((candidate, name, future))
+                candidate.waiting -= len(zooms)
+                candidate.broken[name] = f"its zooms cannot be made ({reason(error)})"
         self._under_way = pending

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 
+from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.curation.lane import Candidate
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.store import CurationStore, ImageRecord, listing
@@ -102,12 +103,14 @@ class Intake:
             record.sha256 = hashlib.sha256(data).hexdigest()
             if before is not None and before.state == "open" and before.sha256 != record.sha256:
                 raise changed(source, [id])
-            image = decode(data, id=id, exif=self._exif)
+            image = to_rgb(decode(data, id=id, exif=self._exif))
         except (ImageError, OSError) as error:
             record.state, record.error = "failed", str(error)
             return record
-        rgb = image if image.mode == "RGB" else image.convert("RGB")
-        return Candidate(record, source.mask, rgb, steps())
+        except MemoryError:
+            record.state, record.error = "failed", str(too_large(id))
+            return record
+        return Candidate(record, source.mask, image, steps())
 
     def _resumed(self, found: Candidate | ImageRecord) -> Candidate | ImageRecord:
         """With what an earlier run found out of the same bytes."""
@@ -138,6 +141,11 @@ class Intake:
             if bad:
                 raise changed(source, bad)
         self._store.remember(**{f"listing:{name}": now, f"state:{name}": state})
+
+
+def too_large(id: str) -> ImageError:
+    """An image for which memory does not suffice: not the others' fault."""
+    return ImageError(f"image {id!r} does not fit into the memory that is left")
 
 
 def changed(source: OpenSource, ids: Sequence[str]) -> DatasetError:

@@ -13,6 +13,7 @@ from PIL import Image
 from imagenet_hard.curation.judge import NEAR_TIE, judge
 from imagenet_hard.curation.store import ImageRecord, Views
 from imagenet_hard.errors import ClassifierError
+from imagenet_hard.resizing import Enlarged
 from imagenet_hard.zoom import ZoomGrid, resize
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Candidate:
     image: Image.Image
     steps: Iterator[tuple[str, list[int]]]
     waiting: int = 0
-    resized: tuple[int, Image.Image] | None = None
+    resized: tuple[int, Image.Image | Enlarged] | None = None
 
     def __post_init__(self) -> None:
         self.broken: dict[str, str] = {}

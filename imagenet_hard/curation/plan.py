@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imagenet_hard.classifiers.transform import fixed_images
+from imagenet_hard.classifiers.transform import fixed_images, to_rgb
 from imagenet_hard.curation.curators import Curator, cheapest_first, load_curator, seconds_per_crop
 from imagenet_hard.curation.order import ZoomOrder
 from imagenet_hard.curation.recipe import FOLDER, Recipe
@@ -23,7 +23,7 @@ from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.sources import open_source
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import ImageNetHardError, UsageError
+from imagenet_hard.errors import ImageError, ImageNetHardError, UsageError
 from imagenet_hard.yaml_records import line_of, record_path
 from imagenet_hard.zoom import ZoomGrid
 
@@ -157,13 +157,20 @@ def _source_plan(recipe: Recipe, source: OpenSource) -> SourcePlan:
     spec, images = source.spec, source.images
     step = max(1, len(images) // PROBED)
     rows = range(0, len(images), step)[:PROBED]
+    unread = list[str]()
     start = time.perf_counter()
     for row in rows:
-        example = images[row]
-        decode(example.image, id=example.id, exif=recipe.exif).convert("RGB")
+        try:
+            example = images[row]
+            to_rgb(decode(example.image, id=example.id, exif=recipe.exif))
+        except (ImageError, MemoryError):  # it will be undecided, and the others scored
+            unread.append(images.ids[row])
     seconds = (time.perf_counter() - start) / len(rows)
     where = spec.path or f"{spec.hub}@{spec.revision or 'main'}"
-    return SourcePlan(spec.id, where, spec.licence, len(images), spec.mask_name, seconds, source.notes)
+    notes = source.notes
+    if unread:
+        notes += (f"{len(unread)} of {len(rows)} images tried cannot be decoded (first {unread[0]})",)
+    return SourcePlan(spec.id, where, spec.licence, len(images), spec.mask_name, seconds, notes)
 
 
 def _classifier_plan(curator: Curator, settings: RunSettings) -> ClassifierPlan:

@@ -42,8 +42,28 @@ VARIANT_MASKS: dict[str, Mask] = {
 }
 """The classes that a variant is scored over (paper, section 3); all 1000 for the others."""
 
+OWNERS: dict[str, tuple[Variant, ...]] = {
+    "labels": ("imagenet", "imagenet-real", "imagenet-c", "objectnet"),
+    "original_labels": ("imagenet-real",),
+    "make": ("imagenet-c",),
+    "corruptions": ("imagenet-c",),
+    "severities": ("imagenet-c",),
+    "seed": ("imagenet-c",),
+    "border": ("objectnet",),
+}
+"""Keys of a source that not every variant reads, and those that do: elsewhere they would be lost."""
+
+OF_FOLDERS = ("labels", "original_labels", "make", "corruptions", "severities")
+"""Keys that a data set on the Hub does not read."""
+
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$",
+        description="up to 96 letters, digits, '.', '_' or '-', a letter or digit first",
+    ),
+]
 
 
 class SourceSpec(Record):
@@ -73,7 +93,10 @@ class SourceSpec(Record):
         2, description="objectnet: pixels cut off at each side (the release has a red frame of 2)"
     )
     mask: Mask | None = Field(None, description="classes scored over; the variant's own if not given")
-    limit: Annotated[int, Field(ge=1)] | None = Field(None, description="the first N images only")
+    limit: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="N images only, spread over classes, and over imagenet-c's corruptions and severities",
+    )
     licence: Text = "unknown"
     url: Text | None = None
 
@@ -93,16 +116,23 @@ class SourceSpec(Record):
             raise ValueError("give either path (a folder) or hub (a data set on the Hub)")
         if self.hub is None and (self.revision or self.split):
             raise ValueError("revision and split belong to hub")
-        for key, wanted in (
-            ("make", "imagenet-c"),
-            ("corruptions", "imagenet-c"),
-            ("original_labels", "imagenet-real"),
-        ):
-            if getattr(self, key) and self.variant != wanted:
-                raise ValueError(f"{key} belongs to {wanted}, not to {self.variant}")
-        if self.variant == "imagenet-real" and self.labels is None:
+        for key, owners in OWNERS.items():
+            if self._says(key) and self.variant not in owners:
+                raise ValueError(f"{key} belongs to {', '.join(owners)}, not to {self.variant}")
+        for key in OF_FOLDERS:
+            if self._says(key) and self.hub is not None:
+                raise ValueError(f"{key} belongs to path: a data set on the Hub is taken as it is there")
+        if self._says("seed") and not self.make:
+            raise ValueError("seed belongs to `make: true`: nothing else is random")
+        if self._says("labels") and self.variant == "imagenet-c" and not self.make:
+            raise ValueError("labels belongs to `make: true`: ImageNet-C's own images lie in wnid folders")
+        if self.variant == "imagenet-real" and self.hub is None and self.labels is None:
             raise ValueError("imagenet-real needs labels: the path of real.json")
         return self
+
+    def _says(self, key: str) -> bool:
+        """Whether a key has another value than the one that it has where it is left out."""
+        return bool(getattr(self, key) != type(self).model_fields[key].default)
 
 
 class ClassifierSpec(Record):
@@ -146,8 +176,10 @@ class OutputSpec(Record):
 class Recipe(Record):
     """How a data set of hard images is made."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
-    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$", description="small letters, digits, '_' and '-' without blanks"
+    )
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$", description="three numbers such as 1.0.0")
     description: str = ""
     sources: tuple[SourceSpec, ...] = Field(min_length=1)
     classifiers: tuple[ClassifierSpec, ...] = Field(min_length=1)
@@ -181,6 +213,8 @@ class Recipe(Record):
             # Where the images lie is not what they are: the store knows their hashes.
             for key in ("path", "labels", "original_labels", "licence", "url"):
                 del source[key]
+            if source["limit"] is not None:  # it took the first images once: those scores are others'
+                source["limit"] = ["spread", source["limit"]]
         for classifier in data["classifiers"]:
             del classifier["note"]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()

@@ -108,8 +108,10 @@ def claim(store: CurationStore, recipe: Recipe, mode: Mode) -> None:
     for name, value in mine.items():
         before = store.fact(name)
         if before not in (None, value):
+            limited = any(source.limit for source in recipe.sources)
+            then = "as it was then, or while a limit took the first images" if limited else "as it was then"
             what = (
-                f"the recipe {store.fact('recipe_name')!r} as it was then ({before[:12]}...)"
+                f"the recipe {store.fact('recipe_name')!r} {then} ({before[:12]}...)"
                 if name == "recipe_sha256"
                 else f"the mode {before}"
             )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +22,7 @@ from imagenet_hard.classifiers.transform import (
     paper_transform,
 )
 from imagenet_hard.errors import ClassifierError, UsageError
+from imagenet_hard.resizing import resize as resize_shorter
 
 
 def image(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
@@ -58,6 +62,39 @@ def test_equals_torchvision(width, height, resize, crop, interpolation, mode, rg
     expected = torchvision_transform(resize, crop, interpolation, rgb)(picture)
     got = ours.batch([ours.pixels(picture)], "cpu")[0]
     assert torch.equal(got, expected)
+
+
+@given(
+    short=st.integers(1, 9),
+    long=st.integers(1, 400),
+    upright=st.booleans(),
+    resize=st.integers(1, 60),
+    crop=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    interpolation=st.sampled_from(["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]),
+    mode=st.sampled_from(["RGB", "L", "P", "RGBA", "LA", "1", "CMYK"]),
+    rgb=st.sampled_from(["first", "last"]),
+)
+def test_a_narrow_image_made_in_parts_equals_torchvision(
+    short, long, upright, resize, crop, interpolation, mode, rgb
+):
+    """Of what would be huge only the crop is made: here of everything that grows."""
+    picture = image(*((short, long) if upright else (long, short)), mode)
+    ours = Transform(resize, crop, interpolation, rgb=rgb)
+    with patch("imagenet_hard.classifiers.transform.resize", partial(resize_shorter, most=0)):
+        pixels = ours.pixels(picture)
+    expected = picture.convert("RGB") if rgb == "first" else picture
+    expected = transforms.Resize(resize, InterpolationMode(interpolation))(expected)
+    expected = transforms.CenterCrop(crop)(expected).convert("RGB")
+    np.testing.assert_array_equal(pixels, np.asarray(expected))
+
+
+def test_the_middle_of_a_line_of_30_000_pixels():
+    """Resize(256) would make two billion pixels of it. As it is one pixel wide, one column tells them all."""
+    line = image(1, 30_000)
+    column = np.asarray(line.resize((1, 256 * 30_000), Image.Resampling.BILINEAR))
+    middle = column[(len(column) - 224) // 2 :][:224]
+    pixels = paper_transform(IMAGENET_MEAN, IMAGENET_STD).pixels(line)
+    np.testing.assert_array_equal(pixels, np.broadcast_to(middle, (224, 224, 3)))
 
 
 def test_a_batch_is_channels_last_and_in_order():

@@ -115,12 +115,16 @@ def test_unknown_suites(name: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: x\nmodels:\n- model: a\n  wieghts: b", r"S:4: models\[0\]\.wieghts: unknown key \(got 'b'\)"),
-        ("name: x\nmodels: [{model: a}]\nextra: 1", "S:3: extra: unknown key"),
+        (
+            "name: x\nmodels:\n- model: a\n  wieghts: b",
+            r"S:4: models\[0\]\.wieghts: unknown key: did you mean weights\? \(got 'b'\)",
+        ),
+        ("name: x\nmodels: [{model: a}]\nextra: 1", "S:3: extra: unknown key: expected some of name, desc"),
+        ("name: x\nmodels: [{model: a, transform: {rezise: 9}}]", r"S:2: .*rezise: .* did you mean resize\?"),
         ("name: x\nmodels: [{model: a}, {weights: b}]", r"S:2: models\[1\]\.model: this key is missing"),
         (
             "name: x\nmodels:\n- {model: a}\n- {model: 3}",
-            r"S:4: models\[1\]\.model: Input should be a valid string",
+            r"S:4: models\[1\]\.model: YAML reads 3 as a number: write '3', in quotes",
         ),
         ("name: x\nmodels: []", "S:2: models: Tuple should have at least 1 item"),
         (

@@ -21,7 +21,8 @@ from imagenet_hard.curation.sources.listing import Listing, folder_of, images_of
 from imagenet_hard.curation.sources.looks import look_of
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.files import read_file, state
-from imagenet_hard.errors import DatasetError, UsageError
+from imagenet_hard.errors import DatasetError, ImageError, UsageError
+from imagenet_hard.validation import reason
 
 CLEAN = Transform(256, (224, 224), "bilinear")
 """What ImageNet-C does to an image before it corrupts it: resize to 256, crop the middle 224."""
@@ -53,7 +54,7 @@ def imagenet_c(spec: SourceSpec, root: Path, exif: bool) -> Listing:
 def _released(spec: SourceSpec, root: Path) -> Listing:
     folder = folder_of(spec, root).resolve()
     images, seen = images_of(folder)
-    names, labels, files = [], [], []
+    names, labels, files, parts_of = [], [], [], []
     present: set[str] = set()
     index = wnid_to_index()
     for file in images:
@@ -66,6 +67,7 @@ def _released(spec: SourceSpec, root: Path) -> Listing:
             names.append(f"{corruption}/{severity}/{stable_name(f'{wnid}/{base}')}")
             labels.append((index[wnid],))
             files.append(file)
+            parts_of.append(f"{corruption}/{severity}")
     if not present:
         raise DatasetError(
             f"{folder} does not look like imagenet-c, which has folders such as fog/3/n01440764/. It looks "
@@ -76,7 +78,15 @@ def _released(spec: SourceSpec, root: Path) -> Listing:
     left_out = len(images) - len(files)
     notes = [f"{left_out:,} images of other corruptions or severities are left out"] if left_out else []
     paths = [file.path for file in files]
-    return Listing(str(folder), names, labels, lambda i: read_file(paths, i), state(files), (*notes, *seen))
+    return Listing(
+        str(folder),
+        names,
+        labels,
+        lambda i: read_file(paths, i),
+        state(files),
+        (*notes, *seen),
+        parts=parts_of,
+    )
 
 
 def _made(spec: SourceSpec, root: Path, exif: bool) -> Listing:
@@ -103,6 +113,7 @@ def _made(spec: SourceSpec, root: Path, exif: bool) -> Listing:
         read,
         clean.state,
         (*clean.notes, f"made from {len(clean.names):,} clean images"),
+        parts=[f"{corruption}/{severity}" for corruption, severity, _ in rows],
     )
 
 
@@ -128,18 +139,23 @@ def corrupt(data: bytes, corruption: str, severity: int, key: str, *, exif: bool
     The same for the same ``key`` (image and seed), corruption and severity, in any order and thread.
 
     Raises:
-        ImageError: the clean image cannot be decoded.
+        ImageError: the clean image cannot be decoded or corrupted.
     """
     import corrupt_tta
 
     pixels = CLEAN.pixels(decode(data, id=key, exif=exif))
     digest = hashlib.sha256(f"{corruption}/{severity}/{key}".encode()).digest()
     seed = int.from_bytes(digest[:4], "big")
-    if corruption == "impulse_noise":
-        found = _impulse_noise(pixels, severity, seed)
-    else:
-        with _seeded(seed):
-            found = corrupt_tta.corrupt(pixels, severity=severity, corruption_name=corruption)
+    try:
+        if corruption == "impulse_noise":
+            found = _impulse_noise(pixels, severity, seed)
+        else:
+            with _seeded(seed):
+                found = corrupt_tta.corrupt(pixels, severity=severity, corruption_name=corruption)
+    except Exception as error:  # whatever the package and those below it raise is about this image
+        raise ImageError(
+            f"{corruption} of severity {severity} cannot be made of image {key!r}: {reason(error)}"
+        ) from error
     out = BytesIO()
     Image.fromarray(np.asarray(found).astype(np.uint8)).save(
         out, "JPEG", quality=JPEG_QUALITY, optimize=False

@@ -24,6 +24,8 @@ class Listing:
     """``names[i]`` is stable across layouts, ``read(i)`` gives the encoded image.
 
     ``where``: the place for messages; ``state`` changes when the files do (see ``files.state``).
+    ``parts[i]``: what a limit is spread over besides classes, such as a corruption and severity; empty
+    where there is nothing of the kind.
     """
 
     where: str
@@ -34,6 +36,7 @@ class Listing:
     notes: tuple[str, ...] = ()
     source: str = "folder"
     revision: str | None = None
+    parts: Sequence[str] = ()
 
 
 def folder_of(spec: SourceSpec, root: Path) -> Path:

@@ -7,6 +7,7 @@ that must not be trained on, and is no part of the picture. They are encoded aga
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -48,26 +49,40 @@ def objectnet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     unmapped = len(images) - len(kept)
     notes = [f"{unmapped:,} images of classes that ImageNet does not know are left out"] if unmapped else []
     notes += seen
-    notes += [f"{spec.border} pixels are cut off at each side"] if spec.border else []
     paths = [file.path for file in kept]
+    listing = Listing(
+        str(folder),
+        [f.id for f in kept],
+        [found[f.id] for f in kept],
+        lambda i: read_file(paths, i),
+        state(kept),
+        tuple(notes),
+    )
+    return unframed(listing, spec.border, exif)
 
-    def read(i: int) -> bytes:
-        return without_border(read_file(paths, i), spec.border, kept[i].id)
 
-    return Listing(
-        str(folder), [f.id for f in kept], [found[f.id] for f in kept], read, state(kept), tuple(notes)
+def unframed(listing: Listing, border: int, exif: bool) -> Listing:
+    """The images without their frame, which is said."""
+    if border == 0:
+        return listing
+    return replace(
+        listing,
+        read=lambda i: without_border(listing.read(i), border, listing.names[i], exif=exif),
+        notes=(*listing.notes, f"{border} pixels are cut off at each side"),
     )
 
 
-def without_border(data: bytes, border: int, id: str = "") -> bytes:
+def without_border(data: bytes, border: int, id: str = "", *, exif: bool = False) -> bytes:
     """An encoded image without ``border`` pixels at each side, as RGB PNG; 0 leaves the bytes alone.
+
+    With ``exif`` it is turned first: the PNG has no orientation of its own.
 
     Raises:
         ImageError: nothing would be left, or the image cannot be decoded.
     """
     if border == 0:
         return data
-    image = decode(data, id=id).convert("RGB")
+    image = decode(data, id=id, exif=exif).convert("RGB")
     if min(image.size) <= 2 * border:
         raise ImageError(
             f"image {id!r} is {image.width} x {image.height}: nothing is left without {border} pixels at "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.sources import corrupted, folders, objectnet, real
 from imagenet_hard.curation.sources.listing import Listing, hub_listing
+from imagenet_hard.curation.sources.spread import spread
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.errors import DatasetError, ImageNetHardError
 from imagenet_hard.types import N_CLASSES
@@ -45,10 +46,12 @@ def open_source(
             that its mask does not have; the message begins with the source's id.
     """
     try:
-        if spec.hub is not None:
-            listing = hub_listing(spec, exif, token)
-        else:
+        if spec.hub is None:
             listing = ADAPTERS[spec.variant](spec, root, exif)
+        elif spec.variant == "objectnet":
+            listing = objectnet.unframed(hub_listing(spec, exif, token), spec.border, exif)
+        else:
+            listing = hub_listing(spec, exif, token)
         return _checked(spec, listing, exif)
     except ImageNetHardError as error:
         raise DatasetError(f"{spec.id}: {error}") from error
@@ -77,29 +80,40 @@ def open_sources(recipe: Recipe, root: Path, *, token: str | bool | None = None)
 
 def _checked(spec: SourceSpec, listing: Listing, exif: bool) -> OpenSource:
     """The listing under its ids, with its mask, its notes and its limit."""
-    rows = list(range(len(listing.names)))[: spec.limit]
-    if not rows:
+    if not listing.names:
         raise DatasetError(f"no labelled image in {listing.where}")
+    _unique(listing.names, listing.where)
+    rows = _within(spec.limit, listing)
     names = [listing.names[row] for row in rows]
-    _unique(names, listing.where)
     labels = [listing.labels[row] for row in rows]
     allowed = mask(spec.mask_name) if spec.mask_name != "none" else None
     if allowed is not None:
         _fits(spec, names, labels, allowed)
     notes = [*listing.notes, *_coverage(spec, labels)]
-    if spec.limit is not None and spec.limit < len(listing.names):
-        notes.append(f"the first {spec.limit:,} of {len(listing.names):,} images (limit)")
+    if len(rows) < len(listing.names):
+        notes.append(f"{len(rows):,} of {len(listing.names):,} images, spread over {_kinds(listing)} (limit)")
     images = Benchmark(
         Source(spec.id, listing.source, listing.revision, exif=exif, state=listing.state),
         [f"{spec.id}/{name}" for name in names],
         labels,
         [spec.id] * len(rows),
-        listing.read,
+        lambda i: listing.read(rows[i]),
     )
     return OpenSource(spec, images, allowed, tuple(notes))
 
 
-def _unique(names: list[str], where: str) -> None:
+def _within(limit: int | None, listing: Listing) -> list[int]:
+    """The rows that a limit takes."""
+    n = len(listing.names)
+    classes = [min(own) for own in listing.labels]
+    return spread(listing.names, classes, listing.parts or [""] * n, n if limit is None else limit)
+
+
+def _kinds(listing: Listing) -> str:
+    return "classes, corruptions and severities" if listing.parts else "classes"
+
+
+def _unique(names: Sequence[str], where: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:

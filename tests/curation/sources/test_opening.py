@@ -18,6 +18,7 @@ from imagenet_hard.curation.recipe import Recipe, SourceSpec, load_recipe
 from imagenet_hard.curation.sources import find_duplicates, open_source, open_sources
 from imagenet_hard.curation.sources.corrupted import corrupt, corruptions
 from imagenet_hard.curation.sources.objectnet import without_border
+from imagenet_hard.dataset.decode import decode
 from imagenet_hard.errors import DatasetError, ImageError, UsageError
 from tests.curation.small import sha256
 from tests.curation.variants import lay_out, lay_out_by_wnid
@@ -380,12 +381,67 @@ def test_a_border_is_cut_at_each_side(border, width, height):
     np.testing.assert_array_equal(cut, np.asarray(image)[border : height - border, border : width - border])
 
 
-def test_the_limit_takes_the_first(tmp_path):
-    """In the stable order, and says so."""
-    validation(tmp_path)
-    source = opened(tmp_path, variant="imagenet", labels="val.txt", limit=2)
-    assert len(source.images) == 2
-    assert "the first 2 of 6 images (limit)" in source.notes
+def test_objectnet_turns_by_exif_before_the_frame_is_cut(tmp_path):
+    """The PNG that is made has no orientation: what the recipe asks for must have been done by then."""
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    image, out = Image.fromarray(pixels), io.BytesIO()
+    image.getexif()[0x0112] = 6  # to be turned by 90 degrees clockwise
+    image.save(out, "PNG", exif=image.getexif())
+    put(tmp_path / f"images/{objectnet()[0].folder}/a.png", out.getvalue())
+    spec = SourceSpec(variant="objectnet", path="images", border=3)
+    for exif, expected in ((False, pixels), (True, np.rot90(pixels, -1))):
+        source = open_source(spec, tmp_path, exif=exif)
+        found = decode(source.images[0].image, exif=source.images.exif)
+        np.testing.assert_array_equal(np.asarray(found), expected[3:-3, 3:-3])
+
+
+def test_an_image_that_cannot_be_corrupted_is_its_own_failure(tmp_path, monkeypatch):
+    """Whatever the package raises: the message names the image and the corruption."""
+    import corrupt_tta
+
+    def failing(pixels, **options):
+        raise ValueError("no such kernel")
+
+    validation(tmp_path, 1)
+    source = opened(
+        tmp_path, variant="imagenet-c", labels="val.txt", make=True, corruptions=["fog"], severities=[2]
+    )
+    monkeypatch.setattr(corrupt_tta, "corrupt", failing)
+    with pytest.raises(
+        ImageError, match="fog of severity 2 cannot be made of image '0/ILSVRC.*ValueError: no such kernel"
+    ):
+        _ = source.images[0]
+
+
+def test_a_limit_takes_some_of_every_class_corruption_and_severity(tmp_path):
+    """Four of 32 images show all four classes, both corruptions and both severities; and it is said."""
+    for corruption in ("fog", "snow"):
+        for severity in (1, 3):
+            for c in (2, 30, 400, 900):
+                for i in range(2):
+                    put(tmp_path / f"images/{corruption}/{severity}/{wnids()[c]}/{i}.JPEG", jpeg(c + i))
+    source = opened(tmp_path, variant="imagenet-c", limit=4)
+    parts = [id.split("/")[1:3] for id in source.images.ids]
+    assert sorted(parts) == [["fog", "1"], ["fog", "3"], ["snow", "1"], ["snow", "3"]]
+    assert sorted(source.images.labels) == [(2,), (30,), (400,), (900,)]
+    for id, data in zip(source.images.ids, source.images, strict=True):
+        assert data.image == (tmp_path / "images" / id.removeprefix("imagenet-c/")).read_bytes()
+    assert "4 of 32 images, spread over classes, corruptions and severities (limit)" in source.notes
+    assert len(opened(tmp_path, variant="imagenet-c", limit=32).images) == 32
+    half = opened(tmp_path, variant="imagenet-c", limit=16, corruptions=["snow"])
+    assert len(half.images) == 16
+    assert not any("(limit)" in note for note in half.notes)
+
+
+def test_a_limit_takes_the_same_images_in_every_layout(tmp_path):
+    """Flat or in folders, as the hash of a name decides and not its place."""
+    validation(tmp_path / "flat", 12)
+    validation(tmp_path / "tree", 12, flat=False)
+    flat = opened(tmp_path / "flat", variant="imagenet", labels="val.txt", limit=5)
+    tree = opened(tmp_path / "tree", variant="imagenet", limit=5)
+    assert set(flat.images.ids) == set(tree.images.ids)
+    assert [int(id[-2:]) for id in flat.images.ids] != [1, 2, 3, 4, 5]
+    assert "5 of 12 images, spread over classes (limit)" in flat.notes
 
 
 def test_duplicates_are_found_by_content(tmp_path):
