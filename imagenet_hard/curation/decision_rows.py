@@ -30,7 +30,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """One saved decision; a later one of the same reviewer about the same image replaces it.
+    """One saved decision; a row below it of the same reviewer about the same image replaces it.
 
     ``labels``: class indices, rising, for "relabel" only. ``time``: UTC, whole seconds.
     ``image_sha256``: 64 hex digits, the hash of the bytes that the reviewer saw.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import combinations
 from pathlib import Path
 
@@ -23,12 +22,15 @@ __all__ = [
     "cohen_kappa",
     "decision_files",
     "merge",
-    "newest",
     "read_decisions",
+    "standing",
 ]
 
 DROP_REASONS = ("no label fits", "wrong label", "ambiguous", "unrecognisable", "duplicate", "other")
 """Why an image is dropped; a note may follow: ``ambiguous: dog or wolf``."""
+
+Placed = tuple[str, DecisionRow]
+"""A row, and ``FILE:LINE`` where it stands."""
 
 _SHOWN = 10
 
@@ -75,25 +77,44 @@ def decision_files(work: Path) -> list[Path]:
     return sorted((work / "decisions").glob("*.csv"))
 
 
-def newest(rows: Iterable[tuple[str, DecisionRow]]) -> dict[tuple[str, str], tuple[str, DecisionRow]]:
-    """(reviewer, image id) -> the row that counts, with its place, from (place, row) in any order.
+def standing(files: Iterable[Sequence[Placed]]) -> dict[tuple[str, str], Placed]:
+    """(reviewer, image id) -> the row that counts, with its place, from the rows of files in any order.
+
+    In a file the last row counts, whatever its time: people add rows by hand, with clocks of their own. Of
+    several files, one that begins with all that another says goes on from it; else the later time counts.
 
     Raises:
-        ResultError: a reviewer says two things about one image at the same time.
+        ResultError: in two files a reviewer says two things about one image at the same time.
     """
-    seen: dict[tuple[str, str, datetime], tuple[str, DecisionRow]] = {}
-    counts: dict[tuple[str, str], tuple[str, DecisionRow]] = {}
-    for where, row in rows:
-        earlier, other = seen.setdefault((row.reviewer, row.id, row.time), (where, row))
-        if other != row:
+    told: dict[tuple[str, str], list[list[Placed]]] = defaultdict(list)
+    for placed in files:
+        here: dict[tuple[str, str], list[Placed]] = defaultdict(list)
+        for where, row in placed:
+            here[row.reviewer, row.id].append((where, row))
+        for key, rows in here.items():
+            told[key].append(rows)
+    return {key: _latest([rows[-1] for rows in _furthest(several)]) for key, several in told.items()}
+
+
+def _furthest(several: list[list[Placed]]) -> list[list[Placed]]:
+    """Without those that another one goes on from, or repeats."""
+    kept = list[list[Placed]]()
+    for rows in sorted(several, key=len, reverse=True):
+        said = [row for _, row in rows]
+        if not any([row for _, row in other[: len(rows)]] == said for other in kept):
+            kept.append(rows)
+    return kept
+
+
+def _latest(last: list[Placed]) -> Placed:
+    where, row = max(last, key=lambda placed: placed[1].time)
+    for elsewhere, other in last:
+        if other.time == row.time and other != row:
             raise ResultError(
-                f"{where}: {row.reviewer} says {row} about {row.id!r}, but {other} at the same "
-                f"time ({row.stamp}) in {earlier}: delete the row that does not hold"
+                f"{elsewhere}: {row.reviewer} says {other} about {row.id!r}, but {row} at the same "
+                f"time ({row.stamp}) in {where}: delete the row that does not hold"
             )
-        key = (row.reviewer, row.id)
-        if key not in counts or row.time > counts[key][1].time:
-            counts[key] = (where, row)
-    return counts
+    return where, row
 
 
 def merge(
@@ -107,13 +128,11 @@ def merge(
 
     Raises:
         ResultError: a file that cannot be read, rows about unknown images or about other bytes than
-            the survivor's, contradictory rows of one reviewer, an adjudication at odds with itself.
+            the survivor's, contradictory files of one reviewer, an adjudication at odds with itself.
     """
     judge = adjudication.resolve() if adjudication else None
-    said = _by_image(
-        (place for file in files if file.resolve() != judge for place in placed_rows(file)), survivors
-    )
-    ruled = _by_image(placed_rows(adjudication) if adjudication else (), survivors)
+    said = _by_image((placed_rows(file) for file in files if file.resolve() != judge), survivors)
+    ruled = _by_image([placed_rows(adjudication)] if adjudication else (), survivors)
     decisions: dict[str, Decision] = {}
     conflicts = list[Conflict]()
     for id in survivors:
@@ -148,10 +167,10 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
 
 
 def _by_image(
-    rows: Iterable[tuple[str, DecisionRow]], survivors: Mapping[str, Survivor]
+    files: Iterable[Sequence[Placed]], survivors: Mapping[str, Survivor]
 ) -> dict[str, list[DecisionRow]]:
     """Image id -> the rows that count, by reviewer, checked against the survivors."""
-    counts = [(where, row) for where, row in newest(rows).values() if row.action != "undecided"]
+    counts = [(where, row) for where, row in standing(files).values() if row.action != "undecided"]
     unknown = [f"{where}: {row.id!r}" for where, row in counts if row.id not in survivors]
     if unknown:
         raise ResultError(

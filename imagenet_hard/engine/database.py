@@ -13,11 +13,12 @@ from imagenet_hard.errors import ResultError
 class Database:
     """``path`` opened under ``schema``; None keeps everything in memory.
 
-    ``exclusive``: a second run on the same file stops instead of interleaving. ``what`` and
-    ``option`` (the one that chooses another place) are for messages.
+    ``exclusive``: a second run on the same file stops instead of interleaving. Without it a file is only
+    read, and may lie on a read-only disk. ``what`` and ``option`` (the one that chooses another place)
+    are for messages.
 
     Raises:
-        ResultError: where the file cannot be used: read-only, full, damaged, or in use.
+        ResultError: where the file cannot be used: full, damaged, in use, or read-only where it is written.
     """
 
     def __init__(
@@ -25,6 +26,9 @@ class Database:
     ) -> None:
         self.path, self._what, self._option = path, what, option
         with self.explained():
+            if path is not None and not exclusive:
+                self.connection = _reader(path)
+                return
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
@@ -69,6 +73,36 @@ class Database:
             return "Free some space and run the same command again: it goes on from what was scored."
         if "locked" in message:
             return f"Another run is writing there: wait for it, or give this one another {self._option}."
-        if "malformed" in message or "not a database" in message:
+        if self.path is not None and _is_read_only(message) and _log(self.path).exists():
+            return (
+                f"Its last writes are in {_log(self.path)}, which SQLite can read only where it may write: "
+                "copy the folder to such a place."
+            )
+        if "malformed" in message or "not a database" in message or "no such table" in message:
             return "The file is damaged: delete it, and the images in it are scored again."
         return f"Check that the folder exists and may be written, or give another {self._option}."
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    """A connection that reads; on a read-only disk SQLite has to be told that nobody can be writing."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)
+    try:
+        connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        unwritten = _log(path).exists() and _log(path).stat().st_size > 0
+        if not _is_read_only(str(error)) or unwritten:
+            raise
+        connection = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+def _is_read_only(message: str) -> bool:
+    """Whether SQLite says that it may not write what it writes even to read."""
+    return any(each in message for each in ("unable to open", "readonly", "disk I/O"))
+
+
+def _log(path: Path) -> Path:
+    """SQLite's file of what is not in the database yet; empty or gone after a clean end."""
+    return path.with_name(f"{path.name}-wal")

@@ -231,7 +231,7 @@ def test_agreement_gives_a_decision_and_difference_a_conflict(tmp_path):
 
 
 def test_one_changes_ones_mind(tmp_path):
-    """The later row counts, whatever its place; "undecided" takes back."""
+    """The last row counts, whatever its time; "undecided" takes back."""
     path = file(
         tmp_path,
         "ann.csv",
@@ -241,7 +241,7 @@ def test_one_changes_ones_mind(tmp_path):
         row("b", "undecided", after=1),
     )
     merged = merge([path], SURVIVORS)
-    assert {id: d.action for id, d in merged.decisions.items()} == {"a": "keep"}
+    assert {id: d.action for id, d in merged.decisions.items()} == {"a": "drop"}
     assert merged.undecided == ("b", "c", "d")
 
 
@@ -305,28 +305,53 @@ def test_the_same_row_twice_is_no_contradiction(tmp_path):
     assert merge([one, two, one], SURVIVORS) == merge([one], SURVIVORS)
 
 
+def test_a_row_added_by_hand_below_counts_whatever_its_time(tmp_path):
+    """A reviewer's local time may lie behind UTC; also in one and the same second, and with a copy beside."""
+    for after in (-18_000, 0, 18_000):
+        path = file(tmp_path, "ann.csv", row("a", "keep"), row("b"), row("a", "drop", after=after))
+        assert merge([path], SURVIVORS).decisions["a"].action == "drop"
+        copy = file(tmp_path, "ann-before.csv", row("a", "keep"), row("b"))
+        for files in ([path, copy], [copy, path]):
+            assert merge(files, SURVIVORS).decisions["a"].action == "drop"
+        path.unlink()
+        copy.unlink()
+
+
+def test_the_later_of_two_files_counts_where_none_goes_on_from_the_other(tmp_path):
+    """One reviewer on two machines."""
+    one = file(tmp_path, "1.csv", row("a", "keep", after=5))
+    two = file(tmp_path, "2.csv", row("a", "keep", after=9), row("a", "drop", after=2))
+    assert merge([one, two], SURVIVORS).decisions["a"].action == "keep"
+    three = file(tmp_path, "3.csv", row("a", "keep", after=1), row("a", "drop", after=6))
+    assert merge([three, one], SURVIVORS).decisions["a"].action == "drop"
+
+
 @ON_FOLDER
 @given(st.data())
-def test_merging_does_not_depend_on_order(tmp_path, data):
-    """Files in any order, and rows in any files and any order, give the same, or the same kind of error."""
+def test_the_order_of_rows_counts_and_that_of_files_does_not(tmp_path, data):
+    """In a file a reviewer's last row about an image; files in any order give the same, or fail alike."""
     some = rows(st.sampled_from(tuple(SURVIVORS)), st.integers(0, 3))
-    written = data.draw(st.lists(some, max_size=10))
-    shuffled = data.draw(st.permutations(written))
-    cut = data.draw(st.integers(0, len(written)))
+    parts = data.draw(st.lists(st.lists(some, min_size=1, max_size=6), max_size=3))
+    for old in tmp_path.glob("*.csv"):
+        old.unlink()
+    files = [file(tmp_path, f"{number}.csv", *part) for number, part in enumerate(parts)]
 
-    def outcome(*parts: list[DecisionRow]) -> object:
-        files = []
-        for number, part in enumerate(parts):
-            (tmp_path / f"{number}.csv").unlink(missing_ok=True)
-            if part:
-                files.append(file(tmp_path, f"{number}.csv", *part))
+    def outcome(paths: list[Path]) -> object:
         try:
-            return merge(files, SURVIVORS)
+            return merge(paths, SURVIVORS)
         except ImageNetHardError as error:
             return type(error)
 
-    merged = outcome(written)
-    assert outcome(shuffled[:cut], shuffled[cut:]) == merged
+    merged = outcome(files)
+    assert outcome(data.draw(st.permutations(files))) == merged
+    if len(parts) == 1:
+        last = {(each.reviewer, each.id): each for each in parts[0]}
+        said = {
+            id: [r for (_, i), r in last.items() if i == id and r.action != "undecided"] for id in SURVIVORS
+        }
+        for id, decision in merged.decisions.items():
+            assert {(decision.action, decision.labels)} == {(r.action, r.labels) for r in said[id]}
+        assert set(merged.undecided) == {id for id, found in said.items() if not found}
     if not isinstance(merged, type):
         ids = [*merged.decisions, *(c.id for c in merged.conflicts), *merged.undecided]
         assert sorted(ids) == sorted(SURVIVORS)

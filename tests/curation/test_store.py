@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,6 +108,62 @@ def test_a_second_run_on_the_same_store_stops(tmp_path):
         first.remember(a="b")
         with pytest.raises(ResultError, match="Another run is writing there"):
             CurationStore(path, create=True)
+
+
+@pytest.fixture
+def locked(monkeypatch):
+    """Makes a folder and all in it read-only, for root too, and gives it back."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("needs POSIX permissions")
+    is_root, folder = os.geteuid() == 0, Path(tempfile.mkdtemp())
+
+    def lock() -> Path:
+        for path in folder.iterdir():
+            path.chmod(0o444)
+        folder.chmod(0o555)
+        if is_root:
+            os.seteuid(65534)
+        return folder
+
+    yield folder, lock
+    if is_root:
+        os.seteuid(0)
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def test_scores_on_a_read_only_disk_are_read(locked):
+    """A backup, or a colleague's folder; writing there says so."""
+    folder, lock = locked
+    with CurationStore(folder / "scores.sqlite", create=True) as store:
+        store.write([record("a", "hard")], {}, {"note": "x"})
+    lock()
+    with CurationStore(folder / "scores.sqlite") as store:
+        assert [each.id for each in store.survivors()] == ["a"]
+        assert store.fact("note") == "x"
+    with pytest.raises(ResultError, match="may be written, or give another --work"):
+        CurationStore(folder / "scores.sqlite", create=True)
+
+
+def test_a_killed_run_is_read_where_that_is_possible(locked):
+    """Its last batch waits in SQLite's log: it is read, or said to be there."""
+    folder, lock = locked
+    path = folder / "scores.sqlite"
+    code = (
+        "import os; from pathlib import Path; from imagenet_hard.curation.store import CurationStore\n"
+        f"store = CurationStore(Path({str(path)!r}), create=True); store.remember(note='x'); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 9
+    assert (folder / "scores.sqlite-wal").stat().st_size > 0
+    for name in ("scores.sqlite", "scores.sqlite-wal"):
+        shutil.copy(folder / name, folder / f"2{name}")
+    with CurationStore(path) as store:
+        assert store.fact("note") == "x"
+    lock()
+    with pytest.raises(
+        ResultError, match="last writes are in .*2scores.sqlite-wal, which SQLite can read only"
+    ):
+        CurationStore(folder / "2scores.sqlite").fact("note")
 
 
 def test_a_damaged_store_is_named(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import RLock
 
 from imagenet_hard.curation.decision_rows import REVIEWER, Action, DecisionRow, append_decision, placed_rows
-from imagenet_hard.curation.decisions import newest
+from imagenet_hard.curation.decisions import standing
 from imagenet_hard.curation.records import Survivor
 from imagenet_hard.errors import ResultError, UsageError
 
@@ -74,7 +74,7 @@ class ReviewSession:
         self._undo = list[tuple[str, DecisionRow | None]]()
         self._rows: dict[str, DecisionRow] = {}
         self._last: str | None = None
-        self._size = -1
+        self._stamp: tuple[int, int] | None = None
         self._read()
 
     @property
@@ -190,20 +190,26 @@ class ReviewSession:
         append_decision(self.path, row)
         self._rows[id] = row
         self._last = id if id in self._place else self._last
-        self._size = self.path.stat().st_size
+        self._stamp = self._now_on_disk()
         return row
 
     def _reread(self) -> None:
         """See what another program (an editor, a second page) has written in the meantime."""
-        size = self.path.stat().st_size if self.path.exists() else -1
-        if size != self._size:
+        if self._now_on_disk() != self._stamp:
             self._read()
 
-    def _read(self) -> None:
+    def _now_on_disk(self) -> tuple[int, int] | None:
+        """Size and time of the file, None where there is none."""
         if not self.path.exists():
-            self._rows, self._size = {}, -1
+            return None
+        stat = self.path.stat()
+        return stat.st_size, stat.st_mtime_ns
+
+    def _read(self) -> None:
+        stamp = self._now_on_disk()
+        if stamp is None:
+            self._rows, self._stamp = {}, None
             return
-        size = self.path.stat().st_size
         rows = placed_rows(self.path)
         for where, row in rows:
             if row.reviewer != self.reviewer:
@@ -211,7 +217,7 @@ class ReviewSession:
                     f"{where}: this row is by {row.reviewer!r}, but the file belongs to {self.reviewer!r}: "
                     "give each reviewer a file of their own (--reviewer)"
                 )
-        current = {id: (where, row) for (_, id), (where, row) in newest(rows).items()}
+        current = {id: (where, row) for (_, id), (where, row) in standing([rows]).items()}
         for id, (where, row) in current.items():
             if id not in self.survivors and row.action != "undecided":
                 raise ResultError(
@@ -220,4 +226,4 @@ class ReviewSession:
                 )
         self._rows = {id: row for id, (_, row) in current.items() if id in self.survivors}
         self._last = next((row.id for _, row in reversed(rows) if row.id in self._place), None)
-        self._size = size
+        self._stamp = stamp
