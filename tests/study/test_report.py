@@ -15,10 +15,11 @@ from imagenet_hard.cli.main import group, run
 from imagenet_hard.errors import DatasetError, UsageError
 from imagenet_hard.study.figures import figures
 from imagenet_hard.study.gallery import gallery
-from imagenet_hard.study.matrix import Matrix
+from imagenet_hard.study.matrix import Matrix, MatrixInfo
 from imagenet_hard.study.published import MEAN, published
 from imagenet_hard.study.report import write_report
 from imagenet_hard.types import ModelSpec
+from imagenet_hard.zoom import PAPER_SCALES
 from imagenet_hard.zoom_list import indices, read_zoom_list
 from tests.leaderboard.site.conftest import visit  # noqa: F401  (a fixture)
 from tests.study.small import recipe, sources
@@ -138,6 +139,53 @@ def test_the_page_in_a_browser(built, visit):  # noqa: F811
         page.evaluate(AXE.read_text())
         found = page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'best-practice']})")
         assert [(v["id"], v["nodes"][0]["html"][:120]) for v in found["violations"]] == []
+
+
+def synthetic(scales: tuple[int, ...], share: float, info: MatrixInfo) -> Matrix:
+    """Both classifiers right on a share of the views, and on the first view of every image."""
+    info = info.model_copy(update={"scales": scales})
+    right = np.random.default_rng(0).random((2, info.n_images, info.n_zooms)) < share
+    right[:, :, 0] = True
+    return Matrix(info, np.packbits(right, axis=2))
+
+
+@pytest.mark.parametrize(
+    ("scales", "share", "ticks"),
+    [
+        (PAPER_SCALES, 0.01, ["16", "32", "64", "128", "256", "512", "1024"]),
+        ((224, 256, 320), 0.1, ["224", "256", "320"]),
+        ((256,), 0.0, ["256"]),
+        ((256, 260, 264, 512), 0.3, ["256", "512"]),
+    ],
+)
+def test_ticks_are_whole_and_none_repeats_or_is_blank(scales, share, ticks, matrix, tmp_path, visit):  # noqa: F811
+    """Whatever the grid, and however few zooms make a cover; Plot has nothing to warn of."""
+    found = synthetic(scales, share, matrix.info)
+    write_report(found, figures(found), [], tmp_path)
+    page = visit(tmp_path).open("index.html")
+    page.wait_for_selector("body[data-ready]")
+    texts = "svg => [...svg.querySelectorAll('text')].map(text => text.textContent)"
+    *charts, cover = [svg.evaluate(texts) for svg in page.locator("svg.plot").all()]
+    percent = [str(p) for p in range(0, 101, 20)]
+    for chart in charts:
+        assert chart == [*percent, "↑ Accuracy, %", *ticks, "Scale (shorter side, pixels) →"]
+    zooms = cover[cover.index("↑ Solved, % of the solvable") + 1 : cover.index("Zooms →")]
+    assert cover[-1] == "Zooms →"
+    assert [int(tick) for tick in zooms] == sorted({int(tick) for tick in zooms})
+    assert zooms[0] == "1"
+    assert [tick for tick in cover if tick.isdecimal()][:11] == [str(p) for p in range(0, 101, 10)]
+
+
+def test_all_maps_share_one_scale_of_colours(matrix, tmp_path):
+    """From 0 to 100 %, whatever a source's own range; the legend says so."""
+    page = write_report(matrix, figures(matrix), [], tmp_path)[0].read_text()
+    cells = re.findall(r'<rect [^>]*fill-opacity="([0-9.]+)"/><text[^>]*>([0-9.]+)</text>', page)
+    assert len(cells) == 4 * 9
+    for opacity, percent in cells:
+        assert float(opacity) == pytest.approx(0.06 + 0.44 * float(percent) / 100, abs=1e-3)
+    legend = page[page.index("Colours of the maps") :]
+    assert re.findall(r"<text[^>]*>([^<]+)</text>", legend)[:5] == ["0", "25", "50", "75", "100 %"]
+    assert re.findall(r'stop-opacity="([0-9.]+)"', legend) == ["0.06", "0.5"]
 
 
 def test_the_theme_can_be_changed(built, visit):  # noqa: F811
