@@ -37,6 +37,14 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
+SHOWN = 10
+
+
+def some(items: Sequence[str]) -> str:
+    """The first ten, and how many more there are."""
+    return ", ".join(items[:SHOWN]) + (f" and {len(items) - SHOWN} more" if items[SHOWN:] else "")
+
+
 def shorten(value: Any, width: int = 80) -> str:
     """``repr`` of a value, cut for a message."""
     text = repr(value)

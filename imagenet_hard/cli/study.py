@@ -65,7 +65,7 @@ def run(
 
     What has been tried is kept as it happens: after Ctrl-C or `kill -9` run the same command again.
     """
-    summary, folder = run_scoring(
+    scored = run_scoring(
         recipe,
         data,
         lambda name: work or _folder(name),
@@ -73,7 +73,7 @@ def run(
         mode="exhaustive",
         quiet=quiet,
     )
-    return print_scores(summary, folder, as_json)
+    return print_scores(scored, as_json)
 
 
 @command.command("report", context_settings=HELP)

@@ -7,7 +7,7 @@ many images the classifiers leave unsolved, which nobody knows beforehand: the p
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,12 @@ from PIL import Image
 
 from imagenet_hard.classifiers.transform import fixed_images, to_rgb
 from imagenet_hard.curation.curators import Curator, cheapest_first, load_curator, seconds_per_crop
+from imagenet_hard.curation.exclusions import read_exclusions
 from imagenet_hard.curation.order import ZoomOrder
 from imagenet_hard.curation.recipe import FOLDER, Recipe
 from imagenet_hard.curation.records import OpenSource
-from imagenet_hard.curation.sources import open_source
+from imagenet_hard.curation.sources import open_source, unwanted
+from imagenet_hard.curation.sources.duplicates import hashes
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.errors import ImageError, ImageNetHardError, UsageError
@@ -68,7 +70,9 @@ class Plan:
     """The whole: sizes, rates, and the cost range under ``SURVIVING``.
 
     ``seconds``: wall time for the lowest and the highest share of hard images. ``store_bytes``: of
-    the scores file then. ``cut_seconds``: to resize and crop one zoom, on one core.
+    the scores file then. ``cut_seconds``: to resize and crop one zoom, on one core. ``duplicates``: ids
+    of images with equal bytes, as far as that is no variant's design and no exclusion settles it; None
+    where they were not looked for.
     """
 
     recipe: str
@@ -79,6 +83,7 @@ class Plan:
     workers: int
     seconds: tuple[float, float]
     store_bytes: tuple[int, int]
+    duplicates: tuple[tuple[str, ...], ...] | None = None
 
     @property
     def n(self) -> int:
@@ -86,13 +91,24 @@ class Plan:
         return sum(source.n for source in self.sources)
 
 
-def plan(recipe: Recipe, path: Path, root: Path, settings: RunSettings, *, exhaustive: bool = False) -> Plan:
+def plan(
+    recipe: Recipe,
+    path: Path,
+    root: Path,
+    settings: RunSettings,
+    *,
+    exhaustive: bool = False,
+    quick: bool = False,
+    on_progress: Callable[[int], object] = lambda n: None,
+) -> Plan:
     """Open every source, load and time every classifier, and say what scoring will take.
 
-    ``path``: the recipe's file, whose lines are named when something in it cannot work.
+    ``path``: the recipe's file, whose lines are named when something in it cannot work. ``quick``: do not
+    read every image to find duplicates; ``on_progress`` is told of those read.
 
     Raises:
         UsageError: ``FILE:LINE: place: why`` for the first source or classifier that cannot work.
+        DatasetError: exclusions that cannot be read, or name images that no source has.
     """
     sources, curators = [], []
     for i, source in enumerate(recipe.sources):
@@ -101,6 +117,8 @@ def plan(recipe: Recipe, path: Path, root: Path, settings: RunSettings, *, exhau
     for i, classifier in enumerate(recipe.classifiers):
         with _naming_the_line(path, "classifiers", i):
             curators.append(load_curator(recipe, classifier, settings.device))
+    excluded = read_exclusions(recipe.exclusions, path, sources)
+    found = None if quick else unwanted(sources, hashes(sources, on_progress), excluded)
     workers = settings.decode_workers()
     source_plans = tuple(_source_plan(recipe, source) for source in sources)
     timed = cheapest_first(curators, settings)
@@ -132,6 +150,7 @@ def plan(recipe: Recipe, path: Path, root: Path, settings: RunSettings, *, exhau
         workers,
         (cost(low), cost(high)),
         (size(low), size(high)),
+        None if found is None else tuple(each.ids for each in found),
     )
 
 

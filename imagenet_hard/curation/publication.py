@@ -11,8 +11,8 @@ from rich.filesize import decimal
 from imagenet_hard.curation.hub_state import FileChange, HubState, compare, files_at, look
 from imagenet_hard.curation.publish_target import PublishReport, Target
 from imagenet_hard.curation.release import Release
-from imagenet_hard.curation.selection import some
 from imagenet_hard.errors import DatasetError
+from imagenet_hard.validation import some
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from imagenet_hard.curation.records import Decision, OpenSource, Survivor
-from imagenet_hard.curation.sources.duplicates import SHARED
+from imagenet_hard.curation.sources.duplicates import SHARED, told
 from imagenet_hard.errors import DatasetError, ResultError
+from imagenet_hard.validation import some
 
-SHOWN = 10
 NOTHING: Mapping[str, Collection[int]] = MappingProxyType({})
 
 
@@ -143,13 +143,5 @@ def _one_row_an_image(
         own = [row for row in group if row.id in relabelled] or group
         kept.append(replace(first, labels=tuple(sorted({label for row in own for label in row.labels}))))
     if twice:
-        raise DatasetError(
-            f"{len(twice)} images are there more than once: {some(twice)}. An image counts once: name all "
-            "but one of each in an exclusions file of the recipe"
-        )
+        raise DatasetError(told(twice))
     return sorted(kept, key=lambda row: row.id)
-
-
-def some(items: Sequence[str]) -> str:
-    """The first ten, and how many more there are."""
-    return ", ".join(items[:SHOWN]) + (f" and {len(items) - SHOWN} more" if items[SHOWN:] else "")

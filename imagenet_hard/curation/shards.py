@@ -10,8 +10,9 @@ from typing import Any
 
 from imagenet_hard.classes import names
 from imagenet_hard.curation.records import OpenSource
-from imagenet_hard.curation.selection import Selected, some
+from imagenet_hard.curation.selection import Selected
 from imagenet_hard.errors import DatasetError, ImageError
+from imagenet_hard.validation import some
 
 GROUP_ROWS = 100
 GROUP_BYTES = 32 * 2**20

@@ -185,6 +185,11 @@ class CurationStore:
             )
             self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list((facts or {}).items()))
 
+    def hashes(self) -> dict[str, str]:
+        """Image id -> sha256 of its bytes, of those that could be read."""
+        with self._database.explained():
+            return dict(self._db.execute("SELECT id, sha256 FROM images WHERE sha256 != ''").fetchall())
+
     def rates(self) -> dict[tuple[str, int], tuple[int, int]]:
         """(classifier id, zoom) -> how many images tried it, and how many it solved."""
         with self._database.explained():

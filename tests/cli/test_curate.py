@@ -99,6 +99,30 @@ def test_the_tables(place, capsys):
     assert "The data set is in tiny-hard." in capsys.readouterr().out
 
 
+def test_images_that_are_there_twice_are_told_from_the_start(place, capsys):
+    """By plan and score as by build, until an exclusion settles it; `plan --quick` does not look."""
+    tree = next((place / "data/tree").glob("*/0.png"))
+    (place / "data/val/1.png").write_bytes(tree.read_bytes())
+    ids = ["imagenet/1.png", f"imagenet-sketch/{tree.relative_to(place / 'data/tree')}"]
+    words = f"1 images are there more than once: {' = '.join(ids)}. An image counts once: name all but one"
+    assert curate("plan", *STEP, "--device", "cpu") == 0
+    assert words in " ".join(capsys.readouterr().out.split())
+    assert curate("plan", *STEP, "--json", "--device", "cpu") == 0
+    assert json.loads(capsys.readouterr().out)["duplicates"] == [ids]
+    assert curate("plan", *STEP, "--json", "--quick", "--device", "cpu") == 0
+    assert json.loads(capsys.readouterr().out)["duplicates"] is None
+    assert curate("score", *STEP, "--json", "--quiet", "--device", "cpu") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["duplicates"] == [ids]
+    assert words in captured.err
+    (place / "once.csv").write_text(f"id,reason\n{ids[0]},twice\n")
+    (place / "tiny.yaml").write_text(RECIPE + "exclusions: [once.csv]\n")
+    assert curate("plan", *STEP, "--json", "--device", "cpu") == 0
+    assert json.loads(capsys.readouterr().out)["duplicates"] == []
+    assert curate("score", *STEP, "--quiet", "--device", "cpu") == 0
+    assert "more than once" not in capsys.readouterr().err
+
+
 def test_decisions_are_applied(place, capsys):
     """A reviewer's drop is left out; two who differ stop the build until somebody settles it."""
     assert curate("score", *STEP, "--quiet", "--device", "cpu") == 0

@@ -135,7 +135,7 @@ def _print(report: BuildReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from imagenet_hard.curation.selection import some
+    from imagenet_hard.validation import some
 
     table = Table("origin", "images", title=f"{report.manifest.name} {report.manifest.version}")
     for name, n in report.by_origin.items():

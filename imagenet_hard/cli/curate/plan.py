@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @data_option
 @run_options
 @click.option("--exhaustive", is_flag=True, help="The cost of `score --exhaustive`.")
+@click.option("--quick", is_flag=True, help="Do not read every image to find those that are there twice.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON instead of tables.")
 def command(
     recipe: str,
@@ -30,18 +31,32 @@ def command(
     batch_size: int | None,
     workers: int | None,
     exhaustive: bool,
+    quick: bool,
     as_json: bool,
 ) -> None:
     """Open every source, load and time every classifier, and say what scoring will take.
 
-    A recipe that cannot work stops here, with the line of its file that is at fault.
+    A recipe that cannot work stops here, with the line of its file that is at fault. Images that are there
+    twice are named: a build would refuse them.
     """
+    from tqdm import tqdm
+
     from imagenet_hard.curation.plan import plan, recipe_file
     from imagenet_hard.curation.recipe import load_recipe
     from imagenet_hard.engine.settings import RunSettings
 
     settings = RunSettings(device=device, batch_size=batch_size, workers=workers)
-    made = plan(load_recipe(recipe), recipe_file(recipe), data, settings, exhaustive=exhaustive)
+    path = recipe_file(recipe)
+    with tqdm(desc="looking for duplicates", unit=" images", disable=quick or None, delay=1) as bar:
+        made = plan(
+            load_recipe(recipe),
+            path,
+            data,
+            settings,
+            exhaustive=exhaustive,
+            quick=quick,
+            on_progress=bar.update,
+        )
     if as_json:
         click.echo(json.dumps(asdict(made), indent=2))
     else:
@@ -53,6 +68,7 @@ def _print(plan: Plan, exhaustive: bool) -> None:
     from rich.table import Table
 
     from imagenet_hard.curation.plan import SURVIVING
+    from imagenet_hard.curation.sources import told
 
     out = console()
     sources = Table(
@@ -66,6 +82,8 @@ def _print(plan: Plan, exhaustive: bool) -> None:
     for s in plan.sources:
         for note in s.notes:
             out.print(f"  {s.id}: {note}", markup=False)
+    if plan.duplicates:
+        out.print(f"  {told([' = '.join(ids) for ids in plan.duplicates])}", markup=False)
     classifiers = Table("classifier", "parameters", "crop", "zooms", "ms/crop", title="asks, cheapest first")
     for c in plan.classifiers:
         parameters = f"{c.parameters / 1e6:.1f} M" if c.parameters else "?"

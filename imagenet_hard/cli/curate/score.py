@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +64,7 @@ def command(
         raise click.UsageError("--screen and --exhaustive exclude each other: the study wants float32 only")
     if order and exhaustive:
         raise click.UsageError("--order and --exhaustive exclude each other: every zoom is tried anyway")
-    summary, folder = run_scoring(
+    scored = run_scoring(
         recipe,
         data,
         lambda name: work_folder(work, name),
@@ -73,7 +73,16 @@ def command(
         order=read_zoom_list(order) if order else (),
         quiet=quiet,
     )
-    return report(summary, folder, as_json)
+    return report(scored, as_json)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What came out of a run, the work folder, and ids of images that should not be there twice."""
+
+    summary: ScoreSummary
+    folder: Path
+    duplicates: list[tuple[str, ...]]
 
 
 def run_scoring(
@@ -85,14 +94,17 @@ def run_scoring(
     mode: str,
     order: Sequence[Zoom] = (),
     quiet: bool,
-) -> tuple[ScoreSummary, Path]:
-    """Score a recipe with a progress bar; what came out, and the work folder (of the recipe's name).
+) -> Scored:
+    """Score a recipe with a progress bar; ``folder_for``: its name -> the work folder.
 
     ``options``: those of ``run_options`` and ``engine_options``.
     """
+    from imagenet_hard.curation.exclusions import read_exclusions
+    from imagenet_hard.curation.plan import recipe_file
     from imagenet_hard.curation.recipe import load_recipe
     from imagenet_hard.curation.score import score
-    from imagenet_hard.curation.sources import open_sources
+    from imagenet_hard.curation.sources import open_sources, unwanted
+    from imagenet_hard.curation.store import FILE, CurationStore
     from imagenet_hard.engine.settings import RunSettings
 
     loaded = load_recipe(recipe)
@@ -102,6 +114,7 @@ def run_scoring(
     for source in sources:
         for note in source.notes:
             click.echo(f"{source.spec.id}: {note}", err=True)
+    excluded = read_exclusions(loaded.exclusions, recipe_file(recipe), sources)
     folder = folder_for(loaded.name)
     settings = RunSettings(
         device=options["device"],
@@ -113,16 +126,22 @@ def run_scoring(
         summary = score(
             loaded, sources, folder, settings, mode=mode, order=order, engine=engine, on_progress=update
         )
-    return summary, folder
+    with CurationStore(folder / FILE) as store:
+        found = unwanted(sources, store.hashes(), excluded)
+    return Scored(summary, folder, [each.ids for each in found])
 
 
-def report(summary: ScoreSummary, folder: Path, as_json: bool) -> int:
+def report(scored: Scored, as_json: bool) -> int:
     """Print what came out; the exit code."""
+    from imagenet_hard.curation.sources import told
+
     if as_json:
-        click.echo(json.dumps(_as_json(summary, folder), indent=2))
+        click.echo(json.dumps(_as_json(scored), indent=2))
     else:
-        _print(summary, folder)
-    return 1 if summary.failures else 0
+        _print(scored.summary, scored.folder)
+    if scored.duplicates:
+        click.echo(told([" = ".join(ids) for ids in scored.duplicates]), err=True)
+    return 1 if scored.summary.failures else 0
 
 
 @contextmanager
@@ -162,10 +181,12 @@ def _progress(name: str, quiet: bool) -> Iterator[Callable[[FilterProgress], Non
             bar.close()
 
 
-def _as_json(summary: ScoreSummary, work: Path) -> dict[str, Any]:
-    values = asdict(summary)
-    values["classifiers"] = {name: spec.model_dump(mode="json") for name, spec in summary.classifiers.items()}
-    return {"work": str(work), **values}
+def _as_json(scored: Scored) -> dict[str, Any]:
+    values = asdict(scored.summary)
+    values["classifiers"] = {
+        name: spec.model_dump(mode="json") for name, spec in scored.summary.classifiers.items()
+    }
+    return {"work": str(scored.folder), **values, "duplicates": scored.duplicates}
 
 
 def _print(summary: ScoreSummary, work: Path) -> None:

@@ -15,8 +15,9 @@ from PIL import Image
 
 from imagenet_hard.classes import MASKS, mask, objectnet, wnids
 from imagenet_hard.curation.recipe import Recipe, SourceSpec, load_recipe
-from imagenet_hard.curation.sources import find_duplicates, open_source, open_sources
+from imagenet_hard.curation.sources import find_duplicates, open_source, open_sources, unwanted
 from imagenet_hard.curation.sources.corrupted import corrupt, corruptions
+from imagenet_hard.curation.sources.duplicates import hashes
 from imagenet_hard.curation.sources.objectnet import without_border
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.errors import DatasetError, ImageError, UsageError
@@ -454,12 +455,30 @@ def test_duplicates_are_found_by_content(tmp_path):
         opened(tmp_path, variant="imagenet-real", labels="real.json"),
         opened(tmp_path, variant="imagenet-v2", path="v2"),
     ]
-    hashes = {e.id: sha256(e.image) for s in sources for e in s.images}
-    found = {str(d) for d in find_duplicates(sources, hashes)}
-    one, two = "ILSVRC2012_val_00000001", "ILSVRC2012_val_00000002"
-    assert f"imagenet/{one} = imagenet-real/{one} (the same files by design)" in found
-    assert f"imagenet/{two} = imagenet-real/{two} = imagenet-v2/5/same.jpeg (exclude all but one)" in found
-    assert len(found) == 3
+    known = {e.id: sha256(e.image) for s in sources for e in s.images}
+    found = {str(d): d.expected for d in find_duplicates(sources, known)}
+    one, two, three = (f"ILSVRC2012_val_0000000{i}" for i in (1, 2, 3))
+    assert found == {
+        f"imagenet/{one} = imagenet-real/{one}": True,
+        f"imagenet/{two} = imagenet-real/{two} = imagenet-v2/5/same.jpeg": False,
+        f"imagenet/{three} = imagenet-real/{three}": True,
+    }
+    assert [d.ids[2] for d in unwanted(sources, known, {})] == ["imagenet-v2/5/same.jpeg"]
+    assert unwanted(sources, known, {"imagenet-v2/5/same.jpeg": "twice"}) == []
+
+
+def test_hashes_are_those_of_what_can_be_read(tmp_path):
+    """A file that is gone has none; images that are made on the fly are not made for it."""
+    validation(tmp_path, 3)
+    clean = opened(tmp_path, variant="imagenet", labels="val.txt")
+    made = opened(
+        tmp_path, variant="imagenet-c", labels="val.txt", make=True, corruptions=["fog"], severities=[1]
+    )
+    (tmp_path / "images/ILSVRC2012_val_00000002.JPEG").unlink()
+    seen = []
+    found = hashes([clean, made], seen.append)
+    assert found == {f"imagenet/ILSVRC2012_val_0000000{i}": sha256(jpeg(i)) for i in (1, 3)}
+    assert sum(seen) == 3
 
 
 def test_real_variants(shared, tmp_path):
