@@ -27,6 +27,7 @@ def command(a: Path, b: Path, flips: int, seed: int, as_json: bool) -> int:
     from imagenet_hard.evaluation.compare import compare
 
     comparison = compare(a, b, seed=seed)
+    click.echo(f"A is {a}, B is {b}", err=True)
     if as_json:
         click.echo(json.dumps(comparison.model_dump(mode="json"), indent=2))
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,16 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise ResultError(f"cannot write {path}: {_reason(error, len(data))}") from error
 
 
+def _near(path: Path) -> str:
+    """A file beside a missing one that may be meant."""
+    try:
+        stems = sorted(each.stem for each in path.parent.iterdir() if each.suffix == path.suffix)
+    except OSError:
+        return ""
+    found = get_close_matches(path.stem, stems, 1)
+    return f" (did you mean {path.with_name(found[0] + path.suffix)}?)" if found else ""
+
+
 def read_bounded(path: Path, limit: int) -> bytes:
     """The whole file, if it is a regular file of at most ``limit`` bytes.
 
@@ -51,7 +62,7 @@ def read_bounded(path: Path, limit: int) -> bytes:
     try:
         if not path.is_file():
             what = "a folder" if path.is_dir() else "not a regular file" if path.exists() else "not there"
-            raise ResultError(f"cannot read {path}: it is {what}")
+            raise ResultError(f"cannot read {path}: it is {what}{'' if path.exists() else _near(path)}")
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:

@@ -100,7 +100,8 @@ class Scoring:
             created=datetime.now(UTC),
         )
         if self._place is not None:
-            write_result(self._place.folder, result, scored.predictions, stem=self._place.stem)
+            path = write_result(self._place.folder, result, scored.predictions, stem=self._place.stem)
+            log.info("%s: the result is %s", self.classifier.spec.name, path)
             self.store.clear()
         return result
 

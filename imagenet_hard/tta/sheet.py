@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -24,6 +25,8 @@ from imagenet_hard.tta.settings import TtaSettings
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.dataset.benchmark import Benchmark
+
+log = logging.getLogger(__name__)
 
 IMAGES = 24
 """On one page."""
@@ -129,6 +132,7 @@ def write_sheet(
         path.write_text(page, encoding="utf-8")
     except OSError as error:
         raise ResultError(f"cannot write {path}: {error.strerror or error}") from error
+    log.info("%s: the page is %s", classifier.spec.name, path)
     return path
 
 

@@ -36,12 +36,13 @@ def folder_of_samples(folder: Path, copies: int = 1) -> Path:
     return folder
 
 
-def test_json_gives_results_that_can_be_read_back(tmp_path, capsys):
-    """stdout is JSON and nothing else; the files hold the same."""
+def test_json_gives_results_that_can_be_read_back(tmp_path, capsys, caplog):
+    """stdout is JSON and nothing else; the files hold the same, and where they are is said beside it."""
     out = tmp_path / "out"
     assert cli("--model", "efficientnet_lite0", *SAMPLE, "--out", str(out), "--json") == 0
     [printed] = json.loads(capsys.readouterr().out)
     [path] = out.rglob("*.json")
+    assert f"efficientnet_lite0: the result is {path}" in caplog.messages
     result, predictions = imagenet_hard.read_result(path)
     assert printed == result.model_dump(mode="json")
     assert len(predictions) == result.metrics.n_total == 20
@@ -174,8 +175,11 @@ def test_test_time_augmentation_has_its_own_files_and_rows(tmp_path, capsys):
     assert len(list((tmp_path / "out").rglob("*.json"))) == 3
     assert [path.suffix for path in (tmp_path / "where").iterdir()] == [".html"]
     files = sorted((tmp_path / "out").rglob("*.json"))
+    capsys.readouterr()
     assert run(group, ["compare", str(files[0]), str(files[1])], "imagenet-hard") == 0
-    assert "zoom" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "zoom" in captured.out
+    assert captured.err == f"A is {files[0]}, B is {files[1]}\n"
 
 
 def test_test_time_augmentation_with_the_standard_view_is_plain_evaluation(tmp_path, capsys):

@@ -109,6 +109,17 @@ def test_reading_what_is_not_a_file(tmp_path: Path) -> None:
             read_bounded(path, 4)
 
 
+def test_a_mistyped_path_shows_the_nearest(tmp_path: Path) -> None:
+    """A file of the same kind beside it, if its name is like the one that was given."""
+    for name in ("resnet50-native-fp32.json", "resnet50-native-fp32.parquet", "vit.json"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(ResultError, match=r"not there \(did you mean .*/resnet50-native-fp32.json\?\)"):
+        read_bounded(tmp_path / "resnet50-natve-fp32.json", 4)
+    for path in (tmp_path / "other.json", tmp_path / "gone/vit.json"):
+        with pytest.raises(ResultError, match="it is not there$"):
+            read_bounded(path, 4)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
