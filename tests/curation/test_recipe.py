@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 import pytest
 
-from imagenet_hard.curation.recipe import load_recipe, parse_recipe, recipe_names
+from imagenet_hard.curation.recipe import Recipe, load_recipe, parse_recipe, recipe_names
 from imagenet_hard.errors import UsageError
 from imagenet_hard.zoom import PAPER_SCALES
 
@@ -161,6 +164,27 @@ def test_the_scoring_hash_ignores_texts_and_places():
     assert changed("lite0", "lite1")
     assert changed("path: val", "path: val, mask: imagenet-a")
     assert changed("version: 1.0.0", "version: 1.0.0\nexif: true")
+    assert changed("path: val", "path: val, limit: 9")
+
+
+def test_the_scoring_hash_is_what_it_was():
+    """Scores from before still belong to their recipe; but with a limit, which took other images then."""
+
+    def by_hand(recipe: Recipe) -> str:
+        data = recipe.model_dump(
+            mode="json", exclude={"description", "version", "name", "exclusions", "output"}
+        )
+        for source in data["sources"]:
+            for key in ("path", "labels", "original_labels", "licence", "url"):
+                source.pop(key)
+        for classifier in data["classifiers"]:
+            classifier.pop("note")
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+    for name in recipe_names():
+        assert load_recipe(name).scoring_sha256() == by_hand(load_recipe(name))
+    limited = parse_recipe(SMALL.replace("path: val", "path: val, limit: 9").encode(), "r")
+    assert limited.scoring_sha256() != by_hand(limited)
 
 
 def test_another_input_size_keeps_the_regions():

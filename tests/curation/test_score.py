@@ -67,6 +67,18 @@ def test_two_kinds_of_scores_do_not_mix(tmp_path, change, mode, message):
         score(recipe(**change), [data.source()], tmp_path, SETTINGS, curators=[curator(0)], mode=mode)
 
 
+def test_scores_from_when_a_limit_took_the_first_images_are_refused(tmp_path):
+    """A limit takes a spread now: the two do not belong together, and that is said."""
+    data = made(6)
+    limited = recipe(sources=[{"variant": "imagenet", "path": "x", "limit": 6}])
+    with CurationStore(tmp_path / FILE, create=True) as store:
+        store.remember(recipe_sha256="ab" * 32, recipe_name="small", mode="early-exit")
+    with pytest.raises(
+        ResultError, match=r"'small' as it was then, or while a limit took the first images \("
+    ):
+        score(limited, [data.source()], tmp_path, SETTINGS, curators=[curator(0)])
+
+
 def test_other_weights_under_the_same_name_are_refused(tmp_path):
     """The first part was scored by another network."""
     data = made(6)

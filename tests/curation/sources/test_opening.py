@@ -18,7 +18,8 @@ from imagenet_hard.curation.recipe import Recipe, SourceSpec, load_recipe
 from imagenet_hard.curation.sources import find_duplicates, open_source, open_sources, unwanted
 from imagenet_hard.curation.sources.corrupted import corrupt, corruptions
 from imagenet_hard.curation.sources.duplicates import hashes
-from imagenet_hard.curation.sources.objectnet import without_border
+from imagenet_hard.curation.sources.listing import Listing
+from imagenet_hard.curation.sources.objectnet import unframed, without_border
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.errors import DatasetError, ImageError, UsageError
 from tests.curation.small import sha256
@@ -366,6 +367,15 @@ def test_objectnet_flat_with_its_numbers(tmp_path):
     (tmp_path / "answers.json").write_text(json.dumps({"a.png": 999}))
     with pytest.raises(DatasetError, match="class numbers in 0..312"):
         opened(tmp_path, variant="objectnet", labels="answers.json")
+
+
+def test_the_frame_is_cut_off_wherever_the_images_come_from():
+    """From a data set on the Hub as from a folder, and it is said."""
+    listing = Listing("hub", ["a", "b"], [(1,), (2,)], [png((20, 14)), png((9, 9))].__getitem__, "", ("x",))
+    cut = unframed(listing, 2, exif=False)
+    assert [Image.open(io.BytesIO(cut.read(i))).size for i in (0, 1)] == [(16, 10), (5, 5)]
+    assert cut.notes == ("x", "2 pixels are cut off at each side")
+    assert unframed(listing, 0, exif=False) == listing
 
 
 @given(border=st.integers(0, 12), width=st.integers(1, 30), height=st.integers(1, 30))
