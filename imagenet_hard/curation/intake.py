@@ -21,7 +21,10 @@ from imagenet_hard.dataset.decode import decode
 from imagenet_hard.errors import DatasetError, ImageError
 
 CHUNK = 64
-"""Images decoded ahead."""
+"""Images decoded ahead, at the most."""
+
+CHUNK_PIXELS = 300_000_000
+"""Of the images decoded ahead, if they are as large as those before them."""
 
 Steps = Callable[[], Iterator[tuple[str, list[int]]]]
 Place = tuple[int, int]
@@ -67,9 +70,12 @@ class Intake:
 
     def candidates(self, pool: ThreadPoolExecutor, steps: Steps) -> Iterator[Candidate | ImageRecord]:
         """Undecided images in the order of the sources; a record in place of one that cannot be read."""
-        places = self.places()
-        while chunk := list(islice(places, CHUNK)):
-            yield from map(self._resumed, list(pool.map(lambda place: self._prepare(place, steps), chunk)))
+        places, ahead = self.places(), CHUNK // 8
+        while chunk := list(islice(places, ahead)):
+            ready = list(pool.map(lambda place: self._prepare(place, steps), chunk))
+            largest = max((_pixels(found) for found in ready), default=1)
+            ahead = max(1, min(CHUNK, CHUNK_PIXELS // largest))
+            yield from map(self._resumed, ready)
 
     def again(self, records: Sequence[ImageRecord], steps: Steps) -> Iterator[Candidate | ImageRecord]:
         """Some images once more, after ``reopened``."""
@@ -141,6 +147,10 @@ class Intake:
             if bad:
                 raise changed(source, bad)
         self._store.remember(**{f"listing:{name}": now, f"state:{name}": state})
+
+
+def _pixels(found: Candidate | ImageRecord) -> int:
+    return found.image.width * found.image.height if isinstance(found, Candidate) else 1
 
 
 def too_large(id: str) -> ImageError:

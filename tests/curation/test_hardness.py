@@ -26,6 +26,7 @@ from PIL import Image
 
 from imagenet_hard.curation import hardness, screening
 from imagenet_hard.curation.hardness import HardnessFilter
+from imagenet_hard.curation.intake import Intake
 from imagenet_hard.curation.lane import Candidate, Lane, Verdict
 from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.store import CurationStore
@@ -400,6 +401,27 @@ def test_huge_images_take_turns(tmp_path, monkeypatch):
     with open_store(tmp_path) as store:
         run(store, [data.source()], [curator(0), curator(1)])
         assert hard(store) == data.hard & set(data.ids)
+
+
+def test_fewer_huge_images_are_decoded_ahead(tmp_path, monkeypatch):
+    """As many as fit into a number of pixels, going by those before; small ones by the chunk."""
+    data, sizes = made(), []
+    for pixels in (1, 3 * 4000, 10**9):
+        monkeypatch.setattr("imagenet_hard.curation.intake.CHUNK_PIXELS", pixels)
+        chunks = []
+
+        class Pool:
+            def map(self, function, chunk, chunks=chunks):
+                chunks.append(len(chunk))
+                return map(function, chunk)
+
+        with open_store(tmp_path / str(pixels)) as store:
+            found = list(Intake([data.source()], store, exif=False).candidates(Pool(), lambda: iter(())))
+        assert [each.record.id for each in found] == data.ids
+        sizes.append(chunks)
+    assert sizes[0] == [8] + [1] * 22
+    assert all(1 <= size <= 10 for size in sizes[1][1:])
+    assert sizes[2] == [8, 22]
 
 
 def test_memory_is_bounded_by_the_window(tmp_path, monkeypatch):
