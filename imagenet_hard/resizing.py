@@ -12,7 +12,7 @@ from math import ceil, cos, pi, sin
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageMode
 
 MOST_PIXELS = 2**25
 """Of an enlarged image that is made as a whole: 134 MB. A photograph of 5:4 at a scale of 5,000 has fewer."""
@@ -40,10 +40,11 @@ def resize(
 ) -> Image.Image | Enlarged:
     """The shorter side to ``shorter``, by torchvision's rule: something to crop from.
 
-    It takes no more memory than the image itself or ``most`` pixels, whichever is more.
+    Of 8 bits a band, it takes no more memory than the image itself or ``most`` pixels, whichever is more.
     """
     width, height = resized_size(image.size, shorter)
-    if width * height > max(most, image.width * image.height):
+    eight_bit = ImageMode.getmode(image.mode).typestr in ("|u1", "|b1")
+    if eight_bit and width * height > max(most, image.width * image.height):
         return Enlarged(image, (width, height), resampling)
     return image.resize((width, height), resampling)
 

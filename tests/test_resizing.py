@@ -89,11 +89,15 @@ def test_the_size_decides_only_how_it_is_made(width, height, shorter, most):
 
 
 def test_ordinary_images_are_resized_by_pillow():
-    """Up to 10 : 1 at the largest of the paper's scales, and whatever only gets smaller."""
+    """Up to 10 : 1 at the largest of the paper's scales, whatever only gets smaller, and other than bytes."""
     bicubic = Image.Resampling.BICUBIC
     assert MOST_PIXELS > 10 * 1024 * 1024
     assert isinstance(resize(noise(10, 100), 1024, bicubic), Image.Image)
     assert isinstance(resize(noise(2, 40_000), 1, bicubic), Image.Image)
+    for mode in ("I", "I;16", "F"):
+        assert isinstance(resize(Image.new(mode, (2, 9)), 4, bicubic, most=1), Image.Image)
+    for mode in MODES:
+        assert isinstance(resize(noise(2, 9, mode), 4, bicubic, most=1), Enlarged)
 
 
 CODE = """
