@@ -34,7 +34,7 @@ def test_a_label_that_any_zoom_predicts_takes_the_image_out(tmp_path, monkeypatc
     recipe = load_recipe("tiny.yaml")
     work = tmp_path / "curated/tiny"
     score(recipe, open_sources(recipe, tmp_path), work, SETTINGS, curators=[curator()])
-    with CurationStore(work / FILE) as store:
+    with CurationStore(work / FILE, create=True) as store:
         survivors = store.survivors()
         chosen = survivors[0]
         farthest = int(store.views(chosen.id)["net0"].deficit.argmax())
