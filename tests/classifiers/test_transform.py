@@ -8,7 +8,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torchvision import transforms
@@ -64,6 +64,7 @@ def test_equals_torchvision(width, height, resize, crop, interpolation, mode, rg
     assert torch.equal(got, expected)
 
 
+@settings(deadline=None)
 @given(
     short=st.integers(1, 9),
     long=st.integers(1, 400),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagenet_hard.curation.sources.spread import spread
@@ -12,6 +12,7 @@ from imagenet_hard.curation.sources.spread import spread
 ROWS = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["fog/1", "fog/2", "snow/1"])), max_size=60)
 
 
+@settings(deadline=None)
 @given(rows=ROWS, limit=st.integers(1, 70), data=st.data())
 def test_a_spread_is_even_and_depends_on_no_order(rows, limit, data):
     """As many as asked for, each once; parts level off; the same names from any order."""
@@ -28,6 +29,7 @@ def test_a_spread_is_even_and_depends_on_no_order(rows, limit, data):
     assert {names[row] for row in chosen} == {names[order[row]] for row in again}
 
 
+@settings(deadline=None)
 @given(
     classes=st.integers(1, 8),
     corruptions=st.integers(1, 5),
