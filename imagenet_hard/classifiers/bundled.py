@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.checkpoint import find
 from imagenet_hard.classifiers.identity import describe
 from imagenet_hard.classifiers.loading import load_into
+from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.timm_transform import transform_of
+from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.errors import UnknownModelError, WeightsError
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def load(name: str, *, file: str | None = None) -> Classifier:
         raise UnknownModelError(f"no bundled model {name!r}: expected one of {', '.join(MODELS)}")
     path = weights_file(name) if file is None else find(file)[0]
     model = timm.create_model(f"tf_{name}", pretrained=False)
-    load_into(model, file or path, architecture=name, remap=_in_order)
-    transform = transform_of(model.pretrained_cfg)
+    own = load_into(model, file or path, architecture=name, remap=_in_order)
+    transform = normalised(transform_of(model.pretrained_cfg), own, name)
     size = (SIZES[name], SIZES[name])
     spec = describe(model.eval(), transform, backend="bundled", name=name, tag=path.name, input_size=size)
     return Classifier(spec, model, transform)

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.checkpoint import find
 from imagenet_hard.classifiers.identity import describe
 from imagenet_hard.classifiers.loading import load_into
+from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.policy import explicit_transform
 from imagenet_hard.classifiers.probe import check_logits, probe
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
+from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.errors import ClassifierError, UsageError
 from imagenet_hard.types import ModelSpec
 
@@ -63,9 +64,12 @@ def load(name: str, *, file: str | None = None) -> Classifier:
             f"{name}() returned {type(value).__name__}: expected a torch.nn.Module, "
             "(module, transform) or a Classifier"
         )
-    if file is not None:
-        load_into(value, file, architecture=name)
-    return from_module(value, transform, name, tag=find(file)[0].name if file else None)
+    if file is None:
+        return from_module(value, transform, name)
+    own = load_into(value, file, architecture=name)
+    found = from_module(value, transform, name, tag=find(file)[0].name)
+    changed = normalised(found.transform, own, name, given=transform is not None)
+    return found if changed is found.transform else found.with_transform(changed)
 
 
 def from_module(

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from imagenet_hard.classifiers import timm_models
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.checkpoint import find
 from imagenet_hard.classifiers.download import hub_commit, hub_file
 from imagenet_hard.classifiers.loading import check_finite, load_into
+from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.errors import ClassifierError, WeightsError
 from imagenet_hard.types import N_CLASSES
 
@@ -79,8 +79,8 @@ def load_timm(repo: str, path: Path, *, file: str | None = None) -> Classifier:
     arguments = dict(config.get("model_args") or {})
     if file is not None:
         model = timm.create_model(arch, pretrained=False, pretrained_cfg=cfg, **arguments)
-        load_into(model, file, architecture=f"timm:{arch}", remap=timm_models.key_filter(model))
-        return timm_models.classifier(model, arch, find(file)[0].name, cfg)
+        own = load_into(model, file, architecture=f"timm:{arch}", remap=timm_models.key_filter(model))
+        return timm_models.classifier(model, arch, find(file)[0].name, cfg, own)
     weights = hub_file(repo_id, timm_models.WEIGHT_FILES, revision=commit or revision or None)
     cfg["file"] = str(weights)
     model = timm_models.create(arch, f"hf-hub:{repo}", pretrained=True, pretrained_cfg=cfg, **arguments)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagenet_hard.classifiers.checkpoint import NOT_WEIGHTS, load_state_dict
+from imagenet_hard.classifiers.checkpoint import load_checkpoint
+from imagenet_hard.classifiers.normalisation import Normalisation
+from imagenet_hard.classifiers.weight_sets import NOT_WEIGHTS
 from imagenet_hard.errors import WeightsError
 from imagenet_hard.types import N_CLASSES
 
@@ -29,18 +31,19 @@ def load_into(
     architecture: str,
     remap: Callable[[State, nn.Module], Mapping[str, torch.Tensor]] | None = None,
     optional: str | None = None,
-) -> None:
-    """Load a checkpoint file into ``module``, whole or not at all.
+) -> Normalisation | None:
+    """Load a checkpoint file into ``module``, whole or not at all; the mean and std that stand beside it.
 
     ``remap`` turns older key names into the module's own; it is tried where the keys differ.
     ``optional`` is a pattern of keys that may be in the file only, such as auxiliary heads.
 
     Raises:
-        WeightsError: as ``load_state_dict``, and for keys or shapes of another architecture, for
+        WeightsError: as ``load_checkpoint``, and for keys or shapes of another architecture, for
             another number of classes, and for a weight that is NaN or infinite.
     """
     own = module.state_dict()
-    state = load_state_dict(path, keys=own.keys())
+    checkpoint = load_checkpoint(path, own)
+    state = checkpoint.state
     if remap is not None and state.keys() != own.keys():
         try:
             state = dict(remap(state, module))
@@ -66,9 +69,11 @@ def load_into(
         raise WeightsError(
             f"{path} holds weights of another architecture than {architecture}: "
             f"{_few('missing', missing)}; {_few('unexpected', result.unexpected_keys)}. "
-            "Name the model that was trained, or pass the file that belongs to this one"
+            "Name the model that was trained, or pass the file that belongs to this one. It holds "
+            f"{checkpoint.held}; FILE#NAME takes one of several"
         )
     check_finite(module, path)
+    return checkpoint.normalisation
 
 
 def check_finite(module: nn.Module, source: str | Path) -> None:

@@ -13,6 +13,7 @@ from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import hub_commit, hub_file
 from imagenet_hard.classifiers.identity import describe
 from imagenet_hard.classifiers.loading import load_into
+from imagenet_hard.classifiers.normalisation import Normalisation, normalised
 from imagenet_hard.classifiers.open_clip_names import (
     QUICK,
     names,
@@ -23,6 +24,7 @@ from imagenet_hard.classifiers.open_clip_names import (
 )
 from imagenet_hard.classifiers.open_clip_transform import size_of, transform_of
 from imagenet_hard.classifiers.policy import with_policy
+from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.classifiers.zero_shot_head import HeadOptions, head_of
 from imagenet_hard.errors import ClassifierError, UsageError
 from imagenet_hard.types import Precision
@@ -88,8 +90,9 @@ def load(
             "QuickGELU, as %s were, then load them as open_clip:%s%s",
             weights, arch, ", ".join(other), arch, QUICK,
         )  # fmt: skip
-    load_into(model, weights, architecture=name, remap=build.remap)
-    return from_model(model, tokenizer, name=arch, tag=_file_name(weights), transform=transform, head=head)
+    own = load_into(model, weights, architecture=name, remap=build.remap)
+    tag = find(weights)[0].name
+    return from_model(model, tokenizer, name=arch, tag=tag, transform=transform, head=head, own=own)
 
 
 def load_hub(
@@ -120,16 +123,16 @@ def load_hub(
     model = build.create(folder)
     # A Hugging Face tokenizer has a repository of its own; open_clip would look for it in the folder.
     tokenizer = build.create_tokenizer(f"hf-hub:{repo_id}" if text_cfg.get("hf_tokenizer_name") else folder)
+    own: Normalisation | None = None
     if file is not None:
         build.load_published(model, file, f"hf-hub:{repo}")
         tag = f"hf-hub:{repo_id}" + (f"@{commit}" if commit else "")
     else:
         assert weights is not None
-        load_into(model, weights, architecture=f"hf-hub:{repo}", remap=build.remap)
-        tag = _file_name(weights)
-    return from_model(
-        model, tokenizer, name=repo_id.rpartition("/")[2], tag=tag, transform=transform, head=head
-    )
+        own = load_into(model, weights, architecture=f"hf-hub:{repo}", remap=build.remap)
+        tag = find(weights)[0].name
+    name = repo_id.rpartition("/")[2]
+    return from_model(model, tokenizer, name=name, tag=tag, transform=transform, head=head, own=own)
 
 
 def from_model(
@@ -140,12 +143,14 @@ def from_model(
     tag: str | None = None,
     transform: str | Mapping[str, Any] = "native",
     head: HeadOptions = DEFAULT_HEAD,
+    own: Normalisation | None = None,
 ) -> Classifier:
     """A classifier of an open_clip model that is already there, and its tokenizer.
 
     The image tower of ``model`` becomes part of the classifier; nothing is copied. ``transform``:
     "native", the model's own, with images made RGB first; "paper", the same with the conversion
-    last, which is what open_clip does and the paper did; "study" or a mapping, see ``policy``.
+    last, which is what open_clip does and the paper did; "study" or a mapping, see ``policy``. ``own``: the
+    normalisation that came with its weights.
 
     Raises:
         UsageError: for templates, class names or a transform that cannot be used.
@@ -156,12 +161,13 @@ def from_model(
     model = model.eval()
     visual: Any = model.visual
     config: Mapping[str, Any] = visual.preprocess_cfg
-    own = transform_of(config, rgb="last" if transform == "paper" else "first")
-    spec = describe(model, own, backend="open_clip", name=name, tag=tag, input_size=size_of(config))
+    native = transform_of(config, rgb="last" if transform == "paper" else "first")
+    native = normalised(native, own, f"open_clip:{name}")
+    spec = describe(model, native, backend="open_clip", name=name, tag=tag, input_size=size_of(config))
     assert spec.weights_sha256 is not None
     matrix, facts = head_of(model, tokenizer, spec.weights_sha256, head)
     spec = spec.model_copy(update={"head": facts})
-    return with_policy(Classifier(spec, ZeroShotModule(visual, matrix).eval(), own), transform)
+    return with_policy(Classifier(spec, ZeroShotModule(visual, matrix).eval(), native), transform)
 
 
 def _text_cfg(config: Path, repo: str) -> Mapping[str, Any]:
@@ -172,7 +178,3 @@ def _text_cfg(config: Path, repo: str) -> Mapping[str, Any]:
         raise ClassifierError(
             f"{build.CONFIG_FILE} of hf-hub:{repo} is not open_clip's: expected JSON with model_cfg.text_cfg"
         ) from error
-
-
-def _file_name(weights: str | Path) -> str:
-    return Path(str(weights).partition("#")[0]).name

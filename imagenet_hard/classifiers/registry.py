@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.checkpoint import find, is_file_name
 from imagenet_hard.classifiers.listing import unknown_model
 from imagenet_hard.classifiers.policy import with_policy
+from imagenet_hard.classifiers.weights_file import find, is_file_name
 from imagenet_hard.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 
 log = logging.getLogger(__name__)

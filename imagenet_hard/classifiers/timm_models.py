@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.checkpoint import find
 from imagenet_hard.classifiers.download import hub_file, url_file
 from imagenet_hard.classifiers.identity import describe
 from imagenet_hard.classifiers.loading import load_into
+from imagenet_hard.classifiers.normalisation import Normalisation, normalised
 from imagenet_hard.classifiers.timm_transform import input_size, transform_of
+from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.errors import ClassifierError, UnknownModelError, WeightsError
 from imagenet_hard.types import N_CLASSES
 
@@ -40,9 +41,10 @@ def load(name: str, *, tag: str | None = None, file: str | None = None, progress
     tag = _choose(arch, tag, required=file is None)
     full = f"{arch}.{tag}" if tag else arch
     config = timm.get_pretrained_cfg(full)
+    own: Normalisation | None = None
     if file is not None:
         model = timm.create_model(full, pretrained=False, num_classes=N_CLASSES)
-        load_into(model, file, architecture=f"timm:{arch}", remap=key_filter(model))
+        own = load_into(model, file, architecture=f"timm:{arch}", remap=key_filter(model))
     else:
         assert config is not None
         overlay: dict[str, Any] = {}
@@ -52,7 +54,7 @@ def load(name: str, *, tag: str | None = None, file: str | None = None, progress
         else:
             overlay = {"file": str(url_file(config.url, name=f"timm:{full}", progress=progress))}
         model = create(full, overlay["file"], pretrained=True, pretrained_cfg_overlay=overlay)
-    return classifier(model, arch, find(file)[0].name if file else tag, model.pretrained_cfg)
+    return classifier(model, arch, find(file)[0].name if file else tag, model.pretrained_cfg, own)
 
 
 def names() -> list[tuple[str, list[str], tuple[int, int]]]:
@@ -176,9 +178,15 @@ def create(name: str, source: str, **arguments: Any) -> nn.Module:
     return model
 
 
-def classifier(model: nn.Module, arch: str, tag: str | None, config: Mapping[str, Any]) -> Classifier:
-    """A loaded timm module with its own transform."""
-    transform = transform_of(config)
+def classifier(
+    model: nn.Module,
+    arch: str,
+    tag: str | None,
+    config: Mapping[str, Any],
+    own: Normalisation | None = None,
+) -> Classifier:
+    """A loaded timm module with its own transform; ``own``: the normalisation that came with its weights."""
+    transform = normalised(transform_of(config), own, f"timm:{arch}")
     check_classes(f"timm:{arch}", int(getattr(model, "num_classes", N_CLASSES)), None)
     spec = describe(
         model.eval(), transform, backend="timm", name=arch, tag=tag, input_size=input_size(config)

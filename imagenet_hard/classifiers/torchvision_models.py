@@ -7,11 +7,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.checkpoint import find, is_file_name
 from imagenet_hard.classifiers.download import url_file
 from imagenet_hard.classifiers.identity import describe
 from imagenet_hard.classifiers.loading import load_into
+from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.transform import Transform
+from imagenet_hard.classifiers.weights_file import find, is_file_name
 from imagenet_hard.errors import ClassifierError, UnknownModelError, WeightsError
 from imagenet_hard.types import N_CLASSES
 
@@ -45,15 +46,16 @@ def load(name: str, *, tag: str | None = None, file: str | None = None, progress
         log.info("torchvision:%s: weights %s%s", name, chosen.name, f"; others: {others}" if others else "")
     path = file if file is not None else str(url_file(chosen.url, name=name, progress=progress))
     model = _build(name, chosen)
-    load_into(model, path, architecture=name, remap=_old_densenet_keys, optional=_AUXILIARY)
-    transform = from_preset(chosen.transforms())
+    own = load_into(model, path, architecture=name, remap=_old_densenet_keys, optional=_AUXILIARY)
+    preset = from_preset(chosen.transforms())
+    transform = normalised(preset, own, name)
     spec = describe(
         model.eval(),
         transform,
         backend="torchvision",
         name=name,
         tag=find(file)[0].name if file is not None else chosen.name,
-        input_size=transform.crop,
+        input_size=preset.crop,
     )
     return Classifier(spec, model, transform)
 

@@ -99,7 +99,7 @@ def rerun(entry: Entry, answers: Answers, gold: Gold, how: Rerun) -> str:
 
 
 def _check_names(entry: Entry, how: Rerun) -> None:
-    from imagenet_hard.classifiers.checkpoint import is_file_name
+    from imagenet_hard.classifiers.weights_file import is_file_name
 
     name, tag = entry.model.name, entry.model.tag
     known = tag is None or _HUB_TAG.fullmatch(tag) or (_NAME.fullmatch(tag) and not is_file_name(tag))
