@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,9 +114,9 @@ def _check_left(left: State, chosen: WeightSet, file: Path) -> None:
     odd = [n for n, v in left.items() if not _HARMLESS.search(n) and (role(n) or (v.numel() == 3 and v.ndim))]
     if odd:
         raise WeightsError(
-            f"{file} holds {', '.join(odd[:3])} beside the weights {chosen.label}, a mean or a value for each "
-            "colour: it may change the images, and it isn't known how. Load the whole model in a function of "
-            f"your own, FILE.py:function; to take the weights without it write {file.name}#{chosen.label}"
+            f"{file} holds {_few(odd)} beside the weights {chosen.label}, a mean or a value for each colour: "
+            "it may change the images, and it isn't known how. Load the whole model in a function of your own, "
+            f"FILE.py:function; to take the weights without it write {file.name}#{chosen.label}"
         )
     unknown = [n for n in left if not _HARMLESS.search(n) and not NOT_WEIGHTS.search(n)]
     if unknown:
@@ -131,13 +131,8 @@ def _check_left(left: State, chosen: WeightSet, file: Path) -> None:
 
 def _alone(chosen: WeightSet, known: Sequence[WeightSet], used: set[str]) -> State:
     """The state without a normalisation or another set among its keys; with the versions of its modules."""
-    inner = tuple(
-        each.prefix.removeprefix(chosen.prefix)
-        for each in known
-        if each.entry == chosen.entry
-        and each.prefix != chosen.prefix
-        and each.prefix.startswith(chosen.prefix)
-    )
+    prefixes = {each.prefix for each in known if each.entry == chosen.entry} - {chosen.prefix}
+    inner = tuple(p.removeprefix(chosen.prefix) for p in prefixes if p.startswith(chosen.prefix))
     state = OrderedDict(
         (key, value)
         for key, value in chosen.state.items()
@@ -163,12 +158,12 @@ def _held(content: Any) -> str:
 
     if not isinstance(content, Mapping):
         return type(content).__name__
-    # Keys of one beginning are one thing: "model." of a Lightning file, or a layer of a bare network.
-    counted = Counter(
-        join(label, key.partition(".")[0]) for label, state in entries_of(content) for key in state
-    )
-    told = [f"{name} ({n} tensors)" if n > 1 else name for name, n in counted.items()]
-    rest = [str(key) for key, value in content.items() if not isinstance(value, Mapping | torch.Tensor)]
+    told = []
+    for label, state in entries_of(content):
+        # "model" and "ema_model" of a Lightning file, or the layers of a bare network.
+        first = _few(list(dict.fromkeys(key.partition(".")[0] for key in state)))
+        told.append(f"{label} ({len(state)} tensors: {first})".lstrip())
+    rest = [str(key) for key, v in content.items() if not told or not isinstance(v, Mapping | torch.Tensor)]
     return _few([*told, *rest], 10) or "nothing"
 
 

@@ -170,7 +170,7 @@ def _check_start(path: Path, start: bytes) -> None:
 
 def _refused(path: Path, start: bytes, message: str) -> str:
     found = re.findall(r"(?:GLOBAL|class|function) ([\w.]+)", message)
-    if "Unsupported operand" in message:
+    if "Unsupported operand" in message and start.startswith(b"PK"):
         return (
             f"{path} was saved with a newer pickle protocol than PyTorch's own, which cannot be read safely: "
             "save the weights alone without `pickle_protocol`, or as safetensors"

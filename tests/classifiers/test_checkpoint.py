@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +13,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
 from torch import nn
 
-from imagenet_hard.classifiers.checkpoint import PREFIXES, is_file_name, load_state_dict
+from imagenet_hard.classifiers.checkpoint import load_checkpoint
 from imagenet_hard.classifiers.loading import load_into
+from imagenet_hard.classifiers.weight_sets import PREFIXES
 from imagenet_hard.errors import WeightsError
 
 
@@ -53,6 +51,20 @@ LAYOUTS: dict[str, Callable[[], Any]] = {
         "old": np.float32(1),
     },
     "model_state_dict": lambda: {"model_state_dict": STATE, "epoch": 1},
+    "model_state": lambda: {
+        "model_state": STATE,
+        "optimizer_state": {"state": {0: {"exp_avg": STATE["stem.bias"]}}},
+    },
+    "a name that nobody knows": lambda: {"run": {"best_so_far": STATE}},
+    "the larger of two": lambda: {
+        "teacher": {k: torch.ones(9, 9) for k in STATE},
+        "student": prefixed("module."),
+    },
+    "part of another model": lambda: {**prefixed("net.1."), "net.0.queue": torch.ones(4, 4)},
+    "adversarial training": lambda: {
+        "model": {**prefixed("module.model."), **prefixed("module.attacker.model.")},
+        "epoch": 90,
+    },
     "ddp": lambda: {"state_dict": prefixed("module.")},
     "lightning": lambda: {
         "state_dict": {**prefixed("model."), "criterion.weight": torch.ones(7)},
@@ -89,7 +101,7 @@ def test_any_stack_of_wrappers_is_undone(prefixes: list[str], entry: str, tmp_pa
     path = tmp_path / "stacked.pth"
     state = prefixed("".join(prefixes))
     torch.save({entry: state} if entry else state, path)
-    assert load_state_dict(path).keys() == STATE.keys()
+    assert load_checkpoint(path, STATE).state.keys() == STATE.keys()
     load_into(small(2), path, architecture="small")
 
 
@@ -97,102 +109,119 @@ def test_prefixes_that_are_the_modules_own_stay(tmp_path: Path) -> None:
     """A module whose keys begin with ``model.`` keeps them."""
     module = nn.ModuleDict({"model": small(1)})
     torch.save(module.state_dict(), path := tmp_path / "own.pth")
-    assert load_state_dict(path, keys=module.state_dict().keys()).keys() == module.state_dict().keys()
-
-
-def test_safetensors_with_and_without_the_suffix(tmp_path: Path) -> None:
-    """A safetensors file is known by its content."""
-    for name in ("weights.safetensors", "weights.bin"):
-        save_file(dict(STATE), tmp_path / name)
-        assert load_state_dict(tmp_path / name).keys() == STATE.keys()
+    own = module.state_dict()
+    assert load_checkpoint(path, own).state.keys() == own.keys()
 
 
 def test_ema_weights_come_first_and_the_log_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """With two sets in one file the EMA is taken, and ``FILE#ENTRY`` takes the other."""
     path = tmp_path / "both.pth"
     torch.save({"state_dict": STATE, "state_dict_ema": small(3).state_dict(), "epoch": 9}, path)
-    averaged = load_state_dict(path)["head.weight"]
+    averaged = load_checkpoint(path, STATE).state["head.weight"]
     assert torch.equal(averaged, small(3).state_dict()["head.weight"])
     assert "EMA weights 'state_dict_ema' are used (write FILE#state_dict for the other)" in caplog.text
-    assert torch.equal(load_state_dict(f"{path}#state_dict")["head.weight"], STATE["head.weight"])
-    with pytest.raises(WeightsError, match="has no entry 'modle': it has state_dict, state_dict_ema, epoch"):
-        load_state_dict(f"{path}#modle")
+    assert torch.equal(
+        load_checkpoint(f"{path}#state_dict", STATE).state["head.weight"], STATE["head.weight"]
+    )
+    with pytest.raises(WeightsError, match=r"no entry 'modle': it has state_dict \(8 .*_ema .*, epoch"):
+        load_checkpoint(f"{path}#modle", STATE)
 
 
-class Evil:
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
+OTHER = small(5).state_dict()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return os.mkdir, (str(self.mark),)
+TWINS: dict[str, tuple[Callable[[], Any], dict[str, str]]] = {
+    "self-distillation": (
+        lambda: {"student": prefixed("module."), "teacher": OTHER, "epoch": 1},
+        {"student.module": "STATE", "student": "STATE", "teacher": "OTHER"},
+    ),
+    "lightning": (
+        lambda: {"state_dict": {**prefixed("model."), **{f"teacher.{k}": v for k, v in OTHER.items()}}},
+        {"state_dict.model": "STATE", "model": "STATE", "teacher": "OTHER"},
+    ),
+    "two names": (lambda: {"state_dict": STATE, "model": OTHER}, {"state_dict": "STATE", "model": "OTHER"}),
+    "one inside": (
+        lambda: {**STATE, **{f"momentum.{k}": v for k, v in OTHER.items()}},
+        {".": "STATE", "momentum": "OTHER"},
+    ),
+}
 
 
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_pickle_with_code_is_refused_and_not_run(zipped: bool, tmp_path: Path) -> None:
-    """The code in the file does not run, in the new and in the old format."""
-    path, mark = tmp_path / "evil.pth", tmp_path / "ran"
-    torch.save({"model": STATE, "x": Evil(mark)}, path, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(
-        WeightsError, match=r"evil.pth was refused: its pickle asks to run code \(\w+\.mkdir\)"
-    ):
-        load_state_dict(path)
-    assert not mark.exists()
+@pytest.mark.parametrize("layout", TWINS)
+def test_of_sets_that_differ_none_is_guessed(layout: str, tmp_path: Path) -> None:
+    """The message lists them, and what stands behind ``#`` takes the one that it names."""
+    content, names = TWINS[layout]
+    torch.save(content(), path := tmp_path / "twins.pth")
+    with pytest.raises(WeightsError, match="holds 2 sets of weights that could be meant, and they") as error:
+        load_into(small(), path, architecture="small")
+    for name, expected in names.items():
+        load_into(module := small(2), f"{path}#{name}", architecture="small")
+        right = {"STATE": STATE, "OTHER": OTHER}[expected]
+        assert torch.equal(module.state_dict()["head.weight"], right["head.weight"]), name
+    assert f"twins.pth#{next(iter(names))}" in str(error.value)
 
 
-def test_a_plain_pickle_and_a_whole_module_are_refused(tmp_path: Path) -> None:
-    """A bare pickle with code, and a pickled module, say to save the state dict alone."""
-    (tmp_path / "bare.pkl").write_bytes(pickle.dumps(Evil(tmp_path / "ran")))
-    torch.save(small(), tmp_path / "module.pt")
-    for name in ("bare.pkl", "module.pt"):
-        with pytest.raises(WeightsError, match=r"refused: it.*torch.save\(model.state_dict\(\), FILE\)"):
-            load_state_dict(tmp_path / name)
-    assert not (tmp_path / "ran").exists()
+def test_an_average_among_the_keys_of_a_file_is_taken_like_one_in_an_entry(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lightning callbacks keep it so; the log says what the other is called."""
+    torch.save(
+        {"state_dict": {**prefixed("model."), **{f"ema_model.{k}": v for k, v in OTHER.items()}}},
+        path := tmp_path / "w.ckpt",
+    )
+    assert torch.equal(load_checkpoint(path, STATE).state["head.weight"], OTHER["head.weight"])
+    assert "EMA weights 'state_dict.ema_model' are used (write FILE#state_dict.model" in caplog.text
+
+
+def test_what_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A loss is not worth a word; what may take part in the output is, unless the part was named."""
+    path = tmp_path / "w.ckpt"
+    torch.save({**prefixed("model."), "criterion.weight": torch.ones(7)}, path)
+    load_checkpoint(path, STATE)
+    assert not caplog.records
+    torch.save({**prefixed("model."), "temperature": torch.ones(1)}, path)
+    load_checkpoint(f"{path}#model", STATE)
+    assert not caplog.records
+    load_checkpoint(path, STATE)
+    assert "1 tensors beside model are left out (temperature): if they take part" in caplog.text
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    "beside",
     [
-        (b"", "is empty: its download or copy did not finish"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 4\n", "is a Git LFS pointer"),
-        (b"<!DOCTYPE html><html>Sign in</html>", "is a web page"),
-        (b"hello, these are no weights at all", "is not a checkpoint"),
-        (b"\x93NUMPY\x01\x00" + b"\x00" * 90, "is not a checkpoint"),
+        {"shift": torch.ones(1, 3, 1, 1)},
+        {"0.running_mean": torch.ones(3), "0.running_var": torch.ones(3)},
+        {"mean": torch.ones(3, 8, 8)},
     ],
 )
-def test_what_is_no_checkpoint_is_named(content: bytes, message: str, tmp_path: Path) -> None:
-    """The message says what the file is."""
-    (tmp_path / "w.pth").write_bytes(content)
+def test_what_may_change_the_images_is_refused(beside: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    """A value for each colour, or a mean image; the weights alone can be named."""
+    torch.save({**prefixed("model."), **beside}, path := tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="beside the weights model.*may change the images.*w.pth#model"):
+        load_checkpoint(path, STATE)
+    assert load_checkpoint(f"{path}#model", STATE).state.keys() == STATE.keys()
+
+
+def test_what_the_file_holds_is_listed_where_nothing_fits(tmp_path: Path) -> None:
+    """Backbones without a head, say."""
+    parts = {
+        name: {"blocks.0.weight": torch.ones(2), "head.mlp": torch.ones(n)} for n, name in enumerate("ab")
+    }
+    torch.save({**parts, "epoch": 3}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"holds 2 sets of weights that could be meant.*: a, b"):
+        load_into(small(), tmp_path / "w.pth", architecture="small")
+    message = (
+        r"another architecture.* It holds a \(2 tensors: blocks, head\), b .*, epoch; FILE#NAME takes one"
+    )
     with pytest.raises(WeightsError, match=message):
-        load_state_dict(tmp_path / "w.pth")
-
-
-@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
-def test_a_truncated_file_is_named(suffix: str, tmp_path: Path) -> None:
-    """Half a download is said to be cut short."""
-    path = tmp_path / f"w.{suffix}"
-    if suffix == "pth":
-        torch.save(STATE, path)
-    else:
-        save_file(dict(STATE), path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(WeightsError, match="or it is cut short"):
-        load_state_dict(path)
-
-
-def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
-    """The message has the path, and the folder that a relative one is in."""
-    with pytest.raises(WeightsError, match=r"no such weights file: nowhere.pth \(in the folder "):
-        load_state_dict("nowhere.pth")
-    with pytest.raises(WeightsError, match="is a folder: pass the weights file inside it"):
-        load_state_dict(tmp_path)
+        load_into(small(), f"{tmp_path / 'w.pth'}#b", architecture="small")
 
 
 @pytest.mark.parametrize("content", [{"epoch": 3}, [1, 2], {"model": {"epoch": 3}}])
 def test_a_checkpoint_without_weights_is_named(content: Any, tmp_path: Path) -> None:
     """A file that holds other things says which."""
     torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match=r"holds no weights.*got (entries epoch|list)"):
-        load_state_dict(tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"holds no weights.*got (epoch|list|model)"):
+        load_checkpoint(tmp_path / "w.pth", STATE)
 
 
 def test_other_architectures_are_told_by_keys_and_by_shapes(tmp_path: Path) -> None:
@@ -234,13 +263,3 @@ def test_batch_counters_may_lack(tmp_path: Path) -> None:
     """Files from before PyTorch 0.4.1 have no ``num_batches_tracked``."""
     torch.save({k: v for k, v in STATE.items() if "num_batches" not in k}, tmp_path / "old.pth")
     load_into(small(), tmp_path / "old.pth", architecture="small")
-
-
-def test_file_names_are_told_from_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tag is a word; a path, a known suffix or an existing file is a file."""
-    monkeypatch.chdir(tmp_path)
-    assert not is_file_name("a1_in1k")
-    assert not is_file_name("DEFAULT")
-    assert all(map(is_file_name, ("./best", "x/best", "best.pth.tar", "best.ckpt#model", r"C:\best")))
-    Path("best").write_bytes(b"x")
-    assert is_file_name("best")
