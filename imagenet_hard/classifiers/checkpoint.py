@@ -115,8 +115,8 @@ def _check_left(left: State, chosen: WeightSet, file: Path) -> None:
     if odd:
         raise WeightsError(
             f"{file} holds {_few(odd)} beside the weights {chosen.label}, a mean or a value for each colour: "
-            "it may change the images, and it isn't known how. Load the whole model in a function of your own, "
-            f"FILE.py:function; to take the weights without it write {file.name}#{chosen.label}"
+            "it may change the images, and it isn't known how. Load the whole model in a function of your "
+            f"own, FILE.py:function; to take the weights without it write {file.name}#{chosen.label}"
         )
     unknown = [n for n in left if not _HARMLESS.search(n) and not NOT_WEIGHTS.search(n)]
     if unknown:

@@ -1,4 +1,4 @@
-"""One's own classifier: ``module:function`` on the command line, any module or callable in Python."""
+"""One's own classifier: ``module:function`` or ``./file.py:function``, any module or callable in Python."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.classifiers import file_module
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.identity import describe
 from imagenet_hard.classifiers.loading import load_into
@@ -31,7 +32,7 @@ DEFAULT_TRANSFORM = Transform(256, (224, 224), "bilinear")
 
 
 def load(name: str, *, file: str | None = None) -> Classifier:
-    """``package.module:attribute``, found from the current folder as well.
+    """``package.module:attribute``, found from the current folder as well, or ``./file.py:attribute``.
 
     The attribute is a ``torch.nn.Module``, a ``Classifier``, or a function without arguments that
     returns one of these or ``(module, transform)``. ``file``: weights to load into it.
@@ -43,6 +44,8 @@ def load(name: str, *, file: str | None = None) -> Classifier:
     import torch
 
     value = _import(name)
+    if in_file := file_module.split(name):
+        name = f"{Path(in_file[0]).name}:{in_file[1]}"  # a result says no path of this machine
     if not isinstance(value, (torch.nn.Module, Classifier)):
         if not callable(value):
             raise ClassifierError(
@@ -125,6 +128,8 @@ def from_module(
 
 
 def _import(name: str) -> Any:
+    if in_file := file_module.split(name):
+        return _attribute(file_module.import_file(in_file[0]), *in_file)
     module_name, _, attribute = name.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
@@ -140,6 +145,10 @@ def _import(name: str) -> Any:
         raise ClassifierError(f"importing {module_name} failed: {error}") from error
     except Exception as error:
         raise ClassifierError(f"importing {module_name} failed: {type(error).__name__}: {error}") from error
+    return _attribute(value, module_name, attribute)
+
+
+def _attribute(value: Any, module_name: str, attribute: str) -> Any:
     for part in attribute.split("."):
         if not hasattr(value, part):
             near = get_close_matches(part, dir(value), 3)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.file_module import split
 from imagenet_hard.classifiers.listing import unknown_model
 from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.weights_file import find, is_file_name
@@ -53,7 +54,7 @@ def load_classifier(
 
     ``name``: ``vit_b_32`` (torchvision, then timm), ``torchvision:NAME``, ``timm:NAME[.TAG]``,
     ``hf-hub:ORG/NAME[@REVISION]``, ``open_clip:ARCH/TAG``, ``clip:ViT-L/14@336px``,
-    ``bundled:efficientnet_lite0``, or ``package.module:function`` for one's own.
+    ``bundled:efficientnet_lite0``, or ``package.module:function`` or ``./file.py:function`` for one's own.
     ``weights``: a tag, or a checkpoint file; ``pretrained``: a tag. With a file the tag says which
     architecture options and transform go with it. ``transform``: see ``with_policy``.
     ``templates``, ``classnames``, ``head_cache``: the zero-shot head of open_clip models, which is
@@ -93,6 +94,13 @@ def _loader(name: str) -> Loader:
     if not name or name != name.strip():
         raise UnknownModelError(
             f"{name!r} is not a model name: expected for instance vit_b_32 or timm:resnet50"
+        )
+    if split(name):
+        return _custom
+    if re.search(r"\.py:?$", name):
+        raise UnknownModelError(
+            f"{name!r} names a file and nothing in it: write {name.rstrip(':')}:FUNCTION, a function without "
+            "arguments that returns a model"
         )
     prefix, colon, rest = name.partition(":")
     if not colon:
@@ -180,6 +188,7 @@ def _custom(name: str, options: Options) -> Classifier:
         # torchvison:resnet50 looks like a module of one's own, but is more likely a slip.
         if (
             isinstance(error.__cause__, ModuleNotFoundError)
+            and not split(name)
             and find_spec(name.partition(".")[0].partition(":")[0]) is None
         ):
             raise UnknownModelError(f"{error}. {unknown_model(name)}") from error

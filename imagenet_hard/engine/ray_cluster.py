@@ -7,6 +7,7 @@ import os
 import socket
 from typing import Any
 
+from imagenet_hard.classifiers.file_module import file_modules
 from imagenet_hard.engine.settings import available_cores
 from imagenet_hard.engine.worker import Task
 from imagenet_hard.errors import ClassifierError, ClusterError, ImageNetHardError, UsageError
@@ -88,7 +89,10 @@ def sent(task: Task) -> Any:
         ClassifierError: it cannot be pickled.
     """
     import ray
+    from ray import cloudpickle
 
+    for module in file_modules():  # there is no such module on a worker
+        cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     try:
         return ray.put(task)
     except (TypeError, AttributeError, ValueError) as error:

@@ -46,7 +46,7 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "outside the state dict": {"model": STATE, "mean": MEAN, "std": STD},
     "numbers": {"model": STATE, "normalization": {"mean": MEAN.tolist(), "std": STD.tolist()}},
     "arrays": {"model": STATE, "hyper_parameters": {"img_mean": MEAN.numpy(), "img_std": STD.numpy()}},
-    "arguments": {"state_dict": STATE, "args": argparse.Namespace(mean=MEAN.tolist(), std=tuple(STD.tolist()))},
+    "arguments": {"state_dict": STATE, "args": argparse.Namespace(mean=MEAN.tolist(), std=STD.tolist())},
 }  # fmt: skip
 
 
