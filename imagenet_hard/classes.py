@@ -25,6 +25,7 @@ from imagenet_hard.types import N_CLASSES
 # sha256 of each file's text with "\n" line ends: a checkout with other line ends passes, an edit does not.
 _SHA256 = {
     "devkit_ids.txt": "e85e4969a881deb8a8ba329357d033f7a664de8f1e099f593ad723bcf79bbfe5",
+    "distinct_names.csv": "953b741f64099830c19ce4fe579f49923afb2a48d36d3c5cee5002b631b6aa61",
     "imagenet1k.csv": "a2bd20a64f98b4cf106423c2e9da7c242d4237c47d20c68e0a81f0561dac9b1a",
     "imagenet_a.txt": "9826a24166e74ce62fb87b27889874ca26917542c745712309d6e25855d63bc2",
     "imagenet_r.txt": "a6a0729f7a99230280639cab6e51e01485a3b41a676ea35621a501c9d6e83ca4",
@@ -57,6 +58,13 @@ def wnids() -> tuple[str, ...]:
 def names() -> tuple[str, ...]:
     """The 1000 English names in index order, 998 of them different."""
     return tuple(name for _, name in _classes())
+
+
+@cache
+def distinct_names() -> tuple[str, ...]:
+    """The names with WordNet's own word for the second missile (744) and the first sunglasses (836): 1000."""
+    own = {row["wnid"]: row["name"] for row in csv.DictReader(_lines("distinct_names.csv"))}
+    return tuple(own.get(wnid, name) for wnid, name in _classes())
 
 
 @cache

@@ -1,7 +1,8 @@
 """The words of a zero-shot head: templates and class names, and the hashes that a result records.
 
 Class names and templates have versions, and other words give other accuracies; so both are data
-with a sha256. Names in a file replace open_clip's, templates in a file replace OpenAI's 80.
+with a sha256. Names in a file replace open_clip's, templates in a file replace OpenAI's 80; which forms
+such a file of names may have says ``class_names``.
 """
 
 from __future__ import annotations
@@ -9,17 +10,27 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
-from imagenet_hard.classes import names
+from imagenet_hard.classes import distinct_names, names
+from imagenet_hard.classifiers.class_names import class_names
 from imagenet_hard.errors import UsageError
-from imagenet_hard.types import N_CLASSES
 
-BUILTIN = ("openai-80", "openai-7", "simple")
+BUILTIN = ("openai-80", "openai-7", "single")
 """Names of the template sets that the package holds."""
+
+ALIASES = {"simple": "openai-7"}
+"""open_clip's ``SIMPLE_IMAGENET_TEMPLATES``. (Results of release 0.1 call the one template "simple".)"""
+
+BUILTIN_NAMES: Mapping[str, Callable[[], tuple[str, ...]]] = {"open_clip": names, "distinct": distinct_names}
+"""Names of the lists of class names that the package holds."""
+
+MOST_BYTES = 16 << 20
+"""Of a file of texts; all of WordNet's nouns with their words have 3 MB."""
 
 
 @dataclass(frozen=True)
@@ -54,43 +65,48 @@ def load_templates(source: str | Path = "openai-80") -> TextSet:
     """Templates by name, or from a file.
 
     Names: ``openai-80``, the ensemble of the paper (open_clip's ``OPENAI_IMAGENET_TEMPLATES``);
-    ``openai-7``, open_clip's ``SIMPLE_IMAGENET_TEMPLATES``; ``simple`` or ``single``, the one
-    sentence "a photo of a {}.". A file holds a JSON list or one template a line; the class name
-    goes where ``{}`` or ``{c}`` stands.
+    ``openai-7`` or ``simple``, open_clip's ``SIMPLE_IMAGENET_TEMPLATES``; ``single``, the one sentence
+    "a photo of a {}.". A file holds a JSON list or one template a line; the class name goes where
+    ``{}`` or ``{c}`` stands.
 
     Raises:
         UsageError: no such name or file, or a template without exactly one placeholder.
     """
-    name = {"single": "simple"}.get(str(source), str(source))
+    name = ALIASES.get(str(source), str(source))
     if name in BUILTIN:
         content = (files("imagenet_hard") / "data" / "templates" / f"{name}.json").read_text(encoding="utf-8")
         return TextSet(name, tuple(json.loads(content)))
     path = Path(source)
     if not path.exists() and not _looks_like_a_path(name):
-        near = get_close_matches(name, BUILTIN, n=1, cutoff=0.4)
+        near = get_close_matches(name, [*BUILTIN, *ALIASES], n=1, cutoff=0.4)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UsageError(f"unknown templates {name!r}{hint}: expected {', '.join(BUILTIN)} or a file")
+        raise UsageError(
+            f"unknown templates {name!r}{hint}: expected {', '.join([*BUILTIN, *ALIASES])} or a file"
+        )
     entries = _read_strings(path, "templates")
     return TextSet(path.name, tuple(_checked_template(text, place) for place, text in entries))
 
 
 def load_classnames(source: str | Path | None = None) -> TextSet:
-    """The 1000 class names: open_clip's ``IMAGENET_CLASSNAMES`` (998 different), or those of a file.
+    """The 1000 class names, by name or from a file.
 
-    A file holds a JSON list or one name a line, line 1 being class 0.
+    Names: ``open_clip``, its ``IMAGENET_CLASSNAMES``, 998 different ones; ``distinct``, the same with
+    WordNet's own words for the two classes that share another's name. A file: see ``class_names``.
 
     Raises:
-        UsageError: a file that is missing, unreadable, or does not hold exactly 1000 names.
+        UsageError: a file that is missing, unreadable, or does not hold exactly 1000 names in class order.
     """
-    if source is None or str(source) == "open_clip":
-        return TextSet("open_clip", names())
+    if source is None or str(source) in BUILTIN_NAMES:
+        name = str(source or "open_clip")
+        return TextSet(name, BUILTIN_NAMES[name]())
     path = Path(source)
-    texts = tuple(text for _, text in _read_strings(path, "class names"))
-    if len(texts) != N_CLASSES:
+    if not path.exists() and not _looks_like_a_path(str(source)):
+        near = get_close_matches(str(source), BUILTIN_NAMES, n=1, cutoff=0.4)
+        hint = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(
-            f"{path}: got {len(texts)} class names, expected {N_CLASSES}, one for each class in class order"
+            f"unknown class names {str(source)!r}{hint}: expected {', '.join(BUILTIN_NAMES)} or a file"
         )
-    return TextSet(path.name, texts)
+    return TextSet(path.name, class_names(_read_text(path, "class names"), path))
 
 
 def _looks_like_a_path(source: str) -> bool:
@@ -99,12 +115,7 @@ def _looks_like_a_path(source: str) -> bool:
 
 def _read_strings(path: Path, what: str) -> list[tuple[str, str]]:
     """(place, text) for each entry; the place names file and line, for messages."""
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"cannot read {what} from {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: {what} must be UTF-8 text: {error}") from error
+    content = _read_text(path, what)
     entries = _json_entries(content, path) if path.suffix.lower() == ".json" else _line_entries(content, path)
     if not entries:
         raise UsageError(f"{path}: no {what} in this file")
@@ -112,6 +123,17 @@ def _read_strings(path: Path, what: str) -> list[tuple[str, str]]:
         if not text:
             raise UsageError(f"{place}: empty; every one of the {what} needs a text")
     return entries
+
+
+def _read_text(path: Path, what: str) -> str:
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise UsageError(f"{path} is too large to hold {what}: {path.stat().st_size >> 20} MB")
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"cannot read {what} from {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: {what} must be UTF-8 text: {error}") from error
 
 
 def _line_entries(content: str, path: Path) -> list[tuple[str, str]]:

@@ -69,10 +69,14 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
 @click.option(
     "--templates",
     metavar="NAME|FILE",
-    help="Prompts of zero-shot models: openai-80, simple, or a file [default: openai-80].",
+    help="Prompts of zero-shot models: openai-80, simple (open_clip's seven), single, or a file "
+    "[default: openai-80].",
 )
 @click.option(
-    "--classnames", metavar="FILE", help="1000 class names of zero-shot models [default: open_clip's]."
+    "--classnames",
+    metavar="NAME|FILE",
+    help="1000 class names of zero-shot models: open_clip (998 different), distinct, or a file "
+    "[default: open_clip].",
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
 @click.option(

@@ -41,6 +41,7 @@ class Protocol(Record):
     tf32: bool = Field(False, description="whether matrix products on a GPU may round to TF32")
     optimizations: list[str] = Field([], description="rewrites of the model, e.g. folded_batch_norm")
     tta: TtaRecord | None = Field(None, description="test-time augmentation; None: one standard view")
+    warnings: list[str] = Field([], description="what a reader must know of this number")
 
 
 class Runtime(Record):

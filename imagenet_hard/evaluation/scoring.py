@@ -29,6 +29,7 @@ from imagenet_hard.evaluation.result import (
     result_stem,
     write_result,
 )
+from imagenet_hard.evaluation.twins import twins_warning
 from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import TtaSettings
 from imagenet_hard.types import SCHEMA_VERSION, Scored
@@ -91,6 +92,7 @@ class Scoring:
                 tf32=False,
                 optimizations=list(report.optimizations),
                 tta=None if self.how.tta is None else self.how.tta.recorded(),
+                warnings=twins_warning(self.classifier.module, scored.labels),
             ),
             metrics=Metrics.from_scored(scored, precision),
             runtime=_runtime(report),
