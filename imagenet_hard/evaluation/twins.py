@@ -19,7 +19,7 @@ def twins_of(module: Any) -> dict[int, int]:
 
 
 def twins_warning(module: Any, labels: Sequence[Sequence[int]]) -> list[str]:
-    """What a result says of images that ``module`` cannot solve for that reason; nothing where there are none.
+    """What a result says of images that ``module`` cannot solve for that reason; nothing if there are none.
 
     On equal logits the lower index comes first, so an image all of whose ``labels`` have an earlier twin
     is wrong whatever the model sees.
@@ -32,6 +32,7 @@ def twins_warning(module: Any, labels: Sequence[Sequence[int]]) -> list[str]:
     told = ", ".join(f"{index} (of {twins[index]})" for index in classes[:MOST])
     more = f" and {len(classes) - MOST} more" if len(classes) > MOST else ""
     return [
-        f"{len(lost)} of {len(labels)} images cannot be top-1 right: all of their classes have the name of an "
-        f"earlier class, which comes first on equal logits: {told}{more}. --classnames distinct tells them apart"
+        f"{len(lost)} of {len(labels)} images cannot be top-1 right: all of their classes have the name of "
+        f"an earlier class, which comes first on equal logits: {told}{more}. "
+        "--classnames distinct tells such classes apart"
     ]

@@ -33,7 +33,7 @@ from imagenet_hard.errors import ClassifierError, UnknownModelError, UsageError,
 from tests.classifiers.small_clip import CONFIGS, small_model, write_config
 from tests.hub.server import LoopbackHub
 
-SIMPLE = {"templates": "simple"}
+SIMPLE = {"templates": "single"}
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
 
 
@@ -142,7 +142,7 @@ def test_a_checkpoint_file(small_clip: str, weights: Path) -> None:
     assert (spec.backend, spec.name, spec.tag) == ("open_clip", small_clip, "epoch_1.pt")
     assert (spec.input_size, spec.parameters) == ((32, 32), sum(p.numel() for p in reference.parameters()))
     assert spec.head is not None
-    assert spec.head["templates"] == "simple"
+    assert spec.head["templates"] == "single"
     assert spec.head["n_templates"] == 1
     assert spec.head["logit_scale"] == 100
     assert spec.head["quick_gelu"] is False
@@ -292,7 +292,7 @@ def test_the_root_logger_is_left_alone(tmp_path: Path, caplog: pytest.LogCapture
 def test_a_model_of_ones_own(tmp_path: Path, kind: str) -> None:
     """Any kind of model with its tokenizer becomes a classifier of the 1000 classes."""
     model, tokenizer = small_model(tmp_path, CONFIGS[kind], mean=MEAN, std=STD)
-    classifier = from_model(model, tokenizer, name="mine", head=HeadOptions(templates="simple"))
+    classifier = from_model(model, tokenizer, name="mine", head=HeadOptions(templates="single"))
     assert isinstance(classifier.transform, Transform)
     assert classifier.transform.mean == MEAN
     image = fixed_images()[0]
@@ -317,10 +317,10 @@ def test_a_hub_repository(minihub: LoopbackHub, tmp_path: Path) -> None:
     code = """
         from imagenet_hard.classifiers.open_clip_models import load
         from imagenet_hard.errors import ImageNetHardError
-        spec = load("hf-hub:alice/small@REVISION", templates="simple").spec
+        spec = load("hf-hub:alice/small@REVISION", templates="single").spec
         print(spec.name, spec.tag, spec.weights_sha256, spec.head["quick_gelu"], spec.transform["mean"])
         try:
-            load("hf-hub:alice/small", templates="simple")
+            load("hf-hub:alice/small", templates="single")
         except ImageNetHardError as error:
             print(error)
     """

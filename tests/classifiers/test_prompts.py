@@ -34,15 +34,32 @@ def test_hashes_are_pinned() -> None:
     """Results name these: another value means that results cannot be compared any more."""
     assert load_templates().sha256 == "e30aa9d7fb289e072e361fb1b2d16a295f7cb396978685fa57a0882c96c06b0d"
     assert (
-        load_templates("simple").sha256 == "3849a0dee9e53fa0be73d7cdaed0e5ffc9263fbc1db8c11331c0965a64f68f6d"
+        load_templates("single").sha256 == "3849a0dee9e53fa0be73d7cdaed0e5ffc9263fbc1db8c11331c0965a64f68f6d"
+    )
+    assert (
+        load_classnames("distinct").sha256
+        == "699e6c04dd6c6a75bc32ee3f46f83806e894a607191af14565fb65961e5aa033"
     )
     assert load_classnames().sha256 == "6ef5246539bb6543da0958381424e7f7b63b6758af04434f6e8f6da88e0cca70"
 
 
-def test_the_single_template() -> None:
-    """Under both of its names."""
-    for name in ("simple", "single"):
-        assert load_templates(name) == TextSet("simple", ("a photo of a {}.",))
+def test_single_is_one_template_and_simple_is_open_clips() -> None:
+    """``SIMPLE_IMAGENET_TEMPLATES`` has seven; both names give one set and one hash."""
+    assert load_templates("single") == TextSet("single", ("a photo of a {}.",))
+    assert load_templates("simple") == load_templates("openai-7")
+    assert len(load_templates("simple")) == 7
+
+
+def test_distinct_names_differ_from_open_clips_in_the_twins_alone() -> None:
+    """1000 different names; the two that change have WordNet's word for their synset."""
+    from timm.data import ImageNetInfo
+
+    ours, theirs = load_classnames("distinct").texts, load_classnames().texts
+    assert len({name.lower() for name in ours}) == 1000
+    changed = {i: own for i, (own, other) in enumerate(zip(ours, theirs, strict=True)) if own != other}
+    assert changed == {744: "projectile", 836: "sunglass"}
+    words = ImageNetInfo("imagenet-1k").label_descriptions()
+    assert all(words[i].split(",")[0] == name for i, name in changed.items())
 
 
 def test_the_hash_is_of_the_words_alone() -> None:
@@ -152,6 +169,8 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     assert all(name in str(error.value) for name in BUILTIN)
     with pytest.raises(UsageError, match=r"cannot read class names from .*names\.txt"):
         load_classnames(tmp_path / "names.txt")
+    with pytest.raises(UsageError, match=r"unknown class names 'distnict' \(did you mean distinct\?\)"):
+        load_classnames("distnict")
 
 
 @pytest.mark.parametrize("n", [1, 999, 1001])
