@@ -8,6 +8,7 @@ must stand at their own classes. Under another order every score would be wrong,
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -35,8 +36,7 @@ def class_names(content: str, path: Path) -> tuple[str, ...]:
     entries = read_names(content, path)
     ordered = _ordered(entries, path)
     texts = tuple(entry.text.replace("_", " ") for entry in ordered)
-    if entries[0].wnid is None:  # then none has one
-        _check_places(texts, [entry.place for entry in ordered], path)
+    _check_places(ordered, texts, path)
     _say(ordered, texts, path)
     return texts
 
@@ -82,25 +82,35 @@ def _by_wnid(entries: Sequence[NameEntry], path: Path) -> list[NameEntry]:
     return [found[wnid] for wnid in wnids()]
 
 
-def _check_places(texts: Sequence[str], places: Sequence[str], path: Path) -> None:
+def _check_places(entries: Sequence[NameEntry], texts: Sequence[str], path: Path) -> None:
     """Refuse known names that stand at other classes than their own; a few may be a choice, and are told.
 
     Raises:
         UsageError: for many, and for classes that have exchanged their names.
     """
-    owners = [_known().get(text.casefold(), frozenset()) for text in texts]
+    owners = [_owners(text.casefold()) for text in texts]
+    if sum(map(bool, owners)) < N_CLASSES // 10:
+        log.warning(
+            "%s: hardly a class name is one of CLIP's or WordNet's; they go into prompts as they are (%r)",
+            path.name, f"a photo of a {texts[0]}.",
+        )  # fmt: skip
     wrong = {i: min(owner) for i, owner in enumerate(owners) if owner and i not in owner}
     if not wrong:
         return
     told = ", ".join(f"{texts[i]!r} is class {own}" for i, own in list(wrong.items())[:3])
-    first = next(iter(wrong))
+    first = entries[next(iter(wrong))]
     if len(wrong) < MISPLACED and set(wrong) != set(wrong.values()):
-        log.warning("%s: names of one class stand at another (%s): %s", path.name, places[first], told)
+        log.warning("%s: names of one class stand at another (%s): %s", path.name, first.place, told)
         return
+    advice = (
+        "expected the order of the wnids, which is that of the classes: put them in it, or write its wnid "
+        "before each name (n01440764 tench), and any order will do"
+        if first.wnid is None
+        else f"the wnids and the names contradict each other ({first.wnid})"
+    )
     raise UsageError(
-        f"{places[first]}: {len(wrong)} of the {N_CLASSES} names stand at another class than their own, "
-        f"{_order(texts, wrong)}: {told}. Expected the order of the wnids, which is that of the classes: put "
-        "them in it, or write its wnid before each name (n01440764 tench), and any order will do"
+        f"{first.place}: {len(wrong)} of the {N_CLASSES} names stand at another class than their own, "
+        f"{_order(texts, wrong)} ({told}): {advice}"
     )
 
 
@@ -119,6 +129,11 @@ def _order(texts: Sequence[str], wrong: Mapping[int, int]) -> str:
         if sum(holds(i, own) for i, own in wrong.items()) > 0.9 * len(wrong):
             return name
     return "in an order that is not known here"
+
+
+def _owners(name: str) -> frozenset[int]:
+    """The classes that are called so, by the whole or by the first of several words."""
+    return _known().get(name) or _known().get(re.split(r"[,;/|(]", name)[0].strip(), frozenset())
 
 
 @cache

@@ -34,9 +34,16 @@ def read_names(content: str, path: Path) -> list[NameEntry]:
     """
     data = _literal(content, path)
     entries = _of_lines(content, path) if data is None else _of_data(data, path)
+    if not entries:
+        raise UsageError(f"{path}: no class names in this file")
     for entry in entries:
         if not entry.text:
             raise UsageError(f"{entry.place}: empty; every one of the class names needs a text")
+        if re.search(rf"\b{_KINDS['wnid']}\b", entry.text):
+            raise UsageError(
+                f"{entry.place}: {entry.text!r} has a wnid in it that is not understood: expected it before "
+                "or behind the name, as 'n01440764 tench'"
+            )
     for kind in _KINDS:
         missing = [entry for entry in entries if getattr(entry, kind) is None]
         if missing and len(missing) < len(entries):
@@ -47,8 +54,8 @@ def read_names(content: str, path: Path) -> list[NameEntry]:
 def _literal(content: str, path: Path) -> Any:
     """A JSON or Python list or mapping; None for lines of text."""
     text = re.sub(r"\A\s*\w+\s*=\s*(?=[\[{(])", "", content).strip()
-    if not text.startswith(("[", "{", "(")):
-        return None
+    if not text.startswith(("[", "{", "(")) or re.match(r"[\[(](n\d{8}|\d{1,4})[\])]", text):
+        return None  # the second: lines as "[n01440764] tench"
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -101,8 +108,6 @@ def _of_lines(content: str, path: Path) -> list[NameEntry]:
     lines = [line.strip() for line in content.split("\n")]
     while lines and not lines[-1]:
         lines.pop()
-    if not lines:
-        raise UsageError(f"{path}: no class names in this file")
     return _keyed([NameEntry(f"{path}, line {number}", line) for number, line in enumerate(lines, 1)], path)
 
 
@@ -110,6 +115,8 @@ def _keyed(entries: list[NameEntry], path: Path) -> list[NameEntry]:
     """Numbers and wnids before or behind all of the names become keys; quotes and commas around them go."""
     if len(entries) > 1 and all(entry.text.endswith(",") for entry in entries[:-1]):
         entries = [replace(entry, text=entry.text.rstrip(", ")) for entry in entries]
+    if all(re.match(r"[-*•]\s", entry.text) for entry in entries):
+        entries = [replace(entry, text=entry.text[1:].strip()) for entry in entries]
     keyed = [any(_key(entry.text, kind) for kind in _KINDS) for entry in entries]
     if len(entries) == N_CLASSES + 1 and keyed == [False, *[True] * N_CLASSES]:
         entries = entries[1:]  # a header
@@ -122,9 +129,9 @@ def _keyed(entries: list[NameEntry], path: Path) -> list[NameEntry]:
 def _key(text: str, kind: str) -> tuple[str, str] | None:
     """The key of this kind before or behind a name, and the name; that is "" where there is none."""
     key = rf"[\"']?(?P<key>{_KINDS[kind]})[\"']?"
-    before = rf"\(?{key}(?:\s*[:,;|\t=)\]-]\s*|\.?\s+)(?P<name>\S.*)"
-    between = r"\s*[,;|\t]\s*" if kind == "number" else r"(?:\s*[,;:|\t]\s*|\s+)"
-    for pattern in (before, rf"(?P<name>.*\S){between}{key}", key):
+    before = rf"[\[(]?{key}(?:\s*[:,;|\t=)\]-]+\s*|\.?\s+)(?P<name>\S.*)"
+    between = r"\s*[,;|\t\[(]+\s*" if kind == "number" else r"(?:\s*[,;:|\t\[(]+\s*|\s+)"
+    for pattern in (before, rf"(?P<name>.*\S){between}{key}[\])]?", key):
         if found := re.fullmatch(pattern, text):
             return found["key"], found.groupdict().get("name", "")
     return None

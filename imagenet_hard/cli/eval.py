@@ -132,6 +132,7 @@ def command(**options: Any) -> int:
     imagenet-hard-eval --model ViT-L-14 --pretrained openai --precision bf16
     imagenet-hard-eval --model resnet50 --weights my.pth --dataset path/to/imagenet/val
     imagenet-hard-eval --model mypackage.models:build --limit 500
+    imagenet-hard-eval --model ./my_model.py:build --weights last.ckpt
     imagenet-hard-eval --suite paper --json
     imagenet-hard-eval --model resnet50 --tta zoom --tta-views 64
     imagenet-hard-eval --suite paper --engine ray --address auto

@@ -52,7 +52,7 @@ def evaluate(
 ) -> Result:
     """Top-1 of ``model`` on ``dataset``, right if it is among an image's labels (paper, ImageNet-Hard).
 
-    ``model``: a name (``"vit_b_32"``, ``"timm:..."``, ``"open_clip:ARCH/TAG"``, ...), a
+    ``model``: a name (``"vit_b_32"``, ``"timm:..."``, ``"open_clip:ARCH/TAG"``, ``"./file.py:build"``), a
     ``Classifier``, any ``torch.nn.Module``, or a callable from float32 (n, 3, H, W) to logits
     (n, 1000). ``transform``: "native", "paper", "study", a mapping ``{resize, crop, interpolation}``, or for
     a module a callable from a PIL image to a float32 tensor (3, H, W). ``dataset``: what

@@ -55,6 +55,7 @@ LAYOUTS: dict[str, Callable[[], Any]] = {
         "model_state": STATE,
         "optimizer_state": {"state": {0: {"exp_avg": STATE["stem.bias"]}}},
     },
+    "momenta by name": lambda: {"model": STATE, "optimizer": {"exp_avg": {k: -v for k, v in STATE.items()}}},
     "a name that nobody knows": lambda: {"run": {"best_so_far": STATE}},
     "the larger of two": lambda: {
         "teacher": {k: torch.ones(9, 9) for k in STATE},

@@ -47,6 +47,11 @@ FORMS: dict[str, Callable[[], str]] = {
     "numbers, header": lambda: "id,label\n" + lines(f"{i},{n}" for i, n in enumerate(NAMES)),
     "numbers behind": lambda: lines(f"{n},{i}" for i, n in enumerate(NAMES)),
     "number, wnid, name": lambda: lines(f"{i},{w},{n}" for i, (w, n) in enumerate(PAIRS)),
+    "wnids in brackets": lambda: lines(f"[{w}] {n}" for w, n in shuffled(PAIRS)),
+    "wnids in brackets behind": lambda: lines(f"{n} ({w})" for w, n in shuffled(PAIRS)),
+    "numbers in brackets behind": lambda: lines(f"{n} ({i})" for i, n in shuffled(enumerate(NAMES))),
+    "bullets": lambda: lines(f"- {n}" for n in NAMES),
+    "yaml": lambda: "names:\n" + lines(f"  {i}: {n}" for i, n in enumerate(NAMES)),
     "quotes": lambda: lines(f'"{n}"' for n in NAMES),
     "quotes and commas": lambda: lines(f"{n!r}," for n in NAMES),
     "python": lambda: "imagenet_classes = " + repr(list(NAMES)),
@@ -90,11 +95,13 @@ def test_wordnets_words_stay_whole(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_names_of_ones_own_stand_as_they_are(caplog: pytest.LogCaptureFixture) -> None:
-    """In another language nothing is known; quotes inside a name, digits and dots are part of it."""
+    """In another language little is known, which is said; quotes inside a name and digits are part of it."""
     own = [f"Ding {i}" for i in range(1000)]
     own[:4] = ["St. Bernard's dog", "3-D glasses", 'a 5" disk "here"', "'70s car"]
     assert class_names(lines(own), Path("n.txt")) == tuple(own)
-    assert not caplog.records
+    (said,) = caplog.messages
+    assert "hardly a class name is one of CLIP's" in said
+    assert "a photo of a St. Bernard's dog." in said
 
 
 def test_twins_underscores_and_a_strange_name_are_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -118,10 +125,10 @@ def exchanged(a: int, b: int) -> list[str]:
     ("content", "message"),
     [
         (lambda: lines(sorted(NAMES)), "99. of the 1000 names stand at another class .*, sorted by name"),
-        (lambda: lines(sorted(NAMES, key=str.lower)), "sorted by name: 'abacus' is class 398"),
-        (lambda: lines(reversed(NAMES)), "1000 of the 1000 names .* in reverse: 'toilet paper' is class 999"),
-        (lambda: lines(["background", *NAMES[:-1]]), "line 2: .* one class late: 'tench' is class 0"),
-        (lambda: lines([*NAMES[1:], "the last"]), "one class early: 'goldfish' is class 1"),
+        (lambda: lines(sorted(NAMES, key=str.lower)), "sorted by name .'abacus' is class 398"),
+        (lambda: lines(reversed(NAMES)), "1000 of the 1000 names .* in reverse .'toilet paper' is class 999"),
+        (lambda: lines(["background", *NAMES[:-1]]), "line 2: .* one class late .'tench' is class 0"),
+        (lambda: lines([*NAMES[1:], "the last"]), "one class early .'goldfish' is class 1"),
         (lambda: lines(exchanged(5, 9)), "line 6: 2 of the 1000 names .* two classes exchanged"),
         (lambda: lines(shuffled(NAMES)), "order that is not known here.*write its wnid before"),
         (lambda: lines(shuffled(n if "a" in n else f"my {n}" for n in NAMES)), "... of the 1000 names"),
@@ -135,9 +142,13 @@ def exchanged(a: int, b: int) -> list[str]:
         (lambda: lines(f"{i % 999}: {n}" for i, n in enumerate(NAMES)), "0 to 998, 999 different ones"),
         (lambda: lines(f"{w} {n}" for w, n in PAIRS[1:]), r"1 of the 1000 classes have no name, "),
         (lambda: lines(f"{w} {n}" for w, n in [*PAIRS, (WNIDS[1], "x")]), "n01443537 has two names"),
-        (lambda: lines([*(f"{w} x" for w in WNIDS[:600]), *NAMES[600:]]), "line 601: .* has no wnid, which 600"),
+        (lambda: lines([*(f"{w} x" for w in WNIDS[:600]), *NAMES[600:]]), "line 601: .* has no wnid, which"),
         (lambda: lines(['"tench', *NAMES[1:]]), "line 1: '\"tench' has one quotation mark"),
         (lambda: lines([*NAMES[:7], "", *NAMES[8:]]), "line 8: empty; every one of"),
+        (lambda: lines(map(" ".join, zip(WNIDS, sorted(NAMES), strict=True))), "wnids and the names"),
+        (lambda: lines(f"the {n}, {w}, of ImageNet" for w, n in PAIRS), "line 1: .* has a wnid in it"),
+        (lambda: "[]", "no class names in this file"),
+        (lambda: "\n \n", "no class names in this file"),
         (lambda: json.dumps([[["tench"]]]), "item 1: got .*, expected one name"),
         (lambda: json.dumps({w: ["a", "b"] for w in WNIDS}), "expected one name, with its number or wnid"),
         (lambda: "[" * 100_000, "not JSON|nested too deeply"),
