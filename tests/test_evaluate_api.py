@@ -48,6 +48,22 @@ def test_a_plain_callable_with_its_own_transform():
     assert result.metrics.near_ties.n == 3
 
 
+def test_images_that_a_zero_shot_model_cannot_solve_are_in_the_result():
+    """Where a class has the name of an earlier one, and so its head: the images with no other label."""
+    from imagenet_hard.classifiers.zero_shot import ZeroShotModule
+
+    benchmark = imagenet_hard.load_dataset("sample")
+    head = torch.nn.functional.normalize(torch.randn(12, 1000), dim=0)
+    k = benchmark.labels[0][0]
+    head[:, k] = head[:, 0]
+    visual = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    result = imagenet_hard.evaluate(ZeroShotModule(visual, head), benchmark, device="cpu")
+    n = sum(set(labels) == {k} for labels in benchmark.labels)
+    (said,) = [each for each in result.protocol.warnings if "cannot be top-1 right" in each]
+    assert said.startswith(f"{n} of 20 images")
+    assert f"{k} (of 0)" in said
+
+
 def test_wrong_number_of_classes():
     """A module of ten classes is refused with both numbers."""
     with pytest.raises(ClassifierError, match="1000"):

@@ -47,7 +47,8 @@ def import_file(file: str) -> ModuleType:
         near = get_close_matches(path.name, [p.name for p in folder.glob("*.py")], 3)
         hint = f": did you mean {', '.join(near)}?" if near else ""
         raise ClassifierError(f"there is no file {path.name} in {folder}{hint}")
-    _before.update(() if _folders else sys.modules)
+    if not _folders:
+        _before.update(sys.modules)
     for module in file_modules():
         del sys.modules[module.__name__]
     _folders.add(path.parent)
@@ -75,14 +76,15 @@ def file_modules() -> list[ModuleType]:
     """The modules that were imported from files, and from their folders since then."""
     return [
         module
-        for name, module in list(sys.modules.items())
+        for name, module in list(sys.modules.items() if _folders else ())
         if name not in _before and isinstance(module, ModuleType) and _is_ours(name, module)
     ]
 
 
 def _is_ours(name: str, module: ModuleType) -> bool:
     """Whether a module is one of the files, or was found in one of their folders (and not below it)."""
-    place, top = Path(getattr(module, "__file__", None) or ""), name.partition(".")[0]
+    # Not by getattr: that makes lazy modules import something.
+    place, top = Path(vars(module).get("__file__") or ""), name.partition(".")[0]
     if place.suffix != ".py" or top == __name__.partition(".")[0]:
         return False
     if name == _module_name(place):

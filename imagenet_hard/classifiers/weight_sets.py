@@ -44,7 +44,7 @@ NOT_WEIGHTS = re.compile(r"(^|\.)(total_ops|total_params|n_averaged)$")
 _OPTIONAL = re.compile(r"(^|\.)(num_batches_tracked|_extra_state)$")
 
 # Momenta and gradients have the keys and shapes of weights.
-_NO_ENTRY = re.compile(r"(lr_?)?sched|optim|scaler|grad(ient)?s?$")
+_NO_ENTRY = re.compile(r"(lr_?)?sched\w*|optim(izers?)?(_\w+)?|(grad_?)?scaler\w*|grad(ient)?s?")
 
 DEPTH = 4
 """Levels of a checkpoint that are looked through."""
@@ -92,7 +92,7 @@ def entries_of(content: Any, label: str = "", depth: int = DEPTH) -> Iterator[tu
     if state:
         yield label, state
     for key, value in content.items():
-        if isinstance(key, str) and not _NO_ENTRY.match(key):
+        if isinstance(key, str) and not _NO_ENTRY.fullmatch(key):
             yield from entries_of(value, join(label, key), depth - 1)
 
 
