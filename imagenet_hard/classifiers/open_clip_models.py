@@ -73,7 +73,7 @@ def load(
     source, name = resolve(arch, tag), f"open_clip:{arch}"
     if tag is None and weights is None:
         raise UsageError(f"{name} needs weights, as {name}/TAG or --weights FILE: {tags_of(arch)}")
-    head.texts()  # before anything large: a slip in a file of templates shows at once
+    head = head.read()  # before anything large: a slip in a file of templates shows at once
     build.check_text_parts(open_clip.get_model_config(source.config)["text_cfg"], name)
     file = None if weights else build.published_file(source, f"{name}/{tag}", progress=progress)
     model = build.create(
@@ -113,7 +113,7 @@ def load_hub(
     """
     repo = name.removeprefix("hf-hub:")
     repo_id, _, revision = repo.partition("@")
-    head.texts()
+    head = head.read()
     config = hub_file(repo_id, (build.CONFIG_FILE,), revision=revision or None, kind="configuration")
     commit = hub_commit(config)
     text_cfg = _text_cfg(config, repo)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 class HeadOptions:
     """Which zero-shot head, and how it is made.
 
-    ``templates`` (None: openai-80) and ``classnames`` (None: open_clip's): a name or a file, see
-    ``prompts``. The head is built on ``device`` in ``precision``, or taken from the ``cache``;
+    ``templates`` (None: openai-80) and ``classnames`` (None: open_clip's): a name, a file, see
+    ``prompts``, or the texts. The head is built on ``device`` in ``precision``, or taken from the ``cache``;
     ``progress`` shows a bar on stderr.
     """
 
-    templates: str | Path | None = None
-    classnames: str | Path | None = None
+    templates: str | Path | TextSet | None = None
+    classnames: str | Path | TextSet | None = None
     cache: bool = True
     precision: Precision = "fp32"
     device: torch.device | str = "cpu"
@@ -37,7 +37,20 @@ class HeadOptions:
         Raises:
             UsageError: for a name or a file that cannot be used.
         """
-        return load_templates(self.templates or "openai-80"), load_classnames(self.classnames)
+        templates, names = self.templates or "openai-80", self.classnames
+        return (
+            templates if isinstance(templates, TextSet) else load_templates(templates),
+            names if isinstance(names, TextSet) else load_classnames(names),
+        )
+
+    def read(self) -> HeadOptions:
+        """The same with the texts read, once: what is to be said of them is said once.
+
+        Raises:
+            UsageError: as ``texts``.
+        """
+        templates, names = self.texts()
+        return replace(self, templates=templates, classnames=names)
 
 
 def head_of(
