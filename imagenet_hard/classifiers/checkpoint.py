@@ -85,10 +85,11 @@ def load_checkpoint(path: str | Path, own: Mapping[str, torch.Tensor]) -> Checkp
     beside = {name: v for name, v in (named | _settings(content)).items() if name not in of_a_set}
     normalisation = find_normalisation(beside, file.name)
     used = set(normalisation.names) if normalisation else set()
-    if wanted is None or not chosen.prefix or chosen.label != wanted:  # else exactly this was asked for
-        names = (join(chosen.entry, key) for key in entries[chosen.entry])
-        left = [n for n in names if n not in used and not any(each.holds(n) for each in known)]
-        _check_left({name: named[name] for name in left}, chosen, file)
+    if chosen.label != wanted:  # else exactly this was asked for
+        inside = {join(chosen.entry, key) for key in entries[chosen.entry]}
+        left = {n: v for n, v in named.items() if n in inside or (role(n) and n in beside)}
+        left = {n: v for n, v in left.items() if n not in used and not any(each.holds(n) for each in known)}
+        _check_left(left, chosen, file)
     return Checkpoint(_alone(chosen, known, used), normalisation, _held(content))
 
 

@@ -58,7 +58,11 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
     metavar="FILE",
     help="Labels of a folder of images (val.txt, real.json, CSV, the development kit's; see docs/data.md).",
 )
-@click.option("--weights", metavar="TAG|FILE", help="Weights tag of the backend, or a local checkpoint.")
+@click.option(
+    "--weights",
+    metavar="TAG|FILE",
+    help="Weights tag of the backend, or a local checkpoint; FILE#NAME takes one of several sets in it.",
+)
 @click.option("--pretrained", metavar="TAG", help="Weights tag of an open_clip architecture, e.g. openai.")
 @click.option(
     "--transform",

@@ -192,6 +192,7 @@ def test_what_is_left_out_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
         {"shift": torch.ones(1, 3, 1, 1)},
         {"0.running_mean": torch.ones(3), "0.running_var": torch.ones(3)},
         {"mean": torch.ones(3, 8, 8)},
+        {"mean": torch.tensor(0.5), "std": torch.tensor(0.5)},
     ],
 )
 def test_what_may_change_the_images_is_refused(beside: dict[str, torch.Tensor], tmp_path: Path) -> None:
@@ -200,6 +201,16 @@ def test_what_may_change_the_images_is_refused(beside: dict[str, torch.Tensor], 
     with pytest.raises(WeightsError, match="beside the weights model.*may change the images.*w.pth#model"):
         load_checkpoint(path, STATE)
     assert load_checkpoint(f"{path}#model", STATE).state.keys() == STATE.keys()
+
+
+def test_a_mean_image_outside_the_entry_of_the_weights_is_refused_as_well(tmp_path: Path) -> None:
+    """Caffe's models had one; a mean of the metrics is none."""
+    torch.save({"model": STATE, "mean": torch.ones(3, 8, 8)}, path := tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"holds mean beside the weights model.*w\.pth#model"):
+        load_checkpoint(path, STATE)
+    assert load_checkpoint(f"{path}#model", STATE).state.keys() == STATE.keys()
+    torch.save({"model": STATE, "metrics": {"mean": torch.ones(())}}, path)
+    assert load_checkpoint(path, STATE).state.keys() == STATE.keys()
 
 
 def test_what_the_file_holds_is_listed_where_nothing_fits(tmp_path: Path) -> None:
