@@ -77,7 +77,7 @@ def _of_data(data: Any, path: Path) -> list[NameEntry]:
     for number, item in enumerate(data, 1):
         if not isinstance(item, str):
             raise UsageError(f"{path}, item {number}: got {item!r}, expected a string")
-    return _keyed([NameEntry(f"{path}, item {n}", item.strip()) for n, item in enumerate(data, 1)], path)
+    return _keyed([NameEntry(f"{path}, item {n}", item.strip()) for n, item in enumerate(data, 1)])
 
 
 def _pair(key: Any, value: Any, place: str) -> NameEntry:
@@ -108,10 +108,10 @@ def _of_lines(content: str, path: Path) -> list[NameEntry]:
     lines = [line.strip() for line in content.split("\n")]
     while lines and not lines[-1]:
         lines.pop()
-    return _keyed([NameEntry(f"{path}, line {number}", line) for number, line in enumerate(lines, 1)], path)
+    return _keyed([NameEntry(f"{path}, line {number}", line) for number, line in enumerate(lines, 1)])
 
 
-def _keyed(entries: list[NameEntry], path: Path) -> list[NameEntry]:
+def _keyed(entries: list[NameEntry]) -> list[NameEntry]:
     """Numbers and wnids before or behind all of the names become keys; quotes and commas around them go."""
     if len(entries) > 1 and all(entry.text.endswith(",") for entry in entries[:-1]):
         entries = [replace(entry, text=entry.text.rstrip(", ")) for entry in entries]
