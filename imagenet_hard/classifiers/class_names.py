@@ -15,7 +15,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from imagenet_hard.classes import names, wnid_to_index, wnids
+from imagenet_hard.classes import devkit_order, names, wnid_to_index, wnids
 from imagenet_hard.classifiers.name_lists import NameEntry, read_names
 from imagenet_hard.errors import UsageError
 from imagenet_hard.types import N_CLASSES
@@ -121,6 +121,7 @@ def _order(texts: Sequence[str], wrong: Mapping[int, int]) -> str:
     if len(wrong) == 2:
         return "two classes exchanged"
     moves: Mapping[str, Callable[[int, int], bool]] = {
+        "in the order of the development kit": lambda i, own: devkit_order()[i] == own,
         "in reverse": lambda i, own: i + own == N_CLASSES - 1,
         "one class late": lambda i, own: i - own == 1,
         "one class early": lambda i, own: own - i == 1,

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.data import ImageNetInfo
 
-from imagenet_hard.classes import distinct_names, names, wnids
+from imagenet_hard.classes import devkit_order, distinct_names, names, wnids
 from imagenet_hard.classifiers.class_names import class_names
 from imagenet_hard.classifiers.prompts import load_classnames
 from imagenet_hard.errors import UsageError
@@ -129,6 +129,7 @@ def exchanged(a: int, b: int) -> list[str]:
         (lambda: lines(reversed(NAMES)), "1000 of the 1000 names .* in reverse .'toilet paper' is class 999"),
         (lambda: lines(["background", *NAMES[:-1]]), "line 2: .* one class late .'tench' is class 0"),
         (lambda: lines([*NAMES[1:], "the last"]), "one class early .'goldfish' is class 1"),
+        (lambda: lines(NAMES[i] for i in devkit_order()), "in the order of the development kit"),
         (lambda: lines(exchanged(5, 9)), "line 6: 2 of the 1000 names .* two classes exchanged"),
         (lambda: lines(shuffled(NAMES)), "order that is not known here.*write its wnid before"),
         (lambda: lines(shuffled(n if "a" in n else f"my {n}" for n in NAMES)), "... of the 1000 names"),
