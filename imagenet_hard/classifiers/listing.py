@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
@@ -13,7 +12,8 @@ from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
 
 from imagenet_hard.cache import cache_dir
-from imagenet_hard.errors import UsageError
+from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.files import write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -100,12 +100,9 @@ def _all() -> list[ModelListing]:
         for name, tags, size in names()
     ]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps([list(asdict(m).values()) for m in models]), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:  # a read-only home: slower, but right
-        log.debug("the listing cannot be cached in %s: %s", path.parent, error)
+        write_atomically(path, json.dumps([list(asdict(m).values()) for m in models]).encode())
+    except ResultError as error:  # a read-only home: slower, but right
+        log.debug("the listing cannot be cached: %s", error)
     return models
 
 

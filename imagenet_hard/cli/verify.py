@@ -102,7 +102,7 @@ def command(entries: tuple[Path, ...], **options: Any) -> int:
                 _accept(f, r, options["accept_into"]) for f, r in zip(folders, reports, strict=True)
             )
     if options["comment"]:
-        from imagenet_hard.evaluation.files import write_atomically
+        from imagenet_hard.files import write_atomically
 
         write_atomically(options["comment"], markdown_report(reports).encode())
     if options["as_json"]:

@@ -16,7 +16,7 @@ from imagenet_hard.curation.selection import NOTHING, Selection, select
 from imagenet_hard.curation.shards import Images, partition, shard_names, write_shard
 from imagenet_hard.curation.verification import verify_build
 from imagenet_hard.errors import DatasetError, ResultError, UsageError
-from imagenet_hard.evaluation.files import write_atomically
+from imagenet_hard.files import write_atomically
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.files import read_bounded, write_atomically
+from imagenet_hard.files import read_bounded, write_atomically
 from imagenet_hard.types import N_CLASSES
 from imagenet_hard.validation import shorten
 

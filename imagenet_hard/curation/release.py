@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from imagenet_hard.curation.manifest import MANIFEST, Manifest
 from imagenet_hard.dataset.files import walk
 from imagenet_hard.errors import DatasetError, UsageError
-from imagenet_hard.evaluation.files import read_record
+from imagenet_hard.files import read_record
 
 _VERSION = re.compile(r"[0-9A-Za-z]+(?:[.+_-][0-9A-Za-z]+)*")
 

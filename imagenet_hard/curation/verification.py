@@ -14,7 +14,7 @@ from imagenet_hard.curation.release import read_release
 from imagenet_hard.curation.shards import GROUP_ROWS, features
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.errors import DatasetError
-from imagenet_hard.evaluation.files import read_record
+from imagenet_hard.files import read_record
 
 SHOWN = 20
 

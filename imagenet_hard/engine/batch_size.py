@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,7 +22,8 @@ from imagenet_hard.cache import cache_dir
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings, device_name, resolve_device
-from imagenet_hard.errors import ClassifierError
+from imagenet_hard.errors import ClassifierError, ResultError
+from imagenet_hard.files import write_atomically
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier
@@ -45,7 +47,8 @@ def choose_batch_size(
 ) -> int | None:
     """``wanted``, with "fastest" measured where the engine runs: the largest of the fastest sizes.
 
-    It is remembered on this machine, for the classifier, the settings and the device.
+    It is remembered on this machine, for the classifier, the settings and the device. A number that is none
+    of ``LADDERS``, as a file that was cut short may hold, is measured anew.
 
     Raises:
         ClassifierError: the classifier does not run at any size.
@@ -60,10 +63,8 @@ def choose_batch_size(
     parts = [classifier.spec.model_dump(mode="json"), asdict(settings), device]
     name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     file = cache_dir() / "batch-sizes" / f"{name}.json"
-    try:
-        return int(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
-        pass
+    if (known := _remembered(file)) in LADDERS[settings.device]:
+        return known
     measure = partial(measured_batch_size, classifier, settings)
     if engine.workers is None:
         found = measure()
@@ -72,11 +73,18 @@ def choose_batch_size(
         found = engine.workers.call(measure)
     log.info("%s: batch size %d is the fastest on %s", classifier.spec.name, found, device)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(found))
-    except OSError as error:
+        write_atomically(file, json.dumps(found).encode())
+    except ResultError as error:
         log.warning("the measured batch size cannot be remembered: %s", error)
     return found
+
+
+def _remembered(file: Path) -> int:
+    """0 where there is nothing that can be read."""
+    try:
+        return int(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return 0
 
 
 def measured_batch_size(classifier: Classifier, settings: RunSettings) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.canonical import canonical
-from imagenet_hard.evaluation.files import read_bounded, write_atomically
+from imagenet_hard.files import read_bounded, write_atomically
 from imagenet_hard.types import N_CLASSES, Predictions
 from imagenet_hard.validation import shorten
 

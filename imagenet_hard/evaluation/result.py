@@ -17,10 +17,10 @@ from pydantic import AwareDatetime, Field, field_validator, model_validator
 from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.calibration import Count, calibrate
 from imagenet_hard.evaluation.environment import Environment
-from imagenet_hard.evaluation.files import read_record, write_atomically
 from imagenet_hard.evaluation.isolated import read_isolated
 from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
 from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
+from imagenet_hard.files import read_record, write_atomically
 from imagenet_hard.tta.settings import TtaRecord, TtaSettings
 from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Precision, Predictions, Record
 

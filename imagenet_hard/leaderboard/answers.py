@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.files import read_bounded, write_atomically
 from imagenet_hard.evaluation.isolated import read_isolated
 from imagenet_hard.evaluation.predictions import (
     check_predictions,
@@ -27,6 +26,7 @@ from imagenet_hard.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
+from imagenet_hard.files import read_bounded, write_atomically
 from imagenet_hard.types import Predictions
 from imagenet_hard.validation import shorten
 

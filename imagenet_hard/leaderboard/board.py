@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.files import read_record, write_atomically
+from imagenet_hard.files import read_record, write_atomically
 from imagenet_hard.leaderboard.answers import Answers, read_answers
 from imagenet_hard.leaderboard.entry import Entry, Tier, read_entry
 from imagenet_hard.leaderboard.examine import check_hash

@@ -17,8 +17,8 @@ from pydantic import Field, field_validator, model_validator
 
 from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.calibration import Count
-from imagenet_hard.evaluation.files import read_record
 from imagenet_hard.evaluation.result import Protocol, Result, Sha256
+from imagenet_hard.files import read_record
 from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain, entry_id
 from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
 

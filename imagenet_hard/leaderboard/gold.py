@@ -18,8 +18,8 @@ from pydantic import Field, model_validator
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.dataset.labels import checked
 from imagenet_hard.errors import DatasetError, ResultError, UsageError
-from imagenet_hard.evaluation.files import read_bounded, read_record, write_atomically
 from imagenet_hard.evaluation.result import Sha256
+from imagenet_hard.files import read_bounded, read_record, write_atomically
 from imagenet_hard.leaderboard.plain_text import Line, Name, check_plain
 from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
 from imagenet_hard.validation import shorten

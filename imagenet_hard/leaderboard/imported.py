@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.files import write_atomically
+from imagenet_hard.files import write_atomically
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accept
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, ReportedTop1, entry_json

@@ -14,8 +14,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from imagenet_hard.errors import ResultError, UsageError
-from imagenet_hard.evaluation.files import write_atomically
 from imagenet_hard.evaluation.result import read_result
+from imagenet_hard.files import write_atomically
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, Answers, write_answers
 from imagenet_hard.leaderboard.entry import (
     ENTRY_FILE,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.files import write_atomically
+from imagenet_hard.files import write_atomically
 from imagenet_hard.types import ModelSpec, Record
 from imagenet_hard.validation import first_problem
 from imagenet_hard.zoom import ANCHORS, ZoomGrid

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imagenet_hard.classes import names as class_names
-from imagenet_hard.evaluation.files import write_atomically
+from imagenet_hard.files import write_atomically
 from imagenet_hard.leaderboard.site import text
 from imagenet_hard.leaderboard.site.embed import json_text
 from imagenet_hard.study.cover import TOP

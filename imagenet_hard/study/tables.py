@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from imagenet_hard.evaluation.files import write_atomically
 from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.files import write_atomically
 from imagenet_hard.study.cover import Cover
 from imagenet_hard.study.figures import Figures
 from imagenet_hard.study.matrix import Matrix

@@ -18,7 +18,8 @@ from imagenet_hard import classes
 from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings, resolve_device
-from imagenet_hard.errors import ImageError, ResultError, UsageError
+from imagenet_hard.errors import ImageError, UsageError
+from imagenet_hard.files import write_atomically
 from imagenet_hard.tta.boxes import Box
 from imagenet_hard.tta.settings import TtaSettings
 
@@ -127,11 +128,7 @@ def write_sheet(
     )
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in classifier.spec.name)[:80]
     path = folder / f"where-{safe}-{tta.label}.html"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise ResultError(f"cannot write {path}: {error.strerror or error}") from error
+    write_atomically(path, page.encode(), option="--tta-show")
     log.info("%s: the page is %s", classifier.spec.name, path)
     return path
 

@@ -58,6 +58,20 @@ def test_it_is_measured_once(tmp_path, monkeypatch):
     assert chosen(0, {2: 2.0, 4: 1.0}) == 4
 
 
+def test_a_number_that_was_cut_short_is_not_believed(tmp_path, monkeypatch):
+    """Of "64" a "6" may be left: no such number is a size, for any device, so it is measured again."""
+    for ladder in batch_size.LADDERS.values():
+        assert not any(int(str(n)[:k]) in ladder for n in ladder for k in range(1, len(str(n))))
+    monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path))
+    monkeypatch.setattr(batch_size, "seconds_per_image", lambda c, s, n: 1.0 if n == 64 else 2.0)
+    assert choose_batch_size("fastest", classifier(), CPU, LocalEngine()) == 64
+    (file,) = tmp_path.rglob("*.json")
+    assert file.read_text() == "64"
+    for damaged in ("6", "", "[64]", '"x"'):
+        file.write_text(damaged)
+        assert choose_batch_size("fastest", classifier(), CPU, LocalEngine()) == 64
+
+
 def test_only_fastest_is_measured(monkeypatch):
     """A number and the automatic size are taken as they are."""
     monkeypatch.setattr(batch_size, "measured_batch_size", None)

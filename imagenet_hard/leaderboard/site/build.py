@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imagenet_hard.errors import ResultError, UsageError
-from imagenet_hard.evaluation.files import read_bounded, write_atomically
+from imagenet_hard.files import read_bounded, write_atomically
 from imagenet_hard.leaderboard.site.data import SiteData
 from imagenet_hard.leaderboard.site.downloads import downloads
 from imagenet_hard.leaderboard.site.embed import script

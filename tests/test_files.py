@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.files import read_bounded, read_record, write_atomically
+from imagenet_hard.files import read_bounded, read_record, write_atomically
 from imagenet_hard.types import Record
 from imagenet_hard.validation import shorten
 
@@ -60,6 +60,8 @@ def test_a_failed_write_keeps_the_old_file(
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(ResultError, match=message):
         write_atomically(path, b"new")
+    with pytest.raises(ResultError, match="choose another --tta-show"):
+        write_atomically(path, b"new", option="--tta-show")
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -69,7 +71,7 @@ def test_a_real_quota(tmp_path: Path) -> None:
     """A process that may not write more bytes gets the same message from the system itself."""
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from imagenet_hard.evaluation.files import write_atomically\n"
+        "from imagenet_hard.files import write_atomically\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "write_atomically(Path(sys.argv[1]), bytes(1000))\n"
     )

@@ -1,4 +1,4 @@
-"""Files of results: written whole or not at all, read with bounds and with errors that say where."""
+"""Files: written whole or not at all, read with bounds and with errors that say where."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ MAX_JSON_BYTES = 64 * 2**20
 R = TypeVar("R", bound=Record)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, option: str = "--out") -> None:
     """Write ``data`` under a temporary name beside ``path``, flush it to disk, then rename it.
 
-    A reader sees the old file or the new one, also after a crash. Makes the folder.
+    A reader sees the old file or the new one, also after a crash. Makes the folder. ``option``: the one that
+    chooses another place, for the message.
 
     Raises:
         ResultError: the disk is full, the folder is read-only, or anything else the system refuses.
@@ -40,7 +41,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
-        raise ResultError(f"cannot write {path}: {_reason(error, len(data))}") from error
+        raise ResultError(f"cannot write {path}: {_reason(error, len(data), option)}") from error
 
 
 def _near(path: Path) -> str:
@@ -114,9 +115,9 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _reason(error: OSError, size: int) -> str:
+def _reason(error: OSError, size: int, option: str) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"disk full or quota reached ({size} bytes to write); free space or choose another --out"
+        return f"disk full or quota reached ({size} bytes to write); free space or choose another {option}"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "the folder is read-only for this user; choose another --out"
-    return f"{error.strerror or error}; choose another --out"
+        return f"the folder is read-only for this user; choose another {option}"
+    return f"{error.strerror or error}; choose another {option}"
