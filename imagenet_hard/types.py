@@ -84,6 +84,27 @@ LeftOut = Annotated[str, Field(pattern=r"^[a-z_]{1,40}(\.[a-z0-9_]{1,12})?$")]
 """A kind of what is left out, such as images_without_label or not_images.heic."""
 
 
+class Witness(Record):
+    """What tells a classifier that brings code of one's own, besides its weights (``engine.witness``)."""
+
+    code: str = Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="hash of the code of model and transform, and of the values it reads",
+    )
+    logits: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="hash of the float32 logits on images of the benchmark"
+    )
+    images: int = Field(ge=0, description="how many images these are")
+
+    def against(self, other: Witness) -> str | None:
+        """What tells this one from ``other``, in words; None where nothing does."""
+        if self.code != other.code:
+            return "its code, or a value that its code reads, is another"
+        if (self.logits, self.images) != (other.logits, other.images):
+            return f"its code looks the same, but its logits on {self.images} of the images are others"
+        return None
+
+
 class BenchmarkInfo(Record):
     """Which images and labels were scored."""
 

@@ -15,6 +15,7 @@ from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.identity import describe
 from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.normalisation import normalised
+from imagenet_hard.classifiers.own_code import holds_own_code
 from imagenet_hard.classifiers.policy import explicit_transform
 from imagenet_hard.classifiers.probe import check_logits, probe
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
@@ -181,7 +182,8 @@ def _transform(model: Any, transform: Any, name: str) -> ImageTransform:
 
         return from_preset(transform)
     if callable(transform):
-        return CallableTransform(transform, {"name": _name(transform), "steps": _steps(transform)})
+        described = {"name": _name(transform), "steps": _steps(transform)}
+        return CallableTransform(transform, described, own=True, alone=holds_own_code(transform))
     raise UsageError(
         f"the transform of {name} is {type(transform).__name__}: expected a function of a PIL image"
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.types import ModelSpec
 
@@ -11,6 +13,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.classifiers.transform import ImageTransform
 
 
@@ -20,13 +23,32 @@ def weights_sha256(module: nn.Module) -> str:
     Tensors are read where they lie, one at a time; only one that is on a device or not contiguous
     is copied. A checkpoint, its safetensors twin and the loaded module have one hash.
     """
+    return tensors_sha256(module.state_dict())
+
+
+def tensors_sha256(tensors: Mapping[str, Any]) -> str:
+    """The same over any tensors by name."""
     digest = hashlib.sha256()
-    for key, tensor in sorted(module.state_dict().items()):
+    for key, tensor in sorted(tensors.items()):
         if not hasattr(tensor, "dtype"):
             continue  # a module's extra state is configuration, not weights
         digest.update(f"{key}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
         digest.update(_raw_bytes(tensor))
     return digest.hexdigest()
+
+
+def with_true_weights(classifier: Classifier) -> Classifier:
+    """``classifier`` with the hash of the weights that its module has now: they may have been changed since.
+
+    That of a zero-shot model is of its text tower too, which is not there any more: it stays.
+    """
+    from imagenet_hard.classifiers.wrap import LogitsOf
+
+    spec, module = classifier.spec, classifier.module
+    if spec.weights_sha256 is None or spec.head is not None:
+        return classifier
+    true = weights_sha256(module.model if isinstance(module, LogitsOf) else module)
+    return replace(classifier, spec=spec.model_copy(update={"weights_sha256": true}))
 
 
 def describe(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.errors import ClassifierError
 from imagenet_hard.types import N_CLASSES
 
@@ -23,9 +24,10 @@ def probe(module: Any, transform: ImageTransform, name: str) -> Any:
     device = "cpu"
     if isinstance(module, torch.nn.Module):
         device = str(next((p.device for p in module.parameters()), device))
-    batch = transform.batch([transform.pixels(Image.new("RGB", (224, 224)))], device)
+    # As a plain loop would give it; whether the model takes channels last is found out on real images.
+    batch = transform.batch([transform.pixels(Image.new("RGB", (224, 224)))], device).contiguous()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), undisturbed(module):
             return module(batch)
     except Exception as error:  # anything may go wrong in a model of one's own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -32,6 +35,9 @@ INTERPOLATIONS: Mapping[str, Image.Resampling] = {
     "box": Image.Resampling.BOX,
     "hamming": Image.Resampling.HAMMING,
 }
+
+_ONE_AT_A_TIME = RLock()
+"""For all transforms that are called alone: two may share what they keep."""
 
 
 class ImageTransform(Protocol):
@@ -128,20 +134,30 @@ class Transform:
 
 @dataclass(frozen=True)
 class CallableTransform:
-    """Any ``PIL image -> float32 tensor (3, H, W)``: one's own, or a backend's that is not standard."""
+    """Any ``PIL image -> float32 tensor (3, H, W)``: one's own, or a backend's that is not standard.
+
+    ``own``: it was given by the caller, so its code is not known by name. ``alone``: it is called by one
+    thread at a time, as its code may count on that (in a DataLoader each worker is a process).
+    """
 
     function: Callable[[Image.Image], Any]
     description: Mapping[str, Any]
+    own: bool = False
+    alone: bool = False
 
     def pixels(self, image: Image.Image) -> torch.Tensor:
-        """float32 (3, H, W)."""
+        """float32 (3, H, W), in memory of its own whatever the function keeps or does to its image."""
+        with _ONE_AT_A_TIME if self.alone else nullcontext():
+            return self._pixels(image.copy() if image.mode == "RGB" else image.convert("RGB"))
+
+    def _pixels(self, image: Image.Image) -> torch.Tensor:
         import torch
 
-        x = self.function(to_rgb(image))
+        x = self.function(image)
         if not isinstance(x, torch.Tensor) or x.ndim != 3 or x.shape[0] != 3:
             got = f"{type(x).__name__} {tuple(getattr(x, 'shape', ()))}"
             raise ClassifierError(f"the transform gave {got}: expected a torch tensor (3, H, W)")
-        return x.float()
+        return x.detach().to(torch.float32, copy=True)
 
     def batch(self, pixels: Sequence[torch.Tensor], device: torch.device | str) -> torch.Tensor:
         import torch
@@ -156,6 +172,31 @@ class CallableTransform:
 
     def sha256(self) -> str:
         return output_sha256(self)
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Somebody else's ``ImageTransform``: its memory kept apart, and one thread at a time."""
+
+    inner: ImageTransform
+
+    def pixels(self, image: Image.Image) -> Any:
+        with _ONE_AT_A_TIME:
+            return deepcopy(self.inner.pixels(image.copy()))
+
+    def batch(self, pixels: Sequence[Any], device: torch.device | str) -> torch.Tensor:
+        return self.inner.batch(pixels, device).clone()
+
+    def describe(self) -> dict[str, Any]:
+        return self.inner.describe()
+
+    def sha256(self) -> str:
+        return self.inner.sha256()
+
+
+def apart(transform: ImageTransform) -> ImageTransform:
+    """``transform`` as the engine may call it: ours as they are, others ``Apart``."""
+    return transform if type(transform).__module__.startswith("imagenet_hard.") else Apart(transform)
 
 
 def paper_transform(mean: tuple[float, float, float], std: tuple[float, float, float]) -> Transform:

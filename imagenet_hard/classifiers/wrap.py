@@ -13,7 +13,8 @@ class LogitsOf(nn.Module):
     """Calls ``model`` and takes the logits out of what it gives.
 
     That is the tensor itself, the ``logits`` of an output object or mapping (transformers), or
-    the first element of a tuple.
+    the first element of a tuple. A function may read the memory of its input (an inference runtime does):
+    it gets contiguous batches.
     """
 
     def __init__(self, model: Any) -> None:
@@ -21,7 +22,7 @@ class LogitsOf(nn.Module):
         self.model = model
 
     def forward(self, batch: torch.Tensor) -> Any:
-        output = self.model(batch)
+        output = self.model(batch if isinstance(self.model, nn.Module) else batch.contiguous())
         if isinstance(output, torch.Tensor):
             return output
         if isinstance(output, Mapping) and "logits" in output:

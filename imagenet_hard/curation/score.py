@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from imagenet_hard.classifiers.module_state import as_it_was
 from imagenet_hard.curation.cluster import ClusterFilter, FilterTask
 from imagenet_hard.curation.curators import Arrangement, Curator, arrange, load_curators
 from imagenet_hard.curation.hardness import HardnessFilter
@@ -17,7 +18,9 @@ from imagenet_hard.curation.records import FilterProgress, OpenSource, ScoreSumm
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.engine import Engine, LocalEngine
 from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.engine.witness import IMAGES, needs_witness, witness
 from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.types import Witness
 from imagenet_hard.zoom import Zoom
 
 Mode = str
@@ -60,14 +63,18 @@ def score(
         raise UsageError(
             f"hardness is decided in fp32, not in {settings.precision}: for speed, let bfloat16 screen"
         )
-    with CurationStore(work / FILE, create=True) as store:
+    given = [curator.classifier.module for curator in curators or ()]
+    with as_it_was(*given), CurationStore(work / FILE, create=True) as store:
         claim(store, recipe, mode)
         loaded = list(
             load_curators(recipe, engine.loading_device(settings.device)) if curators is None else curators
         )
         _same_classifiers(store, loaded)
+        here = replace(settings, device=engine.loading_device(settings.device))
+        witnesses = _witnesses(store, loaded, sources, here, exif=recipe.exif)
         store.remember(
             classifiers=json.dumps({c.id: c.classifier.spec.model_dump(mode="json") for c in loaded}),
+            witnesses=json.dumps(witnesses),
             standard=json.dumps({c.id: c.grid.standard for c in loaded if c.grid.has_standard}),
             finished="no",
         )
@@ -135,3 +142,38 @@ def _same_classifiers(store: CurationStore, curators: Sequence[Curator]) -> None
                     f"{curator.id} is not the classifier that {store.path} was begun with: {key} was "
                     f"{old[key]}, now it is {spec[key]}. Restore it, or give another --work folder"
                 )
+
+
+def _witnesses(
+    store: CurationStore,
+    curators: Sequence[Curator],
+    sources: Sequence[OpenSource],
+    settings: RunSettings,
+    *,
+    exif: bool,
+) -> dict[str, dict[str, object]]:
+    """Of the classifiers that bring code of one's own, by id.
+
+    Raises:
+        ResultError: the first part was scored by other code, or it is not known by which.
+    """
+    before = json.loads(store.fact("witnesses") or "{}")
+    begun = next(store.images(), None) is not None
+    each_source = -(-IMAGES // max(1, len(sources)))
+    tasks = [task for source in sources for task in source.images.some(each_source)]
+    found = {}
+    for curator in curators:
+        if not needs_witness(curator.classifier):
+            continue
+        mine = witness(curator.classifier, tasks, settings, exif=exif)
+        old = before.get(curator.id)
+        why = "it is not known which code that was" if begun and old is None else None
+        if old is not None:
+            why = mine.against(Witness.model_validate(old))
+        if why:
+            raise ResultError(
+                f"{curator.id} brings code of your own, and may not be the classifier that {store.path} was "
+                f"begun with: {why}. Restore it, or give another --work folder"
+            )
+        found[curator.id] = mine.model_dump()
+    return found

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.errors import DatasetError, ImageError, UsageError
@@ -129,6 +130,16 @@ class Benchmark:
         for index in range(len(self.ids)):
             yield partial(self.__getitem__, index)
 
+    def some(self, n: int) -> list[Callable[[], Example]]:
+        """Readers of ``n`` examples from all over it, in its order.
+
+        They are chosen by a hash of their ids, so that they stay the same when others come or go.
+        """
+        by_hash = sorted(
+            range(len(self)), key=lambda i: hashlib.sha256(self.ids[i].encode(errors="replace")).digest()
+        )
+        return [partial(self.__getitem__, index) for index in sorted(by_hash[:n])]
+
     def take(self, n: int) -> Benchmark:
         """The first ``n`` examples; the benchmark itself where it has no more.
 
@@ -227,6 +238,10 @@ class StreamingBenchmark(Benchmark):
                 break
         if self._size is None or seen < (self.limit or self._size):
             self._size = seen
+
+    def some(self, n: int) -> list[Callable[[], Example]]:
+        """The first ``n``: what comes later is not known yet."""
+        return list(islice(self.tasks(), n))
 
     def take(self, n: int) -> StreamingBenchmark:
         _at_least_one(n)

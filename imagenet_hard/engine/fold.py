@@ -12,6 +12,8 @@ import copy
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.classifiers.module_state import undisturbed
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 def fold_batch_norms(module: nn.Module, example: torch.Tensor) -> tuple[nn.Module, int]:
     """A copy of ``module`` with batch norms folded away, and how many.
 
-    ``module`` is in eval mode; ``example``: float32 (n, 3, H, W) on its device.
+    ``module`` is in eval mode; ``example``: float32 (n, 3, H, W) on its device, of which a copy is run.
     """
     from torch import nn
     from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -77,8 +79,8 @@ def _convolutions_and_norms(
         if isinstance(layer, nn.Conv2d | nn.BatchNorm2d)
     ]
     try:
-        with torch.inference_mode():
-            module(example[:1])
+        with torch.inference_mode(), undisturbed(module):
+            module(example[:1].clone())
     finally:
         for hook in hooks:
             hook.remove()

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.classifiers.module_state import undisturbed
+from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.compiled import compiled
 from imagenet_hard.engine.fold import fold_batch_norms
+from imagenet_hard.engine.layout import difference, layout_of
 from imagenet_hard.errors import ClassifierError
 from imagenet_hard.types import N_CLASSES
 
@@ -34,12 +37,11 @@ class Forward:
     """Forward passes of ``classifier`` under ``settings``, all of one batch size.
 
     The last batch is filled up with copies of its last image: every pass then runs the same
-    kernels, and a resumed run gives the numbers of an uninterrupted one.
+    kernels, and a resumed run gives the numbers of an uninterrupted one. No memory is handed to the model
+    twice: it may write into its input, or give one and the same tensor each time.
     """
 
     def __init__(self, classifier: Classifier, settings: RunSettings, device: torch.device) -> None:
-        import torch
-
         self.classifier, self.device, self.precision = classifier, device, settings.precision
         self.name = classifier.spec.name
         self.batch_size = settings.first_batch_size(device.type)
@@ -48,8 +50,8 @@ class Forward:
         self._compiles = self._may_compile = settings.compile
         self._freeze = self._may_fold
         self.optimizations: list[str] = []
-        module = classifier.module.eval().to(device)
-        self._module = module.to(memory_format=torch.channels_last)
+        self._module = classifier.module.eval().to(device)
+        self._layout, self._transform = layout_of(classifier), apart(classifier.transform)
 
     @property
     def images(self) -> int:
@@ -63,7 +65,7 @@ class Forward:
 
     def prepare(self, image: Image.Image, digest: str) -> Any:
         """The pixels of an image's standard view; whatever the image's ``digest``."""
-        return self.classifier.transform.pixels(image)
+        return self._transform.pixels(image)
 
     def launch(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
         """Begin the pass over the pixels of ``n <= batch_size`` images; an accelerator goes on by itself.
@@ -74,13 +76,16 @@ class Forward:
             ClassifierError: the model fails, or gives something else than logits.
         """
         full = [*pixels, *[pixels[-1]] * (self.batch_size - len(pixels))]
-        batch = self.classifier.transform.batch(full, self.device)
+        batch = self._transform.batch(full, self.device)
         with self._no_gradients(), exact_float32(), self._autocast():
+            if not self._layout.settled:
+                self._layout.settle(batch, self._run, REWRITE_TOLERANCE[self.precision])
+            batch = self._layout.of(batch)
             if self._may_fold:
                 self._fold(batch)
             if self._may_compile:
                 self._compile(batch)
-            return self._run(batch)[: len(pixels)].detach().float()
+            return self._run(batch)[: len(pixels)]
 
     def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
         """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device, all finite.
@@ -96,6 +101,7 @@ class Forward:
         return logits
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
+        """float32 logits in memory of their own; ``batch`` belongs to the model from here on."""
         import torch
 
         name = self.classifier.spec.name
@@ -114,7 +120,7 @@ class Forward:
                 f"{name} gave {shape} for {len(batch)} images: expected logits of shape "
                 f"({len(batch)}, {N_CLASSES}), one for each ImageNet class"
             )
-        return output
+        return output.detach().to(torch.float32, copy=True)
 
     def shrink(self) -> bool:
         """Halve an automatic batch size after memory ran out; False where that can't help."""
@@ -149,35 +155,31 @@ class Forward:
                 folded, n = fold_batch_norms(self._module, batch)
                 if n == 0:
                     return
-                folded = folded.to(memory_format=torch.channels_last)
-                difference = _difference(folded(batch), self._module(batch))
+                folded = self._layout.apply(folded)
+                with undisturbed(folded), undisturbed(self._module):
+                    found = difference(folded(batch.clone()), self._module(batch.clone()))
             except Exception as error:  # a model that can't be copied or run twice is run as it is
                 log.debug("batch norms are not folded: %s", error)
                 return
-        if difference > REWRITE_TOLERANCE["fp32"]:
-            log.info("batch norms are not folded: logits differ by %.1e", difference)
+        if found > REWRITE_TOLERANCE["fp32"]:
+            log.info("batch norms are not folded: logits differ by %.1e", found)
             return
         self._module = folded
         self.optimizations.append(f"{n} batch norms folded")
 
     def _compile(self, batch: torch.Tensor) -> None:
         """Compile on the first real batch, which is of the size of all others, under the same rule."""
-        expected = self._run(batch)
         name = self.classifier.spec.name
         log.info("%s: torch.compile, which takes a minute or so", name)
-        module, got = compiled(self._module, batch, freeze=self._freeze, name=name)
+        with undisturbed(self._module):
+            expected = self._run(batch.clone())
+            module, got = compiled(self._module, batch.clone(), freeze=self._freeze, name=name)
         self._may_compile = False  # not before: memory may run out, and a smaller batch come next
-        if (difference := _difference(got, expected)) > REWRITE_TOLERANCE[self.precision]:
-            log.warning("%s is run without torch.compile: its logits differ by %.1e", name, difference)
+        if (found := difference(got, expected)) > REWRITE_TOLERANCE[self.precision]:
+            log.warning("%s is run without torch.compile: its logits differ by %.1e", name, found)
             return
         self._module = module
         self.optimizations.append("torch.compile")
-
-
-def _difference(got: Any, expected: Any) -> float:
-    """Largest difference of a logit, relative to the largest logit; infinite where there is a NaN."""
-    difference = float((got - expected).abs().max() / expected.abs().max().clamp_min(1e-6))
-    return difference if difference == difference else float("inf")
 
 
 def not_finite(predictor: Predictor, ids: Sequence[str]) -> ClassifierError:

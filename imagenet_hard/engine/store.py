@@ -50,7 +50,8 @@ class Store:
     """Scored rows under one ``key``, the hash of everything but the image that determines a row.
 
     A file left by a run with another key is started afresh: its rows would not belong together.
-    ``path`` None keeps the rows in memory. Use as a context manager.
+    ``path`` None keeps the rows in memory. ``dropped``: rows of another key that were there. Use as a context
+    manager.
 
     Raises:
         ResultError: where the file cannot be written: read-only, full, damaged, or in use.
@@ -61,8 +62,9 @@ class Store:
         self._db, self._closed = self._database.connection, False
         with self._database.transaction():
             keys = {k for (k,) in self._db.execute("SELECT key FROM run")}
+            self.dropped = 0
             if keys != {key}:
-                self._db.execute("DELETE FROM scored")
+                self.dropped = self._db.execute("DELETE FROM scored").rowcount
                 self._db.execute("DELETE FROM run")
                 self._db.execute("INSERT INTO run VALUES (?)", (key,))
 

@@ -22,7 +22,15 @@ from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
 from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
 from imagenet_hard.files import read_record, write_atomically
 from imagenet_hard.tta.settings import TtaRecord, TtaSettings
-from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Precision, Predictions, Record
+from imagenet_hard.types import (
+    SCHEMA_VERSION,
+    BenchmarkInfo,
+    ModelSpec,
+    Precision,
+    Predictions,
+    Record,
+    Witness,
+)
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -70,6 +78,10 @@ class Result(Record):
     environment: Environment
     predictions_sha256: Sha256 = Field(description="hash of the predictions' values (predictions.py)")
     run_key: Sha256 = Field(description="hash of what determines the numbers")
+    witness: Witness | None = Field(
+        None,
+        description="what a model or transform of one's own is told by; None for one that is known by name",
+    )
     created: AwareDatetime = Field(description="UTC")
 
     @field_validator("schema_version")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.module_state import as_it_was
+from imagenet_hard.classifiers.own_code import brings_own_code
 from imagenet_hard.engine.batch_size import choose_batch_size
 from imagenet_hard.engine.engine import Engine, EngineName, open_engine
 from imagenet_hard.engine.settings import RunSettings
@@ -18,7 +21,6 @@ from imagenet_hard.tta.settings import TtaSettings, tta_settings
 from imagenet_hard.types import Precision
 
 if TYPE_CHECKING:
-    from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.dataset.benchmark import Benchmark
 
 
@@ -65,7 +67,9 @@ def evaluate(
     test-time augmentation, "none", "zoom", "memo", "zoom-memo", or what
     ``imagenet_hard.tta.settings.tta_settings`` gives; ``tta_show``: a folder for a page that shows where it
     looked. ``on_progress(n, resumed=0)`` is told of each batch.
-    A module of the caller's comes back on its device and in its mode (train or eval).
+    A module of the caller's comes back on its device, in its mode (train or eval), with the strides that its
+    weights had. What brings code of one's own is run on up to 32 images before anything in ``out`` is read or
+    continued: where its code or one logit is another, it is scored again.
 
     Raises:
         UsageError: for arguments that don't fit together.
@@ -90,7 +94,7 @@ def evaluate(
             _only_with("a data set's name", revision=revision, split=split, labels=labels, exif=exif or None)
         if limit is not None:
             benchmark = benchmark.take(limit)
-        stack.enter_context(_as_it_was(model))
+        stack.enter_context(as_it_was(model.module if isinstance(model, Classifier) else model))
         if isinstance(model, str):
             from imagenet_hard.classifiers.registry import load_classifier
 
@@ -104,6 +108,8 @@ def evaluate(
                 device=running.loading_device(device),
                 progress=verbose,
             )
+            if brings_own_code(classifier):  # which may hold on to the module
+                stack.enter_context(as_it_was(classifier.module))
         else:
             _only_with(
                 "a model's name",
@@ -118,7 +124,8 @@ def evaluate(
             write_sheet(Path(tta_show), classifier, benchmark, augment, settings)
         folder = None if out is None else Path(out)
         policy: TransformPolicy = transform if transform in ("native", "paper", "study") else "custom"
-        found = begin(classifier, benchmark, How(settings, device_type, policy, augment), folder)
+        how = How(settings, device_type, policy, augment)
+        found = begin(classifier, benchmark, how, folder, device=running.loading_device(device))
         if isinstance(found, Result):
             return found
         stack.callback(found.close)
@@ -130,33 +137,15 @@ def evaluate(
 
 def _own(model: Any, transform: Any) -> Classifier:
     """A classifier, module or callable of the caller's, under the transform that was asked for."""
-    from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.classifiers.custom import from_module
+    from imagenet_hard.classifiers.identity import with_true_weights
     from imagenet_hard.classifiers.policy import with_policy
 
+    if isinstance(model, Classifier):
+        model = with_true_weights(model)
     if isinstance(transform, str | Mapping):
         return with_policy(model if isinstance(model, Classifier) else from_module(model), transform)
     return from_module(model.module if isinstance(model, Classifier) else model, transform)
-
-
-@contextmanager
-def _as_it_was(model: Any) -> Iterator[None]:
-    """Give a module of the caller's back on its device, with each layer in the mode that it was in."""
-    from imagenet_hard.classifiers.base import Classifier
-
-    module = model.module if isinstance(model, Classifier) else model
-    if isinstance(model, str) or not hasattr(module, "modules"):
-        yield
-        return
-    modes = [(layer, layer.training) for layer in module.modules()]
-    device = next((p.device for p in module.parameters()), None)
-    try:
-        yield
-    finally:
-        if device is not None:
-            module.to(device)
-        for layer, training in modes:
-            layer.training = training
 
 
 def _only_with(what: str, **arguments: Any) -> None:

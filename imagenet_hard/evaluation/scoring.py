@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from imagenet_hard.dataset.decode import DECODE_POLICY
 from imagenet_hard.dataset.fingerprint import fingerprint
@@ -18,6 +16,7 @@ from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.job import Job, RunReport
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
+from imagenet_hard.engine.witness import IMAGES, needs_witness, witness
 from imagenet_hard.evaluation.environment import environment
 from imagenet_hard.evaluation.metrics import Metrics
 from imagenet_hard.evaluation.predictions import predictions_sha256
@@ -25,14 +24,14 @@ from imagenet_hard.evaluation.result import (
     Protocol,
     Result,
     Runtime,
-    read_result,
     result_stem,
     write_result,
 )
+from imagenet_hard.evaluation.resume import Keys, Place, find, open_store, sha256, tell_of_others
 from imagenet_hard.evaluation.twins import twins_warning
 from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import TtaSettings
-from imagenet_hard.types import SCHEMA_VERSION, Scored
+from imagenet_hard.types import SCHEMA_VERSION, ModelSpec, Scored, Witness
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier
@@ -62,11 +61,11 @@ class Scoring:
         benchmark: Benchmark,
         how: How,
         store: Store,
-        key: str,
+        keys: Keys,
         place: Place | None,
     ) -> None:
         self.classifier, self.benchmark, self.how, self.store = classifier, benchmark, how, store
-        self._key, self._place = key, place
+        self._keys, self._place = keys, place
 
     def job(self, on_progress: Callable[..., None] | None) -> Job:
         """What the engine is to do; ``on_progress(n, resumed=0)``."""
@@ -98,7 +97,8 @@ class Scoring:
             runtime=_runtime(report),
             environment=environment(),
             predictions_sha256=predictions_sha256(scored.predictions),
-            run_key=self._key,
+            run_key=self._keys.run,
+            witness=self._keys.witness,
             created=datetime.now(UTC),
         )
         if self._place is not None:
@@ -111,57 +111,45 @@ class Scoring:
         self.store.close()
 
 
-def begin(classifier: Classifier, benchmark: Benchmark, how: How, out: Path | None) -> Scoring | Result:
+def begin(
+    classifier: Classifier, benchmark: Benchmark, how: How, out: Path | None, *, device: str = "auto"
+) -> Scoring | Result:
     """Open the store of a scoring, or read its result where it is finished. ``out`` None: all in memory.
+
+    A classifier that brings code of one's own is run on a few images first, on ``device`` of this machine:
+    what other code has scored is not reused.
 
     Raises:
         ResultError: what is there cannot be read, or ``out`` cannot be written.
+        ClassifierError: one's own classifier fails on an image.
     """
-    row_key = _row_key(classifier, benchmark, how)
-    key = _sha256([row_key, benchmark.identity(), benchmark.limit])
-    place = None
-    if out is not None:
-        stem = result_stem(classifier.spec, how.settings.precision, how.policy, how.tta)
-        place, finished = _find(out, benchmark, stem, key)
-        if finished is not None:
-            log.info("%s on %s is finished: read from %s", classifier.spec.name, benchmark.name, place.folder)
-            return finished
-    return Scoring(classifier, benchmark, how, Store(_partial(place, row_key), row_key), key, place)
+    spec = classifier.spec
+    keys = Keys(_settings_key(spec, benchmark, how), None, (benchmark.identity(), benchmark.limit))
+    if out is None:
+        return Scoring(classifier, benchmark, how, open_store(spec.name, None, keys), keys, None)
+    look = partial(_look, classifier, benchmark, replace(how.settings, device=device))
+    if needs_witness(classifier):
+        keys = replace(keys, witness=look())
+    stem = result_stem(spec, how.settings.precision, how.policy, how.tta)
+    place, finished = find(out, benchmark, stem, keys.run)
+    if finished is not None:
+        log.info("%s on %s is finished: read from %s", spec.name, benchmark.name, place.folder)
+        return finished
+    if keys.witness is not None:
+        tell_of_others(spec, place, keys, look)
+    return Scoring(classifier, benchmark, how, open_store(spec.name, place, keys), keys, place)
 
 
-@dataclass(frozen=True)
-class Place:
-    """Folder and file stem of a result."""
-
-    folder: Path
-    stem: str
+def _look(classifier: Classifier, benchmark: Benchmark, settings: RunSettings) -> Witness:
+    return witness(classifier, benchmark.some(IMAGES), settings, exif=benchmark.exif)
 
 
-def _partial(place: Place | None, key: str) -> Path | None:
-    """Rows of other settings lie in files of their own, so none replaces another's."""
-    return None if place is None else place.folder / f".{place.stem}.{key[:8]}.partial.sqlite"
-
-
-def _find(out: Path, benchmark: Benchmark, stem: str, key: str) -> tuple[Place, Result | None]:
-    """The place, and the result that is finished there. A result of other settings stays."""
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in benchmark.name).strip(".-") or "data"
-    folder = out / (f"{name}-first-{benchmark.limit}" if benchmark.limit else name)
-    for candidate in (stem, f"{stem}-{key[:8]}"):
-        path = folder / f"{candidate}.json"
-        if not path.exists():
-            return Place(folder, candidate), None
-        found, _ = read_result(path)
-        if found.run_key == key:
-            return Place(folder, candidate), found
-    raise AssertionError("a run key names one result")
-
-
-def _row_key(classifier: Classifier, benchmark: Benchmark, how: How) -> str:
-    """sha256 of all but the image that determines a row of predictions. The engine is no part of it."""
+def _settings_key(spec: ModelSpec, benchmark: Benchmark, how: How) -> str:
+    """Hash of what model and run say of themselves that moves a prediction. The engine is no part of it."""
     settings = how.settings
     parts = {
         "schema": SCHEMA_VERSION,
-        "model": classifier.spec.model_dump(mode="json"),
+        "model": spec.model_dump(mode="json"),
         "precision": settings.precision,
         "batch_size": settings.batch_size or "auto",
         "fold": settings.fold,
@@ -174,32 +162,7 @@ def _row_key(classifier: Classifier, benchmark: Benchmark, how: How) -> str:
         parts["tta"] = how.tta.model_dump(mode="json")
     if settings.compile:
         parts["compile"] = True
-    if classifier.spec.backend == "custom":
-        # A function's weights can't be seen, and one's own code changes under one name.
-        parts["behaviour"] = _behaviour(classifier)
-    return _sha256(parts)
-
-
-def _behaviour(classifier: Classifier) -> list[Any]:
-    """Top-5 on the fixed test images, to four digits: tells one's own models apart."""
-    import torch
-
-    from imagenet_hard.classifiers.transform import fixed_images
-    from imagenet_hard.engine.topk import top5
-
-    module = classifier.module.eval()
-    device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    found = []
-    for image in fixed_images():
-        pixels = classifier.transform.pixels(image)
-        with torch.inference_mode():
-            classes, logprob, _ = top5(module(classifier.transform.batch([pixels], device)))
-        found.append([classes[0].tolist(), [f"{x:.3e}" for x in logprob[0]]])
-    return found
-
-
-def _sha256(parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return sha256(parts)
 
 
 def _runtime(report: RunReport) -> Runtime:

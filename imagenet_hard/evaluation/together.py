@@ -84,7 +84,9 @@ def _passes(
                 how = _how(model, classifier, common)
                 if not group.takes(classifier, how):
                     yield from group.run(benchmark)
-                group.add(model, begin(classifier, benchmark, how, common.out), classifier, how)
+                here = common.engine.loading_device(common.settings.device)
+                found = begin(classifier, benchmark, how, common.out, device=here)
+                group.add(model, found, classifier, how)
             except ClusterLostError:
                 raise
             except Exception as error:

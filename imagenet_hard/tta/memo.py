@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from imagenet_hard.engine.forward import exact_float32
+from imagenet_hard.classifiers.module_state import undisturbed
+from imagenet_hard.classifiers.transform import apart
+from imagenet_hard.engine.forward import REWRITE_TOLERANCE, exact_float32
+from imagenet_hard.engine.layout import layout_of
 from imagenet_hard.errors import ClassifierError, UsageError
 from imagenet_hard.tta.batch_norm import blended_statistics
 from imagenet_hard.tta.settings import Step
@@ -56,7 +59,8 @@ class MemoPredictor:
         self.batch_size, self.optimizations = tta.views, list[str]()
         self._ahead = ahead(tta, self._viewing.transform)
         self.name, self.precision = classifier.spec.name, settings.precision
-        self._module = classifier.module.eval().to(device).to(memory_format=torch.channels_last)
+        self._module = classifier.module.eval().to(device)
+        self._layout, self._transform = layout_of(classifier), apart(classifier.transform)
         self._weights = [p for p in self._module.parameters() if p.is_floating_point()]
         self._originals = [p.detach().clone() for p in self._weights]
 
@@ -70,7 +74,7 @@ class MemoPredictor:
         return self._ahead
 
     def prepare(self, image: Image.Image, digest: str) -> Adapting:
-        return Adapting(self._cut(image, digest), self.classifier.transform.pixels(image))
+        return Adapting(self._cut(image, digest), self._transform.pixels(image))
 
     def launch(self, prepared: Sequence[Adapting], ids: Sequence[str]) -> torch.Tensor:
         """float32 (n, 1000): logits of the standard views, each under the weights adapted to its image.
@@ -82,8 +86,8 @@ class MemoPredictor:
         found = []
         for each, id in zip(prepared, ids, strict=True):
             with self.adapted(each.views, id), torch.no_grad():
-                batch = self.classifier.transform.batch([each.standard], self.device)
-                found.append(self._checked(self._module(batch), 1, id))
+                batch = self._layout.of(self._transform.batch([each.standard], self.device))
+                found.append(self._checked(self._module(batch), 1, id).clone())
         return torch.cat(found).detach()
 
     @contextmanager
@@ -91,11 +95,13 @@ class MemoPredictor:
         """The module under the weights of one step on ``views``; yields the loss before the step, in nats."""
         module, name = self._module, self.classifier.spec.name
         flags = [p.requires_grad for p in self._weights]
+        prior = self._step.batch_norm_prior
         try:
-            with exact_float32(), blended_statistics(module, self._step.batch_norm_prior):
+            with exact_float32(), undisturbed(module), blended_statistics(module, prior):
+                batch = self._laid_out(self._viewing.transform.batch(views.pixels, self.device), id)
                 for weight in self._weights:
                     weight.requires_grad_(True)
-                yield self._adapt(self._viewing.transform.batch(views.pixels, self.device), id)
+                yield self._adapt(batch, id)
         except torch.OutOfMemoryError as error:
             raise ClassifierError(
                 f"out of memory on {self.device}: MEMO keeps the activations of all {self.batch_size} views "
@@ -110,6 +116,16 @@ class MemoPredictor:
 
     def shrink(self) -> bool:
         return False
+
+    def _laid_out(self, batch: torch.Tensor, id: str) -> torch.Tensor:
+        if not self._layout.settled:
+            with torch.no_grad():
+                self._layout.settle(
+                    batch,
+                    lambda some: self._checked(self._module(some), len(some), id).clone(),
+                    REWRITE_TOLERANCE["fp32"],
+                )
+        return self._layout.of(batch)
 
     def _adapt(self, batch: torch.Tensor, id: str) -> float:
         with torch.enable_grad():

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageDraw
 
 from imagenet_hard import classes
+from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings, resolve_device
@@ -81,7 +82,8 @@ def looks(
             continue
         views = predictor.prepare(image, hashlib.sha256(example.image).hexdigest())
         assert views.boxes is not None
-        (logits,) = predictor.view_logits([views], [example.id])
+        with undisturbed(classifier.module):
+            (logits,) = predictor.view_logits([views], [example.id])
         mean = log_mean(logits)
         best = int(mean.argmax())
         each = logits.softmax(dim=1)
