@@ -161,20 +161,19 @@ def _attribute(value: Any, module_name: str, attribute: str) -> Any:
 
 def _transform(model: Any, transform: Any, name: str) -> ImageTransform:
     if transform is None:
-        config = getattr(model, "pretrained_cfg", None)
-        if isinstance(config, Mapping) and "input_size" in config:
-            from imagenet_hard.classifiers.timm_transform import transform_of
-
-            return transform_of(config)
+        if (own := _timm_transform(model)) is not None:
+            return own
         log.warning(
             "%s came without a transform: resize 256, crop 224, bilinear, ImageNet mean and std", name
         )
         return DEFAULT_TRANSFORM
     if isinstance(transform, Mapping):
-        return explicit_transform(transform, DEFAULT_TRANSFORM.mean, DEFAULT_TRANSFORM.std)
+        known = _timm_transform(model)
+        known = known if isinstance(known, Transform) else DEFAULT_TRANSFORM
+        return explicit_transform(transform, known.mean, known.std)
     if hasattr(transform, "pixels") and hasattr(transform, "batch"):
-        own: ImageTransform = transform
-        return own
+        theirs: ImageTransform = transform
+        return theirs
     if type(transform).__name__ == "ImageClassification" and type(transform).__module__.startswith(
         "torchvision."
     ):
@@ -187,6 +186,16 @@ def _transform(model: Any, transform: Any, name: str) -> ImageTransform:
     raise UsageError(
         f"the transform of {name} is {type(transform).__name__}: expected a function of a PIL image"
     )
+
+
+def _timm_transform(model: Any) -> ImageTransform | None:
+    """That of the configuration which a timm module brings."""
+    config = getattr(model, "pretrained_cfg", None)
+    if not isinstance(config, Mapping) or "input_size" not in config:
+        return None
+    from imagenet_hard.classifiers.timm_transform import transform_of
+
+    return transform_of(config)
 
 
 def _name(value: Any) -> str:

@@ -143,6 +143,8 @@ def _own(model: Any, transform: Any) -> Classifier:
 
     if isinstance(model, Classifier):
         model = with_true_weights(model)
+    if isinstance(transform, Mapping) and not isinstance(model, Classifier):
+        return from_module(model, transform)
     if isinstance(transform, str | Mapping):
         return with_policy(model if isinstance(model, Classifier) else from_module(model), transform)
     return from_module(model.module if isinstance(model, Classifier) else model, transform)

@@ -1,0 +1,231 @@
+"""What is read again and gone on with: everything of the same model, nothing of one that was changed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+from torch import nn
+
+import imagenet_hard
+from imagenet_hard.classifiers.transform import Transform
+from imagenet_hard.dataset.benchmark import Benchmark, Source
+from imagenet_hard.engine import run as engine_run
+from imagenet_hard.engine.witness import IMAGES, needs_witness
+from imagenet_hard.evaluation.result import read_result
+from imagenet_hard.tta.settings import tta_settings
+from tests.engine.small import classifier, jpeg
+
+N = 40
+TRANSFORM = Transform(40, (32, 32))
+
+
+@pytest.fixture(scope="module")
+def data():
+    images = [jpeg(i) for i in range(N)]
+    ids = [f"{i:02}.jpg" for i in range(N)]
+    return Benchmark(
+        Source("memory", "folder"), ids, [(i % 7,) for i in range(N)], [""] * N, images.__getitem__
+    )
+
+
+class Net(nn.Module):
+    """The same weights each time; ``order`` is of its outputs, ``rarely`` sets in for bright images."""
+
+    def __init__(self, order=None, above=9.0):
+        super().__init__()
+        self.net, self.order, self.above = classifier().module, order, above
+
+    def forward(self, x):
+        logits = self.net(x)
+        logits = logits if self.order is None else logits[:, self.order]
+        return torch.where((x.mean((1, 2, 3)) > self.above)[:, None], -logits, logits)
+
+
+class Random(Net):
+    """Never the same twice."""
+
+    def forward(self, x):
+        return super().forward(x) + torch.rand(len(x), 1000)
+
+
+def swapped(a, b):
+    order = list(range(1000))
+    order[a], order[b] = b, a
+    return order
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """How many images were scored by each run of the engine."""
+    numbers: list[int] = []
+    real = engine_run.score_together
+
+    def noting(jobs, benchmark):
+        outcomes = real(jobs, benchmark)
+        numbers.extend(-1 if isinstance(o, Exception) else o[1].n_scored for o in outcomes)
+        return outcomes
+
+    monkeypatch.setattr(engine_run, "score_together", noting)
+    return numbers
+
+
+def evaluate(model, data, out, **options):
+    options = {"transform": {"resize": 40, "crop": 32}, "device": "cpu", **options}
+    return imagenet_hard.evaluate(model, data, out=out, **options)
+
+
+def test_the_same_model_is_read(data, tmp_path, scored, caplog):
+    """Another object of the same code and weights is scored once, and no word is said."""
+    first = evaluate(Net(), data, tmp_path)
+    assert evaluate(Net(), data, tmp_path) == first
+    assert scored == [N]
+    assert first.witness.images == IMAGES
+    assert "scored again" not in caplog.text
+
+
+def transform(shift):
+    """With ``shift`` where the images are of this benchmark's size: on no image that is fixed beforehand."""
+
+    def f(image):
+        return TRANSFORM.batch([TRANSFORM.pixels(image)], "cpu")[0] + shift * (image.size == (60, 48))
+
+    return f
+
+
+CHANGES = {
+    "two classes that no image has on top": (Net(), Net(swapped(998, 999)), {}),
+    "what shows on other images": (Net(), Net(above=8.0), {}),
+    "a transform, of a model of the library": (classifier(), classifier(), "transform"),
+    "under test-time augmentation": (Net(), Net(swapped(3, 4)), {"tta": tta_settings("zoom", views=2)}),
+    "a function": (Net().eval().forward, Net(swapped(3, 4)).eval().forward, {}),
+    "no attribute and no name": (lambda x: Net().eval()(x), lambda x: Net(swapped(3, 4)).eval()(x), {}),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "options"), CHANGES.values(), ids=CHANGES)
+def test_a_changed_model_is_scored_again(data, tmp_path, scored, caplog, before, after, options):
+    """Its weights are the same; the old result stays, is named, and comes back with the old model."""
+    first_options, second_options = options, options
+    if options == "transform":
+        first_options, second_options = {"transform": transform(0)}, {"transform": transform(1e-3)}
+    first = evaluate(before, data, tmp_path, **first_options)
+    second = evaluate(after, data, tmp_path, **second_options)
+    assert scored == [N, N]
+    assert first.run_key != second.run_key
+    (warning,) = [r.getMessage() for r in caplog.records if "scored again" in r.getMessage()]
+    old, new = sorted(tmp_path.rglob("*.json"), key=lambda path: len(path.name))
+    assert str(old) in warning
+    assert "its code" in warning
+    assert evaluate(before, data, tmp_path, **first_options) == first == read_result(old)[0]
+    assert evaluate(after, data, tmp_path, **second_options) == second == read_result(new)[0]
+    assert scored == [N, N]
+
+
+def test_what_cannot_repeat_is_never_read(data, tmp_path, scored, caplog):
+    """A model with dropout that stays on, or noise: scored each time, and said."""
+    evaluate(Random(), data, tmp_path)
+    evaluate(Random(), data, tmp_path)
+    assert scored == [N, N]
+    assert "its logits differ from one pass to the next" in caplog.text
+
+
+def test_a_changed_weight_of_a_loaded_classifier_is_seen(data, tmp_path, scored):
+    """Its spec was written when it was loaded, its module is what is scored."""
+    one = imagenet_hard.classifiers.custom.from_module(Net(), {"resize": 40, "crop": 32})
+    first = evaluate(one, data, tmp_path, transform="native")
+    with torch.no_grad():
+        one.module.net[7].weight[5] += 1e-3
+    second = evaluate(one, data, tmp_path, transform="native")
+    assert scored == [N, N]
+    assert first.model.weights_sha256 != second.model.weights_sha256
+
+
+def test_a_model_of_a_library_needs_no_witness(tmp_path, data):
+    """Its name, weights and settings say it all, so no pass is spent on it."""
+    timm = pytest.importorskip("timm")
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.classifiers.custom import from_module
+
+    loaded = from_module(timm.create_model("test_vit"))
+    known = Classifier(loaded.spec.model_copy(update={"backend": "timm"}), loaded.module, loaded.transform)
+    assert needs_witness(loaded)
+    assert not needs_witness(known)
+    assert needs_witness(Classifier(known.spec, nn.Sequential(known.module, Net()), known.transform))
+    assert needs_witness(
+        known.with_transform(
+            imagenet_hard.classifiers.custom.from_module(loaded.module, transform(0)).transform
+        )
+    )
+
+
+def test_the_images_are_the_same_ones_when_others_go(data):
+    """Those that stand for all of it do not change with an image that is taken out."""
+    chosen = {task().id for task in data.some(8)}
+    assert len(chosen) == 8
+    gone = next(i for i in data.ids if i not in chosen)
+    keep = [i for i, id in enumerate(data.ids) if id != gone]
+    less = Benchmark(
+        data.about,
+        [data.ids[i] for i in keep],
+        [data.labels[i] for i in keep],
+        [""] * len(keep),
+        lambda i: b"",
+    )
+    assert {less.ids[i] for i in range(len(less))} >= chosen
+    assert {task().id for task in less.some(8)} == chosen
+    assert len(data.some(1000)) == N
+
+
+SCRIPT = """
+import sys, time, torch, imagenet_hard
+from torch import nn
+from tests.evaluation.test_resume import Net, swapped
+from tests.engine.small import jpeg
+from imagenet_hard.dataset.benchmark import Benchmark, Source
+images = [jpeg(i) for i in range(60)]
+data = Benchmark(Source("memory", "folder"), [f"{i:02}" for i in range(60)], [(1,)] * 60, [""] * 60,
+                 images.__getitem__)
+def told(n, resumed=0):
+    print(f"{n} {resumed}", flush=True)
+    if sys.argv[2] == "slow" and n:
+        time.sleep(0.3)
+model = Net(swapped(3, 4) if sys.argv[3] == "other" else None)
+imagenet_hard.evaluate(model, data, transform={"resize": 40, "crop": 32}, device="cpu", batch_size=4,
+                       out=sys.argv[1], on_progress=told)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills a process")
+def test_after_a_kill_the_same_model_goes_on_and_another_begins_anew(tmp_path):
+    """Real processes, kill -9 in the middle."""
+    script = tmp_path / "script.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+
+    def command(speed, which):
+        return [sys.executable, str(script), str(tmp_path / "out"), speed, which]
+
+    def killed(which):
+        with subprocess.Popen(command("slow", which), stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout:
+                if line == "4 0\n":
+                    process.send_signal(signal.SIGKILL)
+                    break
+
+    killed("same")
+    done = subprocess.run(command("fast", "other"), capture_output=True, text=True, check=True)
+    assert "scored are scored again, as its code" in done.stderr
+    assert done.stdout.split("\n")[0] == "4 0"
+    killed("same")
+    done = subprocess.run(command("fast", "same"), capture_output=True, text=True, check=True)
+    first, *rest = done.stdout.split()
+    assert (first, int(rest[0]) > 0) == ("0", True)
+    results = {path.name: read_result(path) for path in (tmp_path / "out").rglob("*.json")}
+    assert len(results) == 2
+    resumed = next(r for r, _ in results.values() if r.runtime.n_resumed)
+    assert resumed.metrics.n_total == 60
