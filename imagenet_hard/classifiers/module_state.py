@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,12 +21,12 @@ def undisturbed(module: Any) -> Iterator[None]:
     """Calls of ``module`` inside the block leave no trace in it, so that the first image finds it as given.
 
     Buffers, and attributes of each layer, or of a callable, that are set anew or are lists, dicts, sets,
-    tensors or arrays. Weights stay: no pass without gradients changes them. What a function keeps in its
-    closure cannot be seen.
+    tensors or arrays; and the random generators. Weights stay: no pass without gradients changes them. What a
+    function keeps in its closure cannot be seen.
     """
     import torch
 
-    undo = [step for owner in _owners(module) for step in _undo(owner)]
+    undo = [*_generators(), *(step for owner in _owners(module) for step in _undo(owner))]
     try:
         yield
     finally:
@@ -114,6 +115,17 @@ def _lay_back(
 def _overlaps(tensor: torch.Tensor) -> bool:
     """Whether elements share memory, as after ``expand``: such a tensor cannot be written to."""
     return any(n > 1 and step == 0 for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+
+
+def _generators() -> Iterator[Callable[[], object]]:
+    """Steps that bring the global random generators back: Python's, NumPy's and torch's."""
+    import torch
+
+    yield partial(random.setstate, random.getstate())
+    yield partial(np.random.set_state, np.random.get_state())
+    yield partial(torch.set_rng_state, torch.get_rng_state())
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        yield partial(torch.cuda.set_rng_state_all, torch.cuda.get_rng_state_all())
 
 
 def _owners(module: Any) -> Iterator[Any]:

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
     from imagenet_hard.classifiers.base import Classifier
 
-LIBRARIES = frozenset(("torch", "torchvision", "timm", "open_clip", "transformers", "numpy", "PIL"))
+FAMILIAR = frozenset(("torch", "torchvision", "timm", "open_clip"))
+"""Libraries whose models are scored by name here, in the layout that is fastest."""
+
+LIBRARIES = FAMILIAR | {"transformers", "numpy", "PIL"}
 """Told by name, as they may be installed from a checkout; all else by where it lies."""
 
 MOST = 200_000
@@ -40,6 +43,19 @@ def brings_own_code(classifier: Classifier) -> bool:
     """Whether the model of ``classifier`` may do what its spec does not say."""
     return classifier.spec.backend == "custom" or any(
         is_own(type(layer)) or "forward" in vars(layer) for layer in classifier.module.modules()
+    )
+
+
+def of_known_layers(module: nn.Module) -> bool:
+    """Whether ``module`` is put together of torch's, torchvision's, timm's and open_clip's layers alone."""
+    from torch import fx, jit
+
+    return all(
+        type(layer).__module__.partition(".")[0] in FAMILIAR
+        and not isinstance(layer, jit.ScriptModule | fx.GraphModule)  # types of torch, code of anybody
+        and "forward" not in vars(layer)
+        and not (layer._forward_hooks or layer._forward_pre_hooks)
+        for layer in module.modules()
     )
 
 

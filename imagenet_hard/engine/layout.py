@@ -1,6 +1,6 @@
 """How weights and batches lie in memory: channels last, in which convolutions are faster, or contiguous.
 
-The values are the same, and a model from a library takes either. One's own may not: ``x.view(...)`` after a
+The values are the same, and the models of the known libraries take either. Another may not: ``x.view(...)`` after a
 convolution fails on channels last, and what reads the buffer behind a tensor finds other numbers in it. So
 such a model is tried in both on the first real images, and gets what a plain PyTorch loop would give it
 where the two do not agree.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.classifiers.module_state import memory_back, undisturbed
-from imagenet_hard.classifiers.own_code import brings_own_code
+from imagenet_hard.classifiers.own_code import brings_own_code, of_known_layers
 
 if TYPE_CHECKING:
     import torch
@@ -94,8 +94,10 @@ def layout_of(classifier: Classifier) -> Layout:
     from imagenet_hard.classifiers.wrap import LogitsOf
 
     module = classifier.module
-    function = isinstance(module, LogitsOf) and not isinstance(module.model, nn.Module)
-    return Layout(module, trusted=function or not brings_own_code(classifier))
+    if isinstance(module, LogitsOf):
+        function = not isinstance(module.model, nn.Module)
+        return Layout(module, trusted=function or of_known_layers(module.model))
+    return Layout(module, trusted=not brings_own_code(classifier) or of_known_layers(module))
 
 
 def difference(got: Any, expected: Any) -> float:

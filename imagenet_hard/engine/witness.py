@@ -9,6 +9,7 @@ forward passes, and is done only where a classifier brings such code and there i
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -54,14 +55,24 @@ def witness(classifier: Classifier, tasks: Sequence[Task], settings: RunSettings
     if settings.batch_size is not None:  # no more copies of an image than there are images
         settings = replace(settings, batch_size=min(settings.batch_size, IMAGES))
     forward = Forward(classifier, settings, resolve_device(settings.device))
-    with ThreadPoolExecutor(settings.decode_workers(), "decode") as pool:
-        read = list(pool.map(preparer([forward], [{}], exif=exif), tasks))
-    images = [each for each in read if isinstance(each, Prepared)]
     digest = hashlib.sha256()
     with undisturbed(classifier.module), keep_activations():
+        _unseed()
+        with ThreadPoolExecutor(settings.decode_workers(), "decode") as pool:
+            read = list(pool.map(preparer([forward], [{}], exif=exif), tasks))
+        images = [each for each in read if isinstance(each, Prepared)]
         for each, logits in zip(images, _logits(forward, images), strict=True):
             digest.update(bytes.fromhex(each.row.image_sha256) + logits.tobytes())
     return Witness(code=code, logits=digest.hexdigest(), images=len(images))
+
+
+def _unseed() -> None:
+    """Chance must show, whatever seed the process was given: each part of a run draws other numbers."""
+    import torch
+
+    random.seed()
+    np.random.seed()
+    torch.seed()
 
 
 def _logits(forward: Forward, images: Sequence[Prepared]) -> NDArray[np.float32]:

@@ -75,6 +75,18 @@ def test_also_what_a_callable_object_remembers():
     assert (counting.calls, restless.state()) == (0, before)
 
 
+def test_chance_goes_on_where_it_was():
+    """A model that draws numbers draws those that it would have drawn without the trial."""
+    torch.manual_seed(3)
+    expected = torch.rand(4), np.random.RandomState(3).rand(4)
+    torch.manual_seed(3)
+    np.random.seed(3)
+    with undisturbed(Restless()):
+        torch.rand(7), np.random.rand(7)
+    assert torch.equal(torch.rand(4), expected[0])
+    assert np.array_equal(np.random.rand(4), expected[1])
+
+
 def test_a_failure_inside_changes_nothing_of_that():
     """The state comes back, and the error goes on."""
     module = Restless()
@@ -84,7 +96,8 @@ def test_a_failure_inside_changes_nothing_of_that():
             module(torch.ones(1, 3, 2, 2))
             module("no tensor")
 
-    pytest.raises(AttributeError, fail)
+    with pytest.raises(AttributeError):
+        fail()
     assert module.calls == 0
 
 
@@ -134,7 +147,8 @@ def test_a_module_comes_back(kind):
                 parameter.requires_grad_(False)
             raise RuntimeError("it failed")
 
-    pytest.raises(RuntimeError, score)
+    with pytest.raises(RuntimeError):
+        score()
     assert signature(module) == before
 
 

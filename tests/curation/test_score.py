@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 from imagenet_hard.curation.curators import cheapest_first, load_curator
 from imagenet_hard.curation.recipe import ClassifierSpec
@@ -138,3 +139,43 @@ def test_a_given_order_changes_no_verdict(tmp_path):
         with CurationStore(work / FILE) as store:
             found.append({survivor.id for survivor in store.survivors()})
     assert found[0] == found[1] == images.hard
+
+
+class OwnNet(torch.nn.Module):
+    """Code of one's own around a network: the weights are the same, two outputs may be exchanged."""
+
+    def __init__(self, inner, exchanged=()):
+        super().__init__()
+        self.inner, self.exchanged = inner, exchanged
+
+    def forward(self, x):
+        logits = self.inner(x)
+        for a, b in self.exchanged:
+            logits[:, [a, b]] = logits[:, [b, a]]
+        return logits
+
+
+def own(*exchanged):
+    who = curator(0)
+    return replace(who, classifier=replace(who.classifier, module=OwnNet(who.classifier.module, exchanged)))
+
+
+def test_own_code_that_was_changed_does_not_go_on(tmp_path):
+    """The weights are those of the first part, the code is not: neither is the work done again unasked."""
+    data = made(6)
+    first = score(recipe(), [data.source()], tmp_path, SETTINGS, curators=[own()])
+    assert score(recipe(), [data.source()], tmp_path, SETTINGS, curators=[own()]) == first
+    with pytest.raises(ResultError, match="net0 brings code of your own.*its code, or.*--work folder"):
+        score(recipe(), [data.source()], tmp_path, SETTINGS, curators=[own((997, 998))])
+    with CurationStore(tmp_path / FILE, create=True) as store:
+        store.remember(witnesses="{}")  # as a release that kept none has left it
+    with pytest.raises(ResultError, match="it is not known which code that was"):
+        score(recipe(), [data.source()], tmp_path, SETTINGS, curators=[own()])
+
+
+def test_given_classifiers_come_back(tmp_path):
+    """Their weights lie in memory as before, whatever the run made of them."""
+    who = own()
+    before = [(id(p), p.stride()) for p in who.classifier.module.parameters()]
+    score(recipe(), [made(6).source()], tmp_path, SETTINGS, curators=[who])
+    assert [(id(p), p.stride()) for p in who.classifier.module.parameters()] == before

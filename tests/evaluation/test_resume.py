@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-
 import pytest
 import torch
 from torch import nn
@@ -182,50 +176,23 @@ def test_the_images_are_the_same_ones_when_others_go(data):
     assert len(data.some(1000)) == N
 
 
-SCRIPT = """
-import sys, time, torch, imagenet_hard
-from torch import nn
-from tests.evaluation.test_resume import Net, swapped
-from tests.engine.small import jpeg
-from imagenet_hard.dataset.benchmark import Benchmark, Source
-images = [jpeg(i) for i in range(60)]
-data = Benchmark(Source("memory", "folder"), [f"{i:02}" for i in range(60)], [(1,)] * 60, [""] * 60,
-                 images.__getitem__)
-def told(n, resumed=0):
-    print(f"{n} {resumed}", flush=True)
-    if sys.argv[2] == "slow" and n:
-        time.sleep(0.3)
-model = Net(swapped(3, 4) if sys.argv[3] == "other" else None)
-imagenet_hard.evaluate(model, data, transform={"resize": 40, "crop": 32}, device="cpu", batch_size=4,
-                       out=sys.argv[1], on_progress=told)
-"""
+def test_an_interrupted_run_goes_on_with_the_same_model_alone(data, tmp_path, scored, caplog):
+    """What another model has left is scored again, and that is said; nothing of the same one is."""
 
+    def stop(n, resumed=0):
+        told.append((n, resumed))
+        if len(told) == 3:
+            raise KeyboardInterrupt
 
-@pytest.mark.skipif(os.name != "posix", reason="kills a process")
-def test_after_a_kill_the_same_model_goes_on_and_another_begins_anew(tmp_path):
-    """Real processes, kill -9 in the middle."""
-    script = tmp_path / "script.py"
-    script.write_text(textwrap.dedent(SCRIPT))
-
-    def command(speed, which):
-        return [sys.executable, str(script), str(tmp_path / "out"), speed, which]
-
-    def killed(which):
-        with subprocess.Popen(command("slow", which), stdout=subprocess.PIPE, text=True) as process:
-            for line in process.stdout:
-                if line == "4 0\n":
-                    process.send_signal(signal.SIGKILL)
-                    break
-
-    killed("same")
-    done = subprocess.run(command("fast", "other"), capture_output=True, text=True, check=True)
-    assert "scored are scored again, as its code" in done.stderr
-    assert done.stdout.split("\n")[0] == "4 0"
-    killed("same")
-    done = subprocess.run(command("fast", "same"), capture_output=True, text=True, check=True)
-    first, *rest = done.stdout.split()
-    assert (first, int(rest[0]) > 0) == ("0", True)
-    results = {path.name: read_result(path) for path in (tmp_path / "out").rglob("*.json")}
-    assert len(results) == 2
-    resumed = next(r for r, _ in results.values() if r.runtime.n_resumed)
-    assert resumed.metrics.n_total == 60
+    for model, resumed in ((Net(), 0), (Net(), 12), (Net(swapped(3, 4)), 0)):
+        told: list[tuple[int, int]] = []
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(model, data, tmp_path, batch_size=4, on_progress=stop)
+        assert told[0] == ((0, resumed) if resumed else (4, 0))
+    assert (
+        "Net: the 20 images that an interrupted run has scored are scored again, as its code" in caplog.text
+    )
+    last = evaluate(Net(swapped(3, 4)), data, tmp_path, batch_size=4)
+    assert (last.runtime.n_resumed, last.runtime.n_scored) == (12, N - 12)
+    alone = evaluate(Net(swapped(3, 4)), data, None, batch_size=4)
+    assert alone.predictions_sha256 == last.predictions_sha256
