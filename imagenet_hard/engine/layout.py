@@ -1,9 +1,9 @@
 """How weights and batches lie in memory: channels last, in which convolutions are faster, or contiguous.
 
-The values are the same, and the models of the known libraries take either. Another may not: ``x.view(...)`` after a
-convolution fails on channels last, and what reads the buffer behind a tensor finds other numbers in it. So
-such a model is tried in both on the first real images, and gets what a plain PyTorch loop would give it
-where the two do not agree.
+The values are the same, and the models of the known libraries take either. Another may not:
+``x.view(...)`` after a convolution fails on channels last, and what reads the buffer behind a tensor finds
+other numbers in it. So such a model is tried in both on the first real images, and gets what a plain
+PyTorch loop would give it where the two do not agree.
 """
 
 from __future__ import annotations
