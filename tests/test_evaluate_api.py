@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import imagenet_hard
+from imagenet_hard.classifiers.custom import from_module
 from imagenet_hard.errors import ClassifierError, ImageNetHardError, UsageError
 
 pytest.importorskip("foolbox", reason="needs the extra: pip install '.[demo]'")
@@ -21,6 +22,15 @@ class Constant(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.logits.expand(len(x), -1)
+
+
+class FailsOnMany(nn.Module):
+    """Runs on one image, as it is tried with, and on no batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if len(x) > 1:
+            raise ValueError("too many")
+        return x
 
 
 def test_any_module_in_three_lines():
@@ -122,6 +132,32 @@ def test_the_callers_module_comes_back_as_it_was():
     model[1].eval()
     imagenet_hard.evaluate(model, "sample", device="cpu", limit=3)
     assert [m.training for m in model.modules()] == [True, True, False]
+
+
+@pytest.mark.parametrize("way", ["a module", "a classifier", "a failure"])
+def test_weights_lie_in_memory_as_before(way):
+    """Strides, objects and flags, also of a classifier's module that the caller holds, or after a failure."""
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1000))
+    model[3].weight.requires_grad_(False)
+    before = [(id(p), p.stride(), p.requires_grad, p.sum().item()) for p in model.parameters()]
+    if way == "a failure":
+        model.append(FailsOnMany())
+        with pytest.raises(ClassifierError, match="too many"):
+            imagenet_hard.evaluate(model, "sample", device="cpu", transform="paper")
+    else:
+        given = from_module(model) if way == "a classifier" else model
+        imagenet_hard.evaluate(given, "sample", device="cpu", limit=3)
+    assert [(id(p), p.stride(), p.requires_grad, p.sum().item()) for p in model.parameters()] == before
+    torch.nn.utils.parameters_to_vector(model.parameters())  # it wants them contiguous
+
+
+def test_a_module_of_a_fixed_size_with_a_mapping():
+    """The transform that is given is the one that it is tried with."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 1000))
+    result = imagenet_hard.evaluate(
+        model, "sample", device="cpu", limit=3, transform={"resize": 40, "crop": 32}
+    )
+    assert result.model.input_size == (32, 32)
 
 
 def test_arguments_that_would_be_ignored_are_refused():

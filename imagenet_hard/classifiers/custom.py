@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.classifiers import file_module
 from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.code_hash import holds_own_code
 from imagenet_hard.classifiers.identity import describe
 from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.normalisation import normalised
-from imagenet_hard.classifiers.own_code import holds_own_code
 from imagenet_hard.classifiers.policy import explicit_transform
 from imagenet_hard.classifiers.probe import check_logits, probe
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform

@@ -71,7 +71,8 @@ def memory_back(module: nn.Module) -> Callable[[], None]:
 
 
 def _giving_back(module: nn.Module) -> Callable[[], None]:
-    modes = [(layer, layer.training) for layer in module.modules()]
+    # A frozen TorchScript module has no mode.
+    modes = [(layer, layer.training) for layer in module.modules() if hasattr(layer, "training")]
     flags = [(p, p.requires_grad) for p in module.parameters()]
     memory = memory_back(module)
 
