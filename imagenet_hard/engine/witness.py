@@ -57,7 +57,7 @@ def witness(classifier: Classifier, tasks: Sequence[Task], settings: RunSettings
         settings = replace(settings, batch_size=min(settings.batch_size, IMAGES))
     forward = Forward(classifier, settings, resolve_device(settings.device))
     digest = hashlib.sha256()
-    with undisturbed(classifier.module), keep_activations():
+    with undisturbed(classifier.module), undisturbed(roots[0]), keep_activations():
         _unseed()
         with ThreadPoolExecutor(settings.decode_workers(), "decode") as pool:
             read = list(pool.map(preparer([forward], [{}], exif=exif), tasks))
