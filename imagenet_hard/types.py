@@ -41,7 +41,7 @@ class Predictions:
     """Predictions for ``n`` examples, row ``i`` belonging to ``ids[i]``.
 
     ``top5``: int16 (n, 5), class indices, best first, the lower index first on equal logits.
-    ``logprob5``: float32 (n, 5), natural log of the softmax over all 1000 classes.
+    ``logprob5``: float32 (n, 5), natural log of the softmax over all 1000 classes, or over those of a mask.
     ``margin``: float32 (n,), best logit minus second-best logit (>= 0).
     """
 
@@ -125,6 +125,12 @@ class BenchmarkInfo(Record):
 
 Precision = Literal["fp32", "bf16", "fp16"]
 """Arithmetic of the forward pass; logits and softmax are always float32."""
+
+OutputForm = Literal["logits", "probabilities", "log-probabilities"]
+"""What a model gives for each class."""
+
+DropClass = Literal[0, 1000]
+"""The background class of a model with 1001 outputs: the first, as in TensorFlow's, or the last."""
 
 
 @dataclass(frozen=True, slots=True)

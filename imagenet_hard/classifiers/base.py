@@ -5,12 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from imagenet_hard.types import ModelSpec
+from imagenet_hard.types import DropClass, ModelSpec, OutputForm
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.classifiers.transform import ImageTransform
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """How what a model gives becomes logits.
+
+    ``drop_class``: the background class among 1001, which is left out before the softmax. ``classes``:
+    those that compete; the others get -inf, so that softmax, means and entropies run over the mask.
+    """
+
+    form: OutputForm = "logits"
+    drop_class: DropClass | None = None
+    classes: ClassMask | None = None
 
 
 @dataclass(frozen=True)
@@ -19,12 +33,20 @@ class Classifier:
 
     ``module`` maps float32 (n, 3, H, W), as made by ``transform.batch``, to logits (n, 1000);
     it is in eval mode and on the CPU in float32: the engine moves and casts it.
-    ``spec.transform`` is ``transform.describe()``.
+    ``spec.transform`` is ``transform.describe()``. ``outputs``: what the model itself gives, which
+    ``module`` turns into logits; ``remarks``: what a reader of its numbers must know.
     """
 
     spec: ModelSpec
     module: nn.Module
     transform: ImageTransform
+    outputs: Outputs = Outputs()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the result has to say of the model and of its transform."""
+        return [*self.remarks, *getattr(self.transform, "remarks", ())]
 
     def with_transform(self, transform: ImageTransform) -> Classifier:
         """The same weights under another evaluation transform."""

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 from imagenet_hard.classifiers import file_module
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.code_hash import holds_own_code
-from imagenet_hard.classifiers.identity import describe
+from imagenet_hard.classifiers.identity import weights_sha256
 from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.policy import explicit_transform
-from imagenet_hard.classifiers.probe import check_logits, probe
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
 from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.errors import ClassifierError, UsageError
@@ -32,11 +31,12 @@ DEFAULT_TRANSFORM = Transform(256, (224, 224), "bilinear")
 """For a model that says nothing: shorter side to 256, centre 224, bilinear, ImageNet's mean and std."""
 
 
-def load(name: str, *, file: str | None = None) -> Classifier:
+def load(name: str, *, file: str | None = None, drop_class: int | None = None) -> Classifier:
     """``package.module:attribute``, found from the current folder as well, or ``./file.py:attribute``.
 
     The attribute is a ``torch.nn.Module``, a ``Classifier``, or a function without arguments that
-    returns one of these or ``(module, transform)``. ``file``: weights to load into it.
+    returns one of these or ``(module, transform)``. ``file``: weights to load into it. ``drop_class``: as
+    in ``from_module``.
 
     Raises:
         ClassifierError: if it can't be imported or called, or gives something else.
@@ -54,14 +54,16 @@ def load(name: str, *, file: str | None = None) -> Classifier:
             )
         try:
             value = value()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script may end the process, by its argparse for instance
             raise ClassifierError(f"{name}() failed: {type(error).__name__}: {error}") from error
     transform = None
     if isinstance(value, tuple) and len(value) == 2:
         value, transform = value
     if isinstance(value, Classifier):
+        from imagenet_hard.classifiers.examine import examine
+
         if file is None:
-            return value
+            return examine(value, drop_class)
         value, transform = value.module, value.transform
     if not isinstance(value, torch.nn.Module):
         raise ClassifierError(
@@ -69,9 +71,9 @@ def load(name: str, *, file: str | None = None) -> Classifier:
             "(module, transform) or a Classifier"
         )
     if file is None:
-        return from_module(value, transform, name)
+        return from_module(value, transform, name, drop_class=drop_class)
     own = load_into(value, file, architecture=name)
-    found = from_module(value, transform, name, tag=find(file)[0].name)
+    found = from_module(value, transform, name, tag=find(file)[0].name, drop_class=drop_class)
     changed = normalised(found.transform, own, name, given=transform is not None)
     return found if changed is found.transform else found.with_transform(changed)
 
@@ -82,20 +84,25 @@ def from_module(
     name: str | None = None,
     *,
     tag: str | None = None,
+    drop_class: int | None = None,
 ) -> Classifier:
     """A classifier of any module or callable: float32 (n, 3, H, W) -> logits (n, 1000).
 
-    An output with ``.logits`` (transformers) or a tuple that starts with the logits is taken as well.
+    Probabilities and log probabilities are recognised and read as logits (``outputs``). An output with
+    ``.logits`` (transformers) or a tuple that starts with the logits is taken as well. ``drop_class``: the
+    background class of a model with 1001 outputs, 0 or 1000.
     A module is put into eval mode. ``transform``: an ``ImageTransform``, a function from a PIL image
     to a tensor (3, H, W) such as torchvision's ``Compose``, or ``{"resize": 256, "crop": 224, ...}``.
     Without it a timm module gets its own, and any other 256/224 bilinear with ImageNet's mean and std.
 
     Raises:
-        ClassifierError: if it fails on one black image, or gives something else than (1, 1000) logits.
+        ClassifierError: if it fails on test images, or gives something else than (1, 1000) logits.
         UsageError: for a transform that is none of these.
     """
     import torch
 
+    from imagenet_hard.classifiers.examine import examine, random_numbers_kept
+    from imagenet_hard.classifiers.probe import probe
     from imagenet_hard.classifiers.wrap import LogitsOf
 
     if not callable(model):
@@ -103,29 +110,34 @@ def from_module(
     name = name or _name(model)
     found = _transform(model, transform, name)
     module = model.eval() if isinstance(model, torch.nn.Module) else LogitsOf(model)
-    output = probe(module, found, name)
-    if not isinstance(output, torch.Tensor) and not isinstance(module, LogitsOf):
-        module = LogitsOf(module)
-        output = probe(module, found, name)
-    check_logits(output, name)
-    size = found.crop or found.resize if isinstance(found, Transform) else None
-    size = size if isinstance(size, tuple) else None
-    if not isinstance(model, torch.nn.Module):
+    with random_numbers_kept():
+        if not isinstance(module, LogitsOf) and not isinstance(probe(module, found, name), torch.Tensor):
+            module = LogitsOf(module)
+        size = found.crop or found.resize if isinstance(found, Transform) else None
+        size = size if isinstance(size, tuple) else None
         # The weights of a bare function can't be seen, so they are not said to be none.
+        weights = model if isinstance(model, torch.nn.Module) else None
         spec = ModelSpec(
             backend="custom",
             name=name,
             tag=tag,
-            weights_sha256=None,
-            parameters=None,
+            weights_sha256=None if weights is None else weights_sha256(weights),
+            parameters=None if weights is None else sum(p.numel() for p in weights.parameters()),
             head=None,
             input_size=size,
             transform=found.describe(),
-            transform_sha256=found.sha256(),
+            transform_sha256=_hash(found),
         )
-    else:
-        spec = describe(model, found, backend="custom", name=name, tag=tag, input_size=size)
-    return Classifier(spec, module, found)
+        return examine(Classifier(spec, module, found), drop_class)
+
+
+def _hash(transform: ImageTransform) -> str | None:
+    """None for one of one's own that cannot take the fixed images."""
+    try:
+        return transform.sha256()
+    except Exception:
+        log.debug("the transform has no hash", exc_info=True)
+        return None
 
 
 def _import(name: str) -> Any:
@@ -144,7 +156,7 @@ def _import(name: str) -> Any:
                 f"there is no module {error.name!r} to take {name} from, neither installed nor in {here}"
             ) from error
         raise ClassifierError(f"importing {module_name} failed: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ClassifierError(f"importing {module_name} failed: {type(error).__name__}: {error}") from error
     return _attribute(value, module_name, attribute)
 

@@ -42,12 +42,12 @@ def with_true_weights(classifier: Classifier) -> Classifier:
 
     That of a zero-shot model is of its text tower too, which is not there any more: it stays.
     """
-    from imagenet_hard.classifiers.wrap import LogitsOf
+    from imagenet_hard.classifiers.wrap import bare
 
     spec, module = classifier.spec, classifier.module
     if spec.weights_sha256 is None or spec.head is not None:
         return classifier
-    true = weights_sha256(module.model if isinstance(module, LogitsOf) else module)
+    true = weights_sha256(bare(module))
     return replace(classifier, spec=spec.model_copy(update={"weights_sha256": true}))
 
 

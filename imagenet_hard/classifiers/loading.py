@@ -97,9 +97,16 @@ def _check_shapes(state: State, own: Mapping[str, torch.Tensor], path: str | Pat
     wrong = [k for k in state if k in own and state[k].shape != own[k].shape]
     heads = [k for k in wrong if own[k].shape[:1] == (N_CLASSES,) and state[k].shape[1:] == own[k].shape[1:]]
     if heads and len(heads) == len(wrong):
+        n = state[heads[0]].shape[0]
+        background = (
+            "; with a background class, build the model in a function of your own, and give --drop-class 0"
+            if n == N_CLASSES + 1
+            else ""
+        )
         raise WeightsError(
-            f"{path} has {state[heads[0]].shape[0]} classes ({heads[0]!r}), expected the {N_CLASSES} of "
+            f"{path} has {n} classes ({heads[0]!r}), expected the {N_CLASSES} of "
             "ImageNet-1k in the order of their wnids: a head of other classes cannot be scored here"
+            + background
         )
     if wrong:
         key = wrong[0]

@@ -1,40 +1,63 @@
-"""One black image through a classifier: does it run, and does it have the 1000 classes?"""
+"""Fixed images through a classifier: does it run, and if not, why?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
 
 from imagenet_hard.classifiers.module_state import undisturbed
+from imagenet_hard.classifiers.outputs import check_shape
+from imagenet_hard.classifiers.transform import ImageTransform, fixed_images
 from imagenet_hard.errors import ClassifierError
-from imagenet_hard.types import N_CLASSES
 
-if TYPE_CHECKING:
-    from imagenet_hard.classifiers.transform import ImageTransform
+HINTS = (
+    (r"to have (\d+) channels", "Its first layer takes {0} channels, and images have 3"),
+    (
+        r"be the same|same dtype|expected scalar type",
+        "Its weights are not float32: model.float() makes them so",
+    ),
+    (r"same device", "Its parts lie on different devices: model.to() brings them together"),
+    (
+        r"positional argument|unexpected keyword",
+        "It is called with one argument, the batch: wrap what takes more",
+    ),
+    (
+        r"shapes cannot be multiplied|size mismatch|doesn't match|must match|invalid for input|"
+        r"[Ii]mage (size|height|width)|input size|output size is too small|can't be greater|divisible",
+        "A model of a fixed input size needs its own transform",
+    ),
+)
+"""What a failure says -> what it comes from. Any other failure has to speak for itself."""
+
+
+@dataclass(frozen=True)
+class View:
+    """An image of ``images`` as a batch of one, and what it is."""
+
+    image: Image.Image
+    batch: torch.Tensor
+    what: str
+
+
+def images() -> list[tuple[Image.Image, str]]:
+    """A black image and the two of ``fixed_images``, each with what it is."""
+    made = [(each, f"a test image of {each.width} x {each.height}") for each in fixed_images()]
+    return [(Image.new("RGB", (224, 224)), "one black image"), *made]
 
 
 def probe(module: Any, transform: ImageTransform, name: str) -> Any:
-    """What ``module`` gives for one black image of 224 x 224 under ``transform``.
+    """What ``module`` gives for one image under ``transform``.
 
     Raises:
-        ClassifierError: if it fails, with the size of its input.
+        ClassifierError: if one of the two fails, with the size of the input.
     """
-    import torch
-    from PIL import Image
-
-    device = "cpu"
-    if isinstance(module, torch.nn.Module):
-        device = str(next((p.device for p in module.parameters()), device))
-    # As a plain loop would give it; whether the model takes channels last is found out on real images.
-    batch = transform.batch([transform.pixels(Image.new("RGB", (224, 224)))], device).contiguous()
-    try:
-        with torch.no_grad(), undisturbed(module):
-            return module(batch)
-    except Exception as error:  # anything may go wrong in a model of one's own
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ClassifierError(
-            f"{name} failed on a batch of shape {tuple(batch.shape)} (one black image): "
-            f"{type(error).__name__}: {reason}. A model of a fixed input size needs its own transform"
-        ) from error
+    view = views(module, transform, name)[0]
+    with undisturbed(module):
+        return run(module, view.batch, name, view.what)
 
 
 def check_logits(output: Any, name: str) -> None:
@@ -43,18 +66,70 @@ def check_logits(output: Any, name: str) -> None:
     Raises:
         ClassifierError: naming the type or the shape.
     """
-    import torch
+    check_shape(output, name)
 
-    if not isinstance(output, torch.Tensor):
-        raise ClassifierError(
-            f"{name} gave {type(output).__name__}: expected a tensor of logits (n, {N_CLASSES})"
+
+def views(module: Any, transform: ImageTransform, name: str) -> list[View]:
+    """Those of ``images`` that the transform can take, on the module's device; real images may be larger.
+
+    Raises:
+        ClassifierError: it can take none, or makes of one what is no classifier's input.
+    """
+    found = []
+    failures: list[tuple[str, Exception]] = []
+    for image, what in images():
+        try:
+            batch = transform.batch([transform.pixels(image)], device_of(module))
+        except ClassifierError as error:
+            failures.append((f"{name}: {error}", error))
+        except Exception as error:  # anything may go wrong in a transform of one's own
+            text = f"the transform of {name} failed on {what} ({image.width} x {image.height})"
+            failures.append((f"{text}: {type(error).__name__}: {error}", error))
+        else:
+            _check_input(batch, what, name)
+            # As a plain loop gives it; whether the model takes channels last is seen on real images.
+            found.append(View(image, batch.clone(memory_format=torch.contiguous_format), what))
+    if not found:
+        raise ClassifierError(failures[0][0]) from failures[0][1]
+    return found
+
+
+def device_of(module: Any) -> torch.device:
+    """That of its first weight; the CPU where none can be seen."""
+    weights = module.parameters() if isinstance(module, torch.nn.Module) else iter(())
+    return next((weight.device for weight in weights), torch.device("cpu"))
+
+
+def run(module: Any, batch: torch.Tensor, name: str, what: str) -> Any:
+    """What it gives for a copy of ``batch``, into which it may write.
+
+    Raises:
+        ClassifierError: it fails; with the cause, where that is known.
+    """
+    try:
+        with torch.no_grad():
+            return module(batch.clone())
+    except Exception as error:  # anything may go wrong in a model of one's own
+        text = str(error)
+        reason = text.splitlines()[0] if text else type(error).__name__
+        hint = next(
+            (f". {say.format(*m.groups())}" for cause, say in HINTS if (m := re.search(cause, text))), ""
         )
-    if output.shape == (1, N_CLASSES) and output.is_floating_point():
+        raise ClassifierError(
+            f"{name} failed on a batch of shape {tuple(batch.shape)} ({what}): "
+            f"{type(error).__name__}: {reason}{hint}"
+        ) from error
+
+
+def _check_input(batch: Any, what: str, name: str) -> None:
+    if not isinstance(batch, torch.Tensor) or not batch.is_floating_point():
+        problem = (
+            f"{batch.dtype if isinstance(batch, torch.Tensor) else type(batch).__name__}, expected float32"
+        )
+    elif batch.ndim != 4 or batch.shape[:2] != (1, 3):
+        problem = f"a batch of shape {tuple(batch.shape)}, expected (1, 3, H, W)"
+    elif not torch.isfinite(batch).all():
+        problem = "NaN or infinite pixels"
+    else:
         return
-    hint = ""
-    if output.ndim == 2 and output.shape[0] == 1:
-        hint = f": {output.shape[1]} outputs are not the {N_CLASSES} classes of ImageNet-1k, in wnid order"
-    raise ClassifierError(
-        f"{name} gave {output.dtype} {tuple(output.shape)} for one image, "
-        f"expected float (1, {N_CLASSES}){hint}"
-    )
+    raise ClassifierError(f"the transform of {name} makes {problem}, of {what}")

@@ -14,6 +14,7 @@ from imagenet_hard.classifiers.listing import unknown_model
 from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.weights_file import find, is_file_name
 from imagenet_hard.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
+from imagenet_hard.types import N_CLASSES
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ class Options:
     head_cache: bool = True
     device: str = "cpu"
     progress: bool = False
+    drop_class: int | None = None
 
 
 Loader = Callable[[str, Options], Classifier]
@@ -49,6 +51,7 @@ def load_classifier(
     head_cache: bool = True,
     device: str = "cpu",
     progress: bool = False,
+    drop_class: int | None = None,
 ) -> Classifier:
     """The classifier called ``name``, in eval mode, on the CPU, in float32.
 
@@ -58,7 +61,8 @@ def load_classifier(
     ``weights``: a tag, or a checkpoint file; ``pretrained``: a tag. With a file the tag says which
     architecture options and transform go with it. ``transform``: see ``with_policy``.
     ``templates``, ``classnames``, ``head_cache``: the zero-shot head of open_clip models, which is
-    built on ``device``. ``progress``: show a bar while weights are downloaded.
+    built on ``device``. ``progress``: show a bar while weights are downloaded. ``drop_class``: the
+    background class of a model of one's own with 1001 outputs, 0 or 1000.
 
     Raises:
         UnknownModelError: if no backend has ``name``; the message lists the nearest.
@@ -67,8 +71,13 @@ def load_classifier(
         UsageError: for arguments that contradict each other.
     """
     tag, file = _tag_and_file(weights, pretrained)
-    options = Options(tag, file, transform, templates, classnames, head_cache, device, progress)
+    options = Options(tag, file, transform, templates, classnames, head_cache, device, progress, drop_class)
     classifier = _loader(name)(name, options)
+    if classifier.outputs.drop_class != drop_class:
+        raise UsageError(
+            f"{name} is a {classifier.spec.backend} model with {N_CLASSES} outputs: --drop-class is for "
+            f"models of your own with {N_CLASSES + 1}"
+        )
     if classifier.spec.backend == "open_clip":
         return classifier  # its loader knows the policy: "paper" is the model's own there
     if templates or classnames:
@@ -183,7 +192,7 @@ def _custom(name: str, options: Options) -> Classifier:
             f"{name} is your own model: there is no tag {options.tag!r} and no file of that name"
         )
     try:
-        return custom.load(name, file=options.file)
+        return custom.load(name, file=options.file, drop_class=options.drop_class)
     except ClassifierError as error:
         # torchvison:resnet50 looks like a module of one's own, but is more likely a slip.
         if (

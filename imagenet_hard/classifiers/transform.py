@@ -134,19 +134,25 @@ class Transform:
 
 @dataclass(frozen=True)
 class CallableTransform:
-    """Any ``PIL image -> float32 tensor (3, H, W)``: one's own, or a backend's that is not standard.
+    """Any ``PIL image -> float tensor (3, H, W)``: one's own, or a backend's that is not standard.
 
     ``own``: it was given by the caller, so its code is not known by name. ``alone``: it is called by one
-    thread at a time, as its code may count on that (in a DataLoader each worker is a process).
+    thread at a time, as its code may count on that (in a DataLoader each worker is a process). ``remarks``:
+    what a reader of numbers under it must know.
     """
 
     function: Callable[[Image.Image], Any]
     description: Mapping[str, Any]
     own: bool = False
     alone: bool = False
+    remarks: tuple[str, ...] = ()
 
     def pixels(self, image: Image.Image) -> torch.Tensor:
-        """float32 (3, H, W), in memory of its own whatever the function keeps or does to its image."""
+        """float32 (3, H, W), in memory of its own whatever the function keeps or does to its image.
+
+        Raises:
+            ClassifierError: it gave something else, with what to do.
+        """
         with _ONE_AT_A_TIME if self.alone else nullcontext():
             return self._pixels(image.copy() if image.mode == "RGB" else image.convert("RGB"))
 
@@ -154,10 +160,13 @@ class CallableTransform:
         import torch
 
         x = self.function(image)
-        if not isinstance(x, torch.Tensor) or x.ndim != 3 or x.shape[0] != 3:
-            got = f"{type(x).__name__} {tuple(getattr(x, 'shape', ()))}"
-            raise ClassifierError(f"the transform gave {got}: expected a torch tensor (3, H, W)")
-        return x.detach().to(torch.float32, copy=True)
+        if isinstance(x, torch.Tensor) and x.ndim == 3 and x.shape[0] == 3 and x.is_floating_point():
+            return x.detach().to(torch.float32, copy=True)
+        kind = str(x.dtype) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise ClassifierError(
+            f"the transform gave {kind} {tuple(getattr(x, 'shape', ()))}: expected a float tensor (3, H, W)"
+            + _what_to_do(x)
+        )
 
     def batch(self, pixels: Sequence[torch.Tensor], device: torch.device | str) -> torch.Tensor:
         import torch
@@ -197,6 +206,31 @@ class Apart:
 def apart(transform: ImageTransform) -> ImageTransform:
     """``transform`` as the engine may call it: ours as they are, others ``Apart``."""
     return transform if type(transform).__module__.startswith("imagenet_hard.") else Apart(transform)
+
+
+def _what_to_do(x: Any) -> str:
+    """About what a function gave in place of a float tensor (3, H, W)."""
+    import torch
+
+    shape = tuple(getattr(x, "shape", ()))
+    if isinstance(x, Image.Image):
+        return ": end with ToTensor()"
+    if isinstance(x, Mapping) or hasattr(x, "keys"):
+        keys = ", ".join(map(str, list(x.keys())[:3]))
+        return f": take the tensor out of it (it has {keys})"
+    if isinstance(x, (tuple, list)):
+        return ": several views of an image are --tta's business"
+    if not isinstance(x, (torch.Tensor, np.ndarray)):
+        return ""
+    if len(shape) == 4 and shape[0] == 1:
+        return ": take [0], one image without a batch"
+    if len(shape) == 3 and shape[0] not in (1, 3) and shape[2] in (1, 3, 4):
+        return ": its channels come last; permute(2, 0, 1), or ToTensorV2, puts them first"
+    if isinstance(x, np.ndarray):
+        return ": torch.from_numpy makes a tensor of it"
+    if len(shape) != 3 or shape[0] != 3:
+        return ": a classifier of ImageNet takes the three channels of RGB"
+    return ", scaled to [0, 1]: end with ToTensor(), or ToDtype(torch.float32, scale=True)"
 
 
 def paper_transform(mean: tuple[float, float, float], std: tuple[float, float, float]) -> Transform:

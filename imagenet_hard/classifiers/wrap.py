@@ -30,3 +30,12 @@ class LogitsOf(nn.Module):
         if hasattr(output, "logits"):
             return output.logits
         return output[0] if isinstance(output, (tuple, list)) and output else output
+
+
+def bare(module: Any) -> Any:
+    """The module or function inside what is put around it here and in ``outputs``."""
+    from imagenet_hard.classifiers.outputs import AsLogits
+
+    while isinstance(module, LogitsOf | AsLogits):
+        module = module.model
+    return module

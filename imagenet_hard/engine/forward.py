@@ -76,7 +76,7 @@ class Forward:
             ClassifierError: the model fails, or gives something else than logits.
         """
         full = [*pixels, *[pixels[-1]] * (self.batch_size - len(pixels))]
-        batch = self._transform.batch(full, self.device)
+        batch = self._batch(full, ids)
         with self._no_gradients(), exact_float32(), self._autocast():
             if not self._layout.settled:
                 self._layout.settle(batch, self._run, REWRITE_TOLERANCE[self.precision])
@@ -99,6 +99,28 @@ class Forward:
         if bad := (~torch.isfinite(logits).all(dim=1)).nonzero().flatten().tolist():
             raise not_finite(self, [ids[i] for i in bad])
         return logits
+
+    def _batch(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
+        import torch
+
+        sizes: dict[tuple[int, ...], str] = {}
+        for each, id in zip(pixels, ids, strict=False):  # what fills the batch up repeats the last
+            sizes.setdefault(tuple(getattr(each, "shape", ())), id)
+        if len(sizes) > 1:
+            (one, first), (other, second) = list(sizes.items())[:2]
+            raise ClassifierError(
+                f"the transform of {self.name} gives several sizes: {one} for image {first!r}, {other} for "
+                f"{second!r}. A batch needs one: end with a crop, as CenterCrop(224), or give --batch-size 1"
+            )
+        try:
+            return self._transform.batch(pixels, self.device)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # anything may go wrong in a transform of one's own
+            raise ClassifierError(
+                f"the transform of {self.name} failed on {len(pixels)} images, the first {ids[0]!r}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
         """float32 logits in memory of their own; ``batch`` belongs to the model from here on."""
@@ -186,7 +208,8 @@ def not_finite(predictor: Predictor, ids: Sequence[str]) -> ClassifierError:
     """That ``predictor`` gave NaN or infinity for the images ``ids``."""
     return ClassifierError(
         f"{predictor.name} gave NaN or infinite logits in {predictor.precision} for image {ids[0]!r} (and "
-        f"{len(ids) - 1} more in its batch): try --precision fp32, and check the weights"
+        f"{len(ids) - 1} more in its batch): try --precision fp32, and check the weights. (-inf may mask "
+        "classes, all but five or more; of probabilities each row has to sum to 1.)"
     )
 
 

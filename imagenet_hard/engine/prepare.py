@@ -75,7 +75,7 @@ def _pixels(predictor: Predictor, image: Image.Image, row: Row) -> Any:
     try:
         return predictor.prepare(image, row.image_sha256)
     except ClassifierError as error:
-        return error
+        return ClassifierError(f"image {row.id!r}: {error}")
     except Exception as cause:
         wrong = ClassifierError(
             f"the transform failed on image {row.id!r} "

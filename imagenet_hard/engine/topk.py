@@ -24,7 +24,8 @@ class Pending:
     """The top-5 of ``logits`` on their way from the device; nothing waits for it before ``wait``.
 
     Equal logits keep the lower index first (``torch.topk`` does not promise that), so classes
-    with one name ("missile", "sunglasses") always resolve alike. Softmax in float32 over all 1000.
+    with one name ("missile", "sunglasses") always resolve alike. Softmax in float32 over all 1000, or over
+    those that a mask leaves above -inf.
     """
 
     def __init__(self, logits: torch.Tensor) -> None:
@@ -37,7 +38,7 @@ class Pending:
             indices[:, :5].to(torch.int16),
             logprob.clamp_(max=0),  # rounding can leave the log of a probability of one at +1e-8
             values[:, 0] - values[:, 1],
-            torch.isfinite(logits).all(dim=1),
+            torch.isfinite(values[:, :5]).all(dim=1),  # NaN sorts first, and so does +inf
         ]
         self._event: torch.cuda.Event | None = None
         if logits.is_cuda:
@@ -49,7 +50,10 @@ class Pending:
             self._event.record()
 
     def wait(self) -> tuple[Top5, NDArray[np.bool_]]:
-        """The scores, and bool (n,): whether all of an image's logits are finite."""
+        """The scores, and bool (n,): whether an image's best five are finite.
+
+        Others may be -inf: a mask of the classes.
+        """
         if self._event is not None:
             self._event.synchronize()
         classes, logprob, margin, finite = (part.cpu().numpy() for part in self._parts)

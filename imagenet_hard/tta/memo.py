@@ -144,7 +144,7 @@ class MemoPredictor:
         if not isinstance(output, torch.Tensor) or output.shape != (n, N_CLASSES):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
             raise ClassifierError(f"{name} gave {shape} for {n} views: expected ({n}, {N_CLASSES})")
-        if not torch.isfinite(output).all():
+        if not torch.isfinite(output.topk(5).values).all():  # NaN comes first; -inf may mask the others
             raise ClassifierError(
                 f"{name} gave NaN or infinite logits for image {id!r} under MEMO: a smaller --tta-lr may help"
             )
@@ -152,7 +152,12 @@ class MemoPredictor:
 
 
 def marginal_entropy(logits: torch.Tensor) -> torch.Tensor:
-    """Entropy in nats of the mean of the softmax of logits (views, 1000): MEMO's loss, in log space."""
+    """Entropy in nats of the mean of the softmax of logits (views, 1000): MEMO's loss, in log space.
+
+    A class that is masked in all views has no part in it, as in the authors' code.
+    """
+    if not (competing := (logits > -torch.inf).any(dim=0)).all():
+        logits = logits[:, competing]
     mean = log_mean(torch.log_softmax(logits, dim=1))
     return -(mean * mean.exp()).sum()
 

@@ -151,6 +151,7 @@ def test_ones_own_transform_must_give_a_tensor():
     assert batch.shape == (1, 3, 6, 8)
     bad = CallableTransform(np.asarray, {"name": "array"})
     with pytest.raises(
-        ClassifierError, match=r"gave ndarray \(6, 8, 3\): expected a torch tensor \(3, H, W\)"
+        ClassifierError,
+        match=r"gave ndarray \(6, 8, 3\): expected a float tensor \(3, H, W\): its channels come last",
     ):
         bad.pixels(image(8, 6))
