@@ -1,7 +1,7 @@
 """Metrics of a scored benchmark: count first, divide once; whole numbers are kept beside every share.
 
 A prediction is right if it is among the image's labels (paper, "Scoring"); top-5 is right if any of
-the five is. All 1000 classes compete, no class mask.
+the five is. All 1000 classes compete, unless a mask was asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from imagenet_hard.errors import UsageError
 from imagenet_hard.evaluation.calibration import Calibration, Count, Share, calibrate
 from imagenet_hard.evaluation.intervals import wilson
 from imagenet_hard.evaluation.packing import pack_bits, pack_names, unpack_bits, unpack_names
+from imagenet_hard.tta.settings import KINDS, TtaSettings
 from imagenet_hard.types import N_CLASSES, Precision, Predictions, Record, Scored
 
 NEAR_TIE_EPSILON: Mapping[Precision, float] = {"fp32": 1e-3, "fp16": 0.0625, "bf16": 0.5}
@@ -26,6 +27,13 @@ NEAR_TIE_EPSILON: Mapping[Precision, float] = {"fp32": 1e-3, "fp16": 0.0625, "bf
 
 Measured with EfficientNet-Lite0 on 234 photographs: margins move by at most 1e-5 between batch
 sizes in fp32 and by up to 0.44 from fp32 to bf16. fp16 has 3 more bits of mantissa: 1/8 of bf16.
+"""
+
+ADAPTED_EPSILON = 0.1
+"""The same where each image's prediction is made by weights that were adapted to it (MEMO).
+
+The step makes rounding wider: margins move by up to 0.0008 with trained networks, and logits by up to 0.06
+with a MobileNetV2 of random weights (docs/tta.md).
 """
 
 _TOLERANCE = 1e-9
@@ -234,6 +242,12 @@ def per_class(correct: NDArray[np.bool_], labels: Sequence[Sequence[int]]) -> Pe
 def near_ties(predictions: Predictions, epsilon: float) -> NearTies:
     """Images whose margin (best minus second-best logit, float32) is below ``epsilon``."""
     return NearTies(epsilon=epsilon, n=int((predictions.margin < epsilon).sum()))
+
+
+def near_tie_epsilon(precision: Precision, tta: TtaSettings | None) -> float:
+    """The margin below which a top-1 made this way may flip."""
+    adapted = tta is not None and KINDS[tta.method].adapts
+    return max(NEAR_TIE_EPSILON[precision], ADAPTED_EPSILON if adapted else 0.0)
 
 
 def confidence(predictions: Predictions) -> NDArray[np.float64]:

@@ -197,14 +197,15 @@ def _check_model(entry: Entry, again: Result) -> None:
 
 
 def _compare(entry: Entry, answers: Answers, gold: Gold, again: Predictions, *, whole: bool) -> str:
-    from imagenet_hard.evaluation.metrics import NEAR_TIE_EPSILON, hits
+    from imagenet_hard.evaluation.metrics import hits, near_tie_epsilon
 
     assert entry.result is not None
     assert answers.predictions is not None
     place = {each: i for i, each in enumerate(answers.ids)}
     rows = [place[each] for each in again.ids]
     same = answers.top5[rows, 0] == again.top5[:, 0]
-    ties = answers.predictions.margin[rows] < NEAR_TIE_EPSILON[entry.result.protocol.precision]
+    protocol = entry.result.protocol
+    ties = answers.predictions.margin[rows] < near_tie_epsilon(protocol.precision, protocol.tta)
     n, agreed = len(rows), int(same.sum())
     found = f"{agreed} of {n} top-1 answers agree ({100 * agreed / n:.1f} %)"
     if agreed < n:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,7 +20,23 @@ Method = Literal["zoom", "memo", "zoom-memo"]
 View = Literal["random-resized-crop", "augmix", "zooms", "standard"]
 Optimizer = Literal["sgd", "adamw"]
 
-METHODS = ("none", "zoom", "memo", "zoom-memo")
+
+@dataclass(frozen=True)
+class Kind:
+    """What a method is made of: the views that it may take, and whether it adapts the model in a step."""
+
+    views: tuple[View, ...]
+    adapts: bool
+
+
+KINDS: Mapping[str, Kind] = {
+    "zoom": Kind(("random-resized-crop", "zooms", "standard"), adapts=False),
+    "memo": Kind(("augmix",), adapts=True),
+    "zoom-memo": Kind(("random-resized-crop",), adapts=True),
+}
+"""The methods; ``predictor.PREDICTORS`` has what runs each."""
+
+METHODS = ("none", *KINDS)
 DEFAULT_VIEWS, MAX_VIEWS = 64, 4096
 MAX_SEED = 2**63 - 1
 
@@ -71,15 +89,11 @@ class TtaSettings(Record):
         count = len(self.zooms) if self.zooms is not None else 1 if self.view == "standard" else self.views
         if self.views != count:
             raise ValueError(f"views is {self.views}: the list has {count}")
-        if (self.method == "zoom") != (self.step is None):
+        kind = KINDS[self.method]
+        if kind.adapts != (self.step is not None):
             raise ValueError("step: memo and zoom-memo have one, zoom has none")
-        allowed = {
-            "zoom": ("random-resized-crop", "zooms", "standard"),
-            "memo": ("augmix",),
-            "zoom-memo": ("random-resized-crop",),
-        }[self.method]
-        if self.view not in allowed:
-            raise ValueError(f"view: {self.method} takes {' or '.join(allowed)}")
+        if self.view not in kind.views:
+            raise ValueError(f"view: {self.method} takes {' or '.join(kind.views)}")
         return self
 
     @property
@@ -165,7 +179,7 @@ def tta_settings(
             "views": DEFAULT_VIEWS if views is None else views,
             "seed": 0 if seed is None else seed,
         }
-    if method != "zoom":
+    if KINDS[method].adapts:
         known_lr, decay = STEPS.get(optimizer or "sgd", STEPS["sgd"])
         fields["step"] = {
             "optimizer": optimizer or "sgd",
@@ -182,7 +196,7 @@ def _refuse(method: str, given: set[str]) -> None:
     """Options that would be passed over in silence."""
     if method == "none" and given:
         raise UsageError(f"{', '.join(sorted(given))}: only with --tta zoom, memo or zoom-memo")
-    if method == "zoom" and (wrong := given & {"--tta-optimizer", "--tta-lr"}):
+    if method != "none" and not KINDS[method].adapts and (wrong := given & {"--tta-optimizer", "--tta-lr"}):
         raise UsageError(f"{', '.join(sorted(wrong))}: --tta zoom takes no step; only memo and zoom-memo do")
     if "--tta-zooms" in given:
         if method != "zoom":

@@ -6,18 +6,23 @@ import copy
 import dataclasses
 import hashlib
 from functools import partial
+from typing import get_args
 
 import pytest
 import torch
 from torch import nn
 
+from imagenet_hard.class_mask import class_mask
+from imagenet_hard.classifiers.custom import from_module
+from imagenet_hard.classifiers.outputs import with_classes
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.errors import ClassifierError, UsageError
+from imagenet_hard.evaluation.metrics import ADAPTED_EPSILON, near_tie_epsilon
 from imagenet_hard.tta.memo import MemoPredictor
-from imagenet_hard.tta.predictor import predictor
-from imagenet_hard.tta.settings import tta_settings
+from imagenet_hard.tta.predictor import PREDICTORS, predictor
+from imagenet_hard.tta.settings import KINDS, METHODS, Method, tta_settings
 from tests.engine.small import benchmark, classifier
 
 CPU, DEVICE = RunSettings(device="cpu", workers=2), torch.device("cpu")
@@ -170,3 +175,56 @@ def test_a_model_without_gradients_is_told():
     assert isinstance(memo, MemoPredictor)
     with pytest.raises(ClassifierError, match="logits without gradients"):
         memo.launch([image], ["x"])
+
+
+def test_a_mask_applies_to_the_views_before_their_mean_and_the_entropy():
+    """As in the authors' code: the same loss and prediction as of a network that has these outputs only."""
+    mask = class_mask(range(0, 1000, 20))
+    kept = list(mask.indices)
+    whole = classifier()
+    few = copy.deepcopy(whole.module)
+    few[-1].weight = nn.Parameter(whole.module[-1].weight[kept].detach().clone())
+    few[-1].bias = nn.Parameter(whole.module[-1].bias[kept].detach().clone())
+    memo, image = prepared(with_classes(whole, mask), tta_settings("memo", views=8, lr=0.05))
+    views = memo._viewing.transform.batch(image.views.pixels, "cpu")
+    standard = whole.transform.batch([image.standard], "cpu")
+    loss, _, expected = straightforward(few, views, standard, "sgd", 0.05, 0.0)
+    with memo.adapted(image.views, "x") as got:
+        assert got == pytest.approx(loss, abs=1e-5)
+    (found,) = memo.launch([image], ["x"])
+    torch.testing.assert_close(found[kept], expected[0], rtol=1e-4, atol=1e-4)
+    assert torch.isneginf(found[~torch.from_numpy(mask.kept())]).all()
+
+
+def test_probabilities_are_read_before_the_entropy():
+    """A network that ends in a softmax takes the step of its logits."""
+    tta = tta_settings("zoom-memo", views=4, lr=0.05)
+    model = classifier()
+    memo, image = prepared(model, tta)
+    soft = from_module(nn.Sequential(copy.deepcopy(model.module), nn.Softmax(1)), model.transform)
+    again, _ = prepared(soft, tta)
+    found, expected = (each.launch([image], ["x"]).softmax(1) for each in (again, memo))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_each_method_names_what_runs_it():
+    """A closed set in one table; settings that belong to no method are refused, however they were made."""
+    assert set(PREDICTORS) == set(KINDS) == set(get_args(Method)) == set(METHODS) - {"none"}
+    memo, zoom = tta_settings("memo", views=2), tta_settings("zoom", views=2)
+    for wrong, message in (
+        (memo.model_copy(update={"method": "tent"}), "method"),
+        (memo.model_copy(update={"method": "zoom"}), "memo and zoom-memo have one, zoom has none"),
+        (memo.model_copy(update={"method": "zoom-memo"}), "zoom-memo takes random-resized-crop"),
+        (zoom.model_copy(update={"step": memo.step}), "zoom has none"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            predictor(wrong, classifier(), CPU, DEVICE)
+    assert isinstance(predictor(memo, classifier(), CPU, DEVICE), MemoPredictor)
+
+
+def test_near_ties_are_wider_after_a_step():
+    """What a step makes of rounding is not 0.001 any more; without a step nothing changes."""
+    assert near_tie_epsilon("fp32", tta_settings("zoom")) == near_tie_epsilon("fp32", None) == 0.001
+    for method in ("memo", "zoom-memo"):
+        assert near_tie_epsilon("fp32", tta_settings(method)) == ADAPTED_EPSILON > 0.03
+    assert near_tie_epsilon("bf16", None) == 0.5
