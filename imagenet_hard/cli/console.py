@@ -1,7 +1,11 @@
-"""Where tables are printed."""
+"""Standard output: answers only, and tables among them."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,3 +21,37 @@ def console() -> Console:
 
     found = Console(highlight=False)
     return found if found.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """What is printed inside the block goes to standard error: by a model's code, in Python or in C.
+
+    Standard output is kept for the answer, which a machine may read.
+    """
+    _flush()
+    kept = None
+    try:
+        kept = os.dup(1)
+        os.dup2(2, 1)
+    except OSError:  # a process that was started without one of the two
+        pass
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            _flush()
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _flush() -> None:
+    """What Python and C's printf still hold, which would come out with the answer otherwise."""
+    import ctypes
+
+    for stream in (sys.stdout, sys.__stdout__):
+        if stream is not None:
+            stream.flush()
+    with suppress(OSError, TypeError, AttributeError):  # Windows has no C library by that way
+        ctypes.CDLL(None).fflush(None)

@@ -6,6 +6,8 @@ import json
 
 import click
 
+from imagenet_hard.cli.console import at_work
+
 
 @click.command("doctor", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--offline", is_flag=True, help="Do not try to reach the Hub.")
@@ -17,7 +19,8 @@ def command(offline: bool, as_json: bool) -> int:
     """
     from imagenet_hard.doctor import examine
 
-    report = examine(offline=offline)
+    with at_work():
+        report = examine(offline=offline)
     if as_json:
         click.echo(json.dumps([c.as_dict() for c in report], indent=2))
     else:

@@ -6,6 +6,8 @@ import json
 
 import click
 
+from imagenet_hard.cli.console import at_work
+
 
 @click.command("models", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("pattern", required=False)
@@ -19,7 +21,8 @@ def command(pattern: str | None, backend: str | None, as_json: bool) -> int:
     """
     from imagenet_hard.classifiers.listing import list_models
 
-    models = list_models(pattern, backend=backend)
+    with at_work():
+        models = list_models(pattern, backend=backend)
     if as_json:
         rows = [
             {"name": m.name, "backend": m.backend, "tags": list(m.tags), "input_size": m.input_size}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_hard.cli.console import console
+from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.curate.options import HELP, data_option, recipe_option, run_options
 from imagenet_hard.cli.curate.score import report as print_scores
 from imagenet_hard.cli.curate.score import run_scoring
@@ -65,14 +65,15 @@ def run(
 
     What has been tried is kept as it happens: after Ctrl-C or `kill -9` run the same command again.
     """
-    scored = run_scoring(
-        recipe,
-        data,
-        lambda name: work or _folder(name),
-        {"device": device, "batch_size": batch_size, "workers": workers, **engine},
-        mode="exhaustive",
-        quiet=quiet,
-    )
+    with at_work():
+        scored = run_scoring(
+            recipe,
+            data,
+            lambda name: work or _folder(name),
+            {"device": device, "batch_size": batch_size, "workers": workers, **engine},
+            mode="exhaustive",
+            quiet=quiet,
+        )
     return print_scores(scored, as_json)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.cli.console import at_work
 from imagenet_hard.errors import UsageError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def command(entries: tuple[Path, ...], **options: Any) -> int:
     from imagenet_hard.leaderboard.verify import verify
 
     again = _rerun(options)
-    with _chosen(entries, options) as (folders, golds, base):
+    with at_work(), _chosen(entries, options) as (folders, golds, base):
         reports = verify(
             folders, golds=golds, base=base, canaries=_canaries(options["canaries"]), again=again
         )

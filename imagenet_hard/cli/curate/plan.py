@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imagenet_hard.cli.console import console
+from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.curate.options import HELP, data_option, recipe_option, run_options
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def command(
 
     settings = RunSettings(device=device, batch_size=batch_size, workers=workers)
     path = recipe_file(recipe)
-    with tqdm(desc="looking for duplicates", unit=" images", disable=quick or None, delay=1) as bar:
+    bar = tqdm(desc="looking for duplicates", unit=" images", disable=quick or None, delay=1)
+    with at_work(), bar:
         made = plan(
             load_recipe(recipe),
             path,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_hard.cli.console import console
+from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.curate.options import HELP, recipe_options, run_options, work_folder
 from imagenet_hard.cli.engine import engine_options, opened
 
@@ -64,15 +64,16 @@ def command(
         raise click.UsageError("--screen and --exhaustive exclude each other: the study wants float32 only")
     if order and exhaustive:
         raise click.UsageError("--order and --exhaustive exclude each other: every zoom is tried anyway")
-    scored = run_scoring(
-        recipe,
-        data,
-        lambda name: work_folder(work, name),
-        {"device": device, "batch_size": batch_size, "workers": workers, **engine},
-        mode="exhaustive" if exhaustive else "screening" if screen else "early-exit",
-        order=read_zoom_list(order) if order else (),
-        quiet=quiet,
-    )
+    with at_work():
+        scored = run_scoring(
+            recipe,
+            data,
+            lambda name: work_folder(work, name),
+            {"device": device, "batch_size": batch_size, "workers": workers, **engine},
+            mode="exhaustive" if exhaustive else "screening" if screen else "early-exit",
+            order=read_zoom_list(order) if order else (),
+            quiet=quiet,
+        )
     return report(scored, as_json)
 
 
