@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_hard.cli.bars import Bar, progress_bars
-from imagenet_hard.cli.console import console
+from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.engine import engine_options, opened
 from imagenet_hard.cli.tta import take_settings, tta_options
 from imagenet_hard.errors import ImageNetHardError
 
 if TYPE_CHECKING:
+    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.engine.engine import Engine
     from imagenet_hard.evaluation.result import Result
@@ -28,6 +29,10 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
     if not value.isdigit() or int(value) < 1:
         raise click.BadParameter(f"{value!r}: expected a number of images of 1 or more, 'auto' or 'fastest'")
     return int(value)
+
+
+def _whole(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else int(value)
 
 
 @click.command("eval", context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,6 +113,18 @@ def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int |
 @click.option(
     "--exif", is_flag=True, help="Rotate images by their EXIF orientation (off: the paper's numbers)."
 )
+@click.option(
+    "--classes",
+    metavar="NAME|FILE",
+    help="Only these compete: imagenet-a, imagenet-r, objectnet, or a file of indices, wnids or names "
+    "[default: all 1000].",
+)
+@click.option(
+    "--drop-class",
+    type=click.Choice(["0", "1000"]),
+    callback=_whole,
+    help="Background class of a model with 1001 outputs: the first (TensorFlow's) or the last.",
+)
 @tta_options
 @click.option("--no-fold", is_flag=True, help="Do not fold batch norms into convolutions on the CPU.")
 @click.option(
@@ -145,13 +162,21 @@ def command(**options: Any) -> int:
     models are not scored again; interrupted ones go on where they stopped.
     """
     options["tta"] = take_settings(options)
+    options["classes"] = _classes(options["classes"])
     requests = _requests(options)
-    results, failed = _score_all(requests, options)
+    with at_work():
+        results, failed = _score_all(requests, options)
     _report(results, options["as_json"])
     if failed:
         click.echo(f"{len(failed)} of {len(requests)} models failed: {', '.join(failed)}", err=True)
         return 1
     return 0
+
+
+def _classes(given: str | None) -> ClassMask | None:
+    from imagenet_hard.class_mask import class_mask
+
+    return None if given is None else class_mask(given)
 
 
 def _requests(options: dict[str, Any]) -> list[SuiteModel]:
@@ -163,13 +188,15 @@ def _requests(options: dict[str, Any]) -> list[SuiteModel]:
             weights=options["weights"],
             pretrained=options["pretrained"],
             transform=options["transform"] or "native",
+            drop_class=options["drop_class"],
         )
         for name in options["models"]
     ]
     if options["suite"]:
-        if options["weights"] or options["pretrained"] or options["transform"]:
+        if any(options[name] is not None for name in ("weights", "pretrained", "transform", "drop_class")):
             raise click.UsageError(
-                "--weights, --pretrained and --transform belong to --model: a suite names its own"
+                "--weights, --pretrained, --transform and --drop-class belong to --model: "
+                "a suite names its own"
             )
         requests += load_suite(options["suite"]).models
     if not requests:
@@ -228,6 +255,8 @@ def _score_one(
         engine=engine,
         tta=options["tta"],
         tta_show=options["tta_show"],
+        classes=options["classes"],
+        drop_class=request.drop_class,
         out=options["out"],
         on_progress=bar(request.model),
         verbose=not options["quiet"],
@@ -253,6 +282,7 @@ def _score_list(
         templates=options["templates"],
         classnames=options["classnames"],
         tta=options["tta"],
+        classes=options["classes"],
         out=options["out"],
         together=options["together"],
         on_progress=bar,

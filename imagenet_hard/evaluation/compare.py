@@ -99,10 +99,11 @@ def compare(a: str | Path | Pair, b: str | Path | Pair, *, seed: int = 0) -> Com
     Needs no images and no labels: who was right is in the results. ``seed`` is the bootstrap's.
 
     Raises:
-        ResultError: a file is malformed, or the two results are not of the same images and labels.
+        ResultError: a file is malformed, or the two results are not of the same images, labels and classes.
     """
     (result_a, predictions_a), (result_b, predictions_b) = _pair(a), _pair(b)
     _same_images(result_a, result_b)
+    _same_classes(result_a, result_b)
     if predictions_a.ids != predictions_b.ids:
         raise ResultError("the two prediction files have different ids under one fingerprint: score again")
 
@@ -151,6 +152,18 @@ def _same_images(a: Result, b: Result) -> None:
         raise ResultError(
             f"different images or labels: {said[0]}, {said[1]}; "
             "score both on the same revision of one data set"
+        )
+
+
+def _same_classes(a: Result, b: Result) -> None:
+    masks = [each.protocol.classes for each in (a, b)]
+    if len({mask.indices if mask else () for mask in masks}) > 1:
+        said = [
+            f"{each.model.name} among {f'{len(mask.indices)} classes ({mask.name})' if mask else 'all 1000'}"
+            for each, mask in zip((a, b), masks, strict=True)
+        ]
+        raise ResultError(
+            f"{said[0]}, {said[1]}: fewer classes are easier; score both with the same --classes"
         )
 
 

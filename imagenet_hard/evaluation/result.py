@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
+from imagenet_hard.class_mask import ClassMask
 from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.calibration import Count, calibrate
 from imagenet_hard.evaluation.environment import Environment
@@ -25,7 +26,9 @@ from imagenet_hard.tta.settings import TtaRecord, TtaSettings
 from imagenet_hard.types import (
     SCHEMA_VERSION,
     BenchmarkInfo,
+    DropClass,
     ModelSpec,
+    OutputForm,
     Precision,
     Predictions,
     Record,
@@ -49,7 +52,16 @@ class Protocol(Record):
     tf32: bool = Field(False, description="whether matrix products on a GPU may round to TF32")
     optimizations: list[str] = Field([], description="rewrites of the model, e.g. folded_batch_norm")
     tta: TtaRecord | None = Field(None, description="test-time augmentation; None: one standard view")
-    warnings: list[str] = Field([], description="what a reader must know of this number")
+    outputs: OutputForm = Field(
+        "logits", description="what the model gives; of probabilities the log is taken before anything else"
+    )
+    drop_class: DropClass | None = Field(
+        None, description="background class of a model with 1001 outputs, left out before the softmax"
+    )
+    classes: ClassMask | None = Field(
+        None, description="the classes that compete, in softmax, top-1 and top-5; None: all 1000"
+    )
+    warnings: list[str] = Field([], description="what a reader of this number must know")
 
 
 class Runtime(Record):
@@ -114,9 +126,15 @@ class Result(Record):
 
 
 def result_stem(
-    model: ModelSpec, precision: Precision, transform: str, tta: TtaSettings | None = None
+    model: ModelSpec,
+    precision: Precision,
+    transform: str,
+    tta: TtaSettings | None = None,
+    *,
+    classes: ClassMask | None = None,
+    drop_class: int | None = None,
 ) -> str:
-    """File name of a result without its suffix; tells weights tags, transforms, precisions and TTA apart.
+    """File name of a result without its suffix; tells weights tags, transforms, precisions, TTA, masks apart.
 
     Only letters, digits, ``.``, ``_`` and ``-``. Where that or the length cost something, 8 hex digits
     of a hash keep two names apart.
@@ -128,7 +146,9 @@ def result_stem(
     safe = [re.sub(r"[^A-Za-z0-9._-]+", "_", part).strip(".-")[:80] for part in parts]
     if safe != parts or model.tag == "untagged":
         safe.append(hashlib.sha256(json.dumps([*parts[:2], model.tag, *parts[3:]]).encode()).hexdigest()[:8])
-    return "-".join([*safe, *([tta.label] if tta else [])])
+    if drop_class is not None:
+        safe.append(f"drop{drop_class}")
+    return "-".join([*safe, *([classes.label] if classes else []), *([tta.label] if tta else [])])
 
 
 def write_result(
@@ -142,7 +162,14 @@ def write_result(
         ResultError: the predictions are not the result's, or the disk is full or read-only.
     """
     protocol = result.protocol
-    stem = stem or result_stem(result.model, protocol.precision, protocol.transform, protocol.tta)
+    stem = stem or result_stem(
+        result.model,
+        protocol.precision,
+        protocol.transform,
+        protocol.tta,
+        classes=protocol.classes,
+        drop_class=protocol.drop_class,
+    )
     path = Path(folder) / f"{stem}.json"
     check_together(result, predictions, where=str(path))
     write_predictions(_beside(path), predictions)

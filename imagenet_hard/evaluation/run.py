@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from imagenet_hard.tta.settings import TtaSettings, tta_settings
 from imagenet_hard.types import Precision
 
 if TYPE_CHECKING:
+    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.dataset.benchmark import Benchmark
 
 
@@ -48,6 +49,8 @@ def evaluate(
     address: str | None = None,
     tta: str | TtaSettings | None = None,
     tta_show: str | Path | None = None,
+    classes: str | Path | Sequence[int | str] | ClassMask | None = None,
+    drop_class: int | None = None,
     out: str | Path | None = None,
     on_progress: Callable[..., None] | None = None,
     verbose: bool = False,
@@ -66,7 +69,10 @@ def evaluate(
     done again, and interrupted work goes on, on any engine. None keeps everything in memory. ``tta``:
     test-time augmentation, "none", "zoom", "memo", "zoom-memo", or what
     ``imagenet_hard.tta.settings.tta_settings`` gives; ``tta_show``: a folder for a page that shows where it
-    looked. ``on_progress(n, resumed=0)`` is told of each batch.
+    looked. ``classes``: those that compete, "imagenet-a", "imagenet-r", "objectnet", a file, or a list (see
+    ``imagenet_hard.class_mask``); by default all 1000, as ImageNet-Hard is scored. ``drop_class``: the
+    background class, 0 or 1000, of a model with 1001 outputs.
+    ``on_progress(n, resumed=0)`` is told of each batch.
     A module of the caller's comes back on its device, in its mode (train or eval), with the strides that its
     weights had. What brings code of one's own is run on up to 32 images before anything in ``out`` is read or
     continued: where its code or one logit is another, it is scored again.
@@ -75,11 +81,14 @@ def evaluate(
         UsageError: for arguments that don't fit together.
         DatasetError, ImageError, ClassifierError, ResultError, ClusterError: see ``imagenet_hard.errors``.
     """
+    from imagenet_hard.class_mask import class_mask
+    from imagenet_hard.classifiers.outputs import with_classes
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.tta.sheet import check_showable, write_sheet
 
     settings = RunSettings(device, precision, None, workers, fold, compile)
     augment = tta_settings(tta) if isinstance(tta, str) else tta
+    mask = None if classes is None else class_mask(classes)
     if tta_show is not None:
         check_showable(augment)
     with ExitStack() as stack:
@@ -107,6 +116,7 @@ def evaluate(
                 classnames=classnames,
                 device=running.loading_device(device),
                 progress=verbose,
+                drop_class=drop_class,
             )
             if brings_own_code(classifier):  # which may hold on to the module
                 stack.enter_context(as_it_was(classifier.module))
@@ -118,7 +128,8 @@ def evaluate(
                 templates=templates,
                 classnames=classnames,
             )
-            classifier = _own(model, transform)
+            classifier = _own(model, transform, drop_class)
+        classifier = with_classes(classifier, mask)
         settings = replace(settings, batch_size=choose_batch_size(batch_size, classifier, settings, running))
         if augment is not None and tta_show is not None:
             write_sheet(Path(tta_show), classifier, benchmark, augment, settings)
@@ -135,19 +146,22 @@ def evaluate(
         return found.finish(*outcome)
 
 
-def _own(model: Any, transform: Any) -> Classifier:
+def _own(model: Any, transform: Any, drop_class: int | None) -> Classifier:
     """A classifier, module or callable of the caller's, under the transform that was asked for."""
     from imagenet_hard.classifiers.custom import from_module
+    from imagenet_hard.classifiers.examine import examine
     from imagenet_hard.classifiers.identity import with_true_weights
+    from imagenet_hard.classifiers.outputs import unread
     from imagenet_hard.classifiers.policy import with_policy
 
     if isinstance(model, Classifier):
-        model = with_true_weights(model)
-    if isinstance(transform, Mapping) and not isinstance(model, Classifier):
-        return from_module(model, transform)
-    if isinstance(transform, str | Mapping):
-        return with_policy(model if isinstance(model, Classifier) else from_module(model), transform)
-    return from_module(model.module if isinstance(model, Classifier) else model, transform)
+        if isinstance(transform, str | Mapping):
+            return examine(with_policy(with_true_weights(model), transform), drop_class)
+        drop_class = model.outputs.drop_class if drop_class is None else drop_class
+        model = unread(model.module)
+    if isinstance(transform, str):
+        return with_policy(from_module(model, drop_class=drop_class), transform)
+    return from_module(model, transform, drop_class=drop_class)
 
 
 def _only_with(what: str, **arguments: Any) -> None:

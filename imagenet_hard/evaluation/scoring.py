@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from imagenet_hard.dataset.benchmark import StreamingBenchmark
 from imagenet_hard.dataset.decode import DECODE_POLICY
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.engine.forward import Forward
@@ -17,8 +18,9 @@ from imagenet_hard.engine.job import Job, RunReport
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.engine.witness import IMAGES, needs_witness, witness
+from imagenet_hard.errors import DatasetError
 from imagenet_hard.evaluation.environment import environment
-from imagenet_hard.evaluation.metrics import Metrics
+from imagenet_hard.evaluation.metrics import Metrics, near_tie_epsilon
 from imagenet_hard.evaluation.predictions import predictions_sha256
 from imagenet_hard.evaluation.result import (
     Protocol,
@@ -31,9 +33,10 @@ from imagenet_hard.evaluation.resume import Keys, Place, find, open_store, sha25
 from imagenet_hard.evaluation.twins import twins_warning
 from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import TtaSettings
-from imagenet_hard.types import SCHEMA_VERSION, ModelSpec, Scored, Witness
+from imagenet_hard.types import SCHEMA_VERSION, Scored, Witness
 
 if TYPE_CHECKING:
+    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.dataset.benchmark import Benchmark
 
@@ -79,6 +82,7 @@ class Scoring:
         """The result, written to its place if it has one."""
         digest = fingerprint(zip(scored.predictions.ids, scored.labels, scored.image_sha256, strict=True))
         precision, benchmark = self.how.settings.precision, self.benchmark
+        outputs = self.classifier.outputs
         result = Result(
             schema_version=SCHEMA_VERSION,
             model=self.classifier.spec,
@@ -91,9 +95,16 @@ class Scoring:
                 tf32=False,
                 optimizations=list(report.optimizations),
                 tta=None if self.how.tta is None else self.how.tta.recorded(),
-                warnings=twins_warning(self.classifier.module, scored.labels),
+                outputs=outputs.form,
+                drop_class=outputs.drop_class,
+                classes=outputs.classes,
+                warnings=[
+                    *self.classifier.warnings,
+                    *_beyond(outputs.classes, scored.labels),
+                    *twins_warning(self.classifier, scored.labels),
+                ],
             ),
-            metrics=Metrics.from_scored(scored, precision),
+            metrics=Metrics.from_scored(scored, near_tie_epsilon=near_tie_epsilon(precision, self.how.tta)),
             runtime=_runtime(report),
             environment=environment(),
             predictions_sha256=predictions_sha256(scored.predictions),
@@ -122,16 +133,18 @@ def begin(
     Raises:
         ResultError: what is there cannot be read, or ``out`` cannot be written.
         ClassifierError: one's own classifier fails on an image.
+        DatasetError: no image has a label among the classes that compete.
     """
     spec = classifier.spec
-    keys = Keys(_settings_key(spec, benchmark, how), None, (benchmark.identity(), benchmark.limit))
+    if not isinstance(benchmark, StreamingBenchmark):
+        _beyond(classifier.outputs.classes, benchmark.labels)
+    keys = Keys(_settings_key(classifier, benchmark, how), None, (benchmark.identity(), benchmark.limit))
     if out is None:
         return Scoring(classifier, benchmark, how, open_store(spec.name, None, keys), keys, None)
     look = partial(_look, classifier, benchmark, replace(how.settings, device=device))
     if needs_witness(classifier):
         keys = replace(keys, witness=look())
-    stem = result_stem(spec, how.settings.precision, how.policy, how.tta)
-    place, finished = find(out, benchmark, stem, keys.run)
+    place, finished = find(out, benchmark, stem_of(classifier, how), keys.run)
     if finished is not None:
         log.info("%s on %s is finished: read from %s", spec.name, benchmark.name, place.folder)
         return finished
@@ -144,12 +157,41 @@ def _look(classifier: Classifier, benchmark: Benchmark, settings: RunSettings) -
     return witness(classifier, benchmark.some(IMAGES), settings, exif=benchmark.exif)
 
 
-def _settings_key(spec: ModelSpec, benchmark: Benchmark, how: How) -> str:
+def stem_of(classifier: Classifier, how: How) -> str:
+    """File name of the result to come."""
+    outputs = classifier.outputs
+    return result_stem(
+        classifier.spec,
+        how.settings.precision,
+        how.policy,
+        how.tta,
+        classes=outputs.classes,
+        drop_class=outputs.drop_class,
+    )
+
+
+def _beyond(classes: ClassMask | None, labels: Sequence[Sequence[int]]) -> list[str]:
+    """What is to be said of images that a mask leaves no right answer.
+
+    Raises:
+        DatasetError: that is all of them.
+    """
+    if classes is None or not (n := sum(set(each).isdisjoint(classes.indices) for each in labels)):
+        return []
+    said = f"{n} of {len(labels)} images have no label among the {len(classes.indices)} classes that compete"
+    if n == len(labels):
+        raise DatasetError(
+            f"{said} ({classes.name}): these classes are not the data set's; leave out --classes"
+        )
+    return [f"{said}: they cannot be right"]
+
+
+def _settings_key(classifier: Classifier, benchmark: Benchmark, how: How) -> str:
     """Hash of what model and run say of themselves that moves a prediction. The engine is no part of it."""
     settings = how.settings
     parts = {
         "schema": SCHEMA_VERSION,
-        "model": spec.model_dump(mode="json"),
+        "model": classifier.spec.model_dump(mode="json"),
         "precision": settings.precision,
         "batch_size": settings.batch_size or "auto",
         "fold": settings.fold,
@@ -158,6 +200,13 @@ def _settings_key(spec: ModelSpec, benchmark: Benchmark, how: How) -> str:
         "decode": {**DECODE_POLICY, "exif_rotation": benchmark.exif},
     }
     # Left out where they are not used: keys from before there were any stay theirs.
+    outputs = classifier.outputs
+    if outputs.form == "probabilities":
+        parts["outputs"] = outputs.form
+    if outputs.drop_class is not None:
+        parts["drop_class"] = outputs.drop_class
+    if outputs.classes is not None:
+        parts["classes"] = list(outputs.classes.indices)
     if how.tta is not None:
         parts["tta"] = how.tta.model_dump(mode="json")
     if settings.compile:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator, with_config
 from typing_extensions import TypedDict  # pydantic refuses typing.TypedDict before Python 3.12
 
-from imagenet_hard.types import Precision, Record
+from imagenet_hard.types import DropClass, Precision, Record
 from imagenet_hard.yaml_records import load_record, parse_record, record_names
 
 FOLDER = "evaluate/suites"
@@ -51,6 +51,7 @@ class SuiteModel(Record):
         Discriminator(_kind),
     ] = "native"
     precision: Precision | None = None
+    drop_class: DropClass | None = Field(None, description="background class of 1001 outputs")
     note: str = ""
 
 

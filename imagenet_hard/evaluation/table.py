@@ -52,7 +52,7 @@ def csv(results: Sequence[Result]) -> str:
     writer.writerow(
         [
             *("benchmark", "fingerprint", "backend", "model", "weights", "n_correct", "n_total"),
-            *("top1", "low", "high", "top5", "images_per_second", "used_in_curation", "tta"),
+            *("top1", "low", "high", "top5", "images_per_second", "used_in_curation", "tta", "classes"),
             *(spreadsheet_cell(f"top1 {name}") for name in origins),
         ]
     )
@@ -67,6 +67,7 @@ def csv(results: Sequence[Result]) -> str:
                 *(result.metrics.top5.accuracy, "" if speed is None else speed),
                 str(used_in_curation(result.model, result.benchmark)).lower(),
                 result.protocol.tta.label if result.protocol.tta else "",
+                result.protocol.classes.label if result.protocol.classes else "",
                 *("" if rate is None else rate.accuracy for rate in rates),
             ]
         )
@@ -126,7 +127,7 @@ def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[b
     origins = _origins(results) if len(_origins(results)) > 1 else []
     several = len({result.benchmark.fingerprint for result in results}) > 1
     protocols = len({_protocol(result) for result in results}) > 1
-    note = any(used_in_curation(result.model, result.benchmark) for result in results)
+    note = any(map(_note, results))
     header = ["data set"] * several + ["model", "weights"] + ["protocol"] * protocols
     numeric = [False] * len(header) + [True] * 4
     header += ["top-1 %", "95 % interval", "top-5 %", "n"]
@@ -139,7 +140,7 @@ def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[b
         row += [_percent(metrics.top5), str(metrics.n_total)]
         row += [_percent(metrics.per_origin.get(name)) for name in origins]
         row += ["" if speed is None else f"{speed:.1f}"]
-        row += ["used in curation" if used_in_curation(result.model, result.benchmark) else ""] * note
+        row += [_note(result)] * note
         rows.append(row)
     header += [*(name or "(none)" for name in origins), "images/s"] + ["note"] * note
     numeric += [True] * (len(origins) + 1) + [False] * note
@@ -176,9 +177,19 @@ def _name(model: ModelSpec) -> str:
 
 
 def _row_name(result: Result) -> str:
-    """The model, and its test-time augmentation: another way to predict is another row."""
-    tta = result.protocol.tta
-    return _name(result.model) + (f" + {tta.label}" if tta else "")
+    """The model, its test-time augmentation and its mask: another way to predict is another row."""
+    tta, classes = result.protocol.tta, result.protocol.classes
+    among = f" among {classes.label}" if classes else ""
+    return _name(result.model) + (f" + {tta.label}" if tta else "") + among
+
+
+def _note(result: Result) -> str:
+    """What must not be overlooked: why the score is biased, or that its result has a warning."""
+    notes = ["used in curation"] if used_in_curation(result.model, result.benchmark) else []
+    if warnings := result.protocol.warnings:
+        short = [each for each in warnings if each.startswith("cannot repeat")]
+        notes.append("cannot repeat" if short else f"{len(warnings)} warning{'s' * (len(warnings) > 1)}")
+    return "; ".join(notes)
 
 
 def _who(side: Side) -> str:

@@ -11,10 +11,11 @@ from imagenet_hard.engine.batch_size import choose_batch_size
 from imagenet_hard.engine.memory import free_bytes, model_bytes
 from imagenet_hard.engine.settings import RunSettings, resolve_device
 from imagenet_hard.errors import ClusterLostError
-from imagenet_hard.evaluation.result import Result, result_stem
-from imagenet_hard.evaluation.scoring import How, Scoring, TransformPolicy, begin
+from imagenet_hard.evaluation.result import Result
+from imagenet_hard.evaluation.scoring import How, Scoring, TransformPolicy, begin, stem_of
 
 if TYPE_CHECKING:
+    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.engine.engine import Engine
@@ -48,6 +49,7 @@ class Common:
     templates: str | None = None
     classnames: str | None = None
     tta: TtaSettings | None = None
+    classes: ClassMask | None = None
     out: Path | None = None
     together: int | None = None
     on_progress: Callable[[str], Progress] | None = None
@@ -121,7 +123,7 @@ class _Group:
 
         Two that would write the same file take turns: the second then finds the first one's result.
         """
-        if _stem(classifier, how) in self._stems:
+        if stem_of(classifier, how) in self._stems:
             return False
         free = free_bytes(self._device) if self._n and self._device is not None else None
         if free is None or self._device is None:
@@ -134,7 +136,7 @@ class _Group:
         if isinstance(found, Scoring):
             self._n += 1
             self._bytes += model_bytes(classifier.module)
-            self._stems.add(_stem(classifier, how))
+            self._stems.add(stem_of(classifier, how))
 
     def run(self, benchmark: Benchmark) -> Iterator[tuple[SuiteModel, Result | Exception]]:
         """One pass for all that wait for it; then the group is empty."""
@@ -165,14 +167,11 @@ class _Group:
                 found.close()
 
 
-def _stem(classifier: Classifier, how: How) -> str:
-    return result_stem(classifier.spec, how.settings.precision, how.policy, how.tta)
-
-
 def _load(model: SuiteModel, common: Common) -> Classifier:
+    from imagenet_hard.classifiers.outputs import with_classes
     from imagenet_hard.classifiers.registry import load_classifier
 
-    return load_classifier(
+    classifier = load_classifier(
         model.model,
         weights=model.weights,
         pretrained=model.pretrained,
@@ -181,7 +180,9 @@ def _load(model: SuiteModel, common: Common) -> Classifier:
         classnames=common.classnames,
         device=common.engine.loading_device(common.settings.device),
         progress=common.verbose,
+        drop_class=model.drop_class,
     )
+    return with_classes(classifier, common.classes)
 
 
 def _how(model: SuiteModel, classifier: Classifier, common: Common) -> How:

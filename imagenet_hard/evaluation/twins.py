@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+from imagenet_hard.types import N_CLASSES
+
+if TYPE_CHECKING:
+    from imagenet_hard.classifiers.base import Classifier
 
 MOST = 5
 """Classes that are named; more are counted."""
 
 
-def twins_of(module: Any) -> dict[int, int]:
-    """Class -> the earlier class with the same head column, whose logit is therefore the same."""
+def twins_of(classifier: Classifier) -> dict[int, int]:
+    """Class -> the earlier class with the same head column, whose logit is therefore the same.
+
+    Among the classes that compete: a mask that leaves out the earlier one lets the later one win.
+    """
+    from imagenet_hard.classifiers.wrap import bare
     from imagenet_hard.classifiers.zero_shot import ZeroShotModule
 
+    module = bare(classifier.module)
     if not isinstance(module, ZeroShotModule):
         return {}
-    return {index: first for index, first in enumerate(module.twin.tolist()) if index != first}
+    first: dict[int, int] = {}
+    columns = module.twin.tolist()
+    earliest = {index: first.setdefault(columns[index], index) for index in _competing(classifier)}
+    return {index: earlier for index, earlier in earliest.items() if index != earlier}
 
 
-def twins_warning(module: Any, labels: Sequence[Sequence[int]]) -> list[str]:
-    """What a result says of images that ``module`` cannot solve for that reason; nothing if there are none.
+def twins_warning(classifier: Classifier, labels: Sequence[Sequence[int]]) -> list[str]:
+    """What a result says of images that ``classifier`` cannot solve for that reason; nothing if there are none.
 
-    On equal logits the lower index comes first, so an image all of whose ``labels`` have an earlier twin
-    is wrong whatever the model sees.
+    On equal logits the lower index comes first, so an image all of whose ``labels`` (those that compete)
+    have an earlier twin is wrong whatever the model sees.
     """
-    twins = twins_of(module)
-    lost = [each for each in labels if all(label in twins for label in each)]
+    twins = twins_of(classifier)
+    if not twins:
+        return []
+    competing = frozenset(_competing(classifier))
+    there = [competing.intersection(each) for each in labels]
+    lost = [each for each in there if each and each <= twins.keys()]
     if not lost:
         return []
     classes = sorted({label for each in lost for label in each})
@@ -36,3 +53,8 @@ def twins_warning(module: Any, labels: Sequence[Sequence[int]]) -> list[str]:
         f"an earlier class, which comes first on equal logits: {told}{more}. "
         "--classnames distinct tells such classes apart"
     ]
+
+
+def _competing(classifier: Classifier) -> Sequence[int]:
+    classes = classifier.outputs.classes
+    return range(N_CLASSES) if classes is None else classes.indices

@@ -10,8 +10,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,6 +26,9 @@ from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
 ENTRY_FILE = "entry.json"
 MAX_ENTRY_BYTES = 4 * 2**20
 MAX_LINKS = 20
+
+LATER_PROTOCOL: Mapping[str, Any] = {"outputs": "logits", "drop_class": None, "classes": None, "warnings": []}
+"""Fields of ``result.protocol`` that earlier entries lack, and their values that say nothing."""
 
 Tier = Literal["published", "self-reported", "re-scored", "spot-checked", "reproduced"]
 """How much of a score was checked, from nothing to all of it; each includes the ones before."""
@@ -114,6 +118,11 @@ class Entry(Record):
                 f"name is {self.name!r}: expected {f'{self.name} + {tta.label}'!r}, so that nobody takes a "
                 "score with test-time augmentation for one without"
             )
+        if (classes := result.protocol.classes) is not None:
+            raise ValueError(
+                f"it was scored among {len(classes.indices)} classes only ({classes.name}): the board ranks "
+                "answers among all 1000; score it without --classes"
+            )
         metrics = result.metrics
         for name, got, expected_value in (
             ("model", self.model, result.model),
@@ -132,8 +141,12 @@ def entry_json(entry: Entry) -> str:
     """The entry as JSON, one line per key, so that a diff shows what changed."""
     # Left out where nothing is stated, as in entries from before the field was: their digest stays theirs.
     unstated = {"imagenet"} if entry.imagenet is None else set()
-    fields = entry.model_dump(mode="json", exclude=unstated).items()
-    lines = (f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields)
+    fields = entry.model_dump(mode="json", exclude=unstated)
+    protocol = (fields["result"] or {}).get("protocol", {})
+    for key, nothing in LATER_PROTOCOL.items():
+        if protocol.get(key, ...) == nothing:
+            del protocol[key]
+    lines = (f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items())
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

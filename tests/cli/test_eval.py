@@ -229,3 +229,67 @@ def test_options_that_do_not_fit_together(tmp_path, capsys, options, message):
     base = ("--model", "efficientnet_lite0", *SAMPLE, "--limit", "1", "--out", str(tmp_path))
     assert cli(*base, *options) in (1, 2)
     assert message in capsys.readouterr().err
+
+
+PRINTING = """
+import ctypes, os, sys
+import torch
+from torch import nn
+
+class Loud(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(1000.0))
+
+    def forward(self, batch):
+        print("forward")
+        return self.weight.expand(len(batch), -1)
+
+def loud():
+    print("building my model")
+    os.write(1, b"from below\\n")
+    ctypes.CDLL(None).puts(b"from C")
+    sys.__stdout__.write("past the redirection\\n")
+    return Loud(), {"resize": 32, "crop": 32}
+
+def ends():
+    sys.exit("usage: train.py DATA")
+"""
+
+
+@pytest.fixture
+def loud(tmp_path, monkeypatch):
+    """A folder with such a file in it, which is the current one."""
+    (tmp_path / "loud_models.py").write_text(PRINTING)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    sys.modules.pop("loud_models", None)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="C's printf by its library")
+def test_what_a_model_prints_goes_to_stderr(loud, capfd):
+    """In Python, in C, as it is built and as it runs: stdout is JSON and nothing else."""
+    args = ("--model", "loud_models:loud", *SAMPLE, "--out", str(loud / "out"))
+    assert cli(*args, "--classes", "imagenet-r", "--json", "--quiet") == 0
+    captured = capfd.readouterr()
+    (printed,) = json.loads(captured.out)
+    assert printed["protocol"]["classes"]["name"] == "imagenet-r"
+    for text in ("building my model", "from below", "from C", "past the redirection", "forward"):
+        assert text in captured.err
+
+
+def test_a_factory_that_ends_the_process_ends_a_message(loud, capsys):
+    """As a script's own argparse does; and one that fails on the command line has no traceback."""
+    assert cli("--model", "loud_models:ends", *SAMPLE, "--out", str(loud / "out")) == 1
+    assert "loud_models:ends() failed: SystemExit: usage: train.py DATA" in capsys.readouterr().err
+
+
+def test_classes_and_background_on_the_command_line(tmp_path, capsys):
+    """A wrong name is wrong usage; a background class belongs to --model."""
+    assert cli("--model", "efficientnet_lite0", *SAMPLE, "--classes", "imagenet-q") == 2
+    assert "expected imagenet-a, imagenet-r, objectnet, or a file" in capsys.readouterr().err
+    assert cli("--suite", "demo", *SAMPLE, "--drop-class", "0") == 2
+    assert "belong to --model" in capsys.readouterr().err
+    assert cli("--model", "efficientnet_lite0", *SAMPLE, "--drop-class", "0", "--out", str(tmp_path)) == 2
+    assert "with 1000 outputs" in capsys.readouterr().err

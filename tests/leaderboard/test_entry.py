@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.leaderboard.entry import ENTRY_FILE, MAX_ENTRY_BYTES, entry_json, read_entry
+from imagenet_hard.leaderboard.entry import (
+    ENTRY_FILE,
+    LATER_PROTOCOL,
+    MAX_ENTRY_BYTES,
+    entry_json,
+    read_entry,
+)
 from tests.leaderboard.boards import change, entry_value, standard
 
 
@@ -34,7 +40,9 @@ def test_round_trip(folder: Path) -> None:
     entry = read_entry(folder)
     text = (folder / ENTRY_FILE).read_text()
     assert entry_json(entry) == text
-    assert json.loads(text) == entry.model_dump(mode="json")
+    written = json.loads(text)
+    written["result"]["protocol"] |= LATER_PROTOCOL
+    assert written == entry.model_dump(mode="json")
     assert len(text.splitlines()) == len(type(entry).model_fields) + 2
     assert entry.protocol is not None
     assert entry.protocol.precision == "fp32"
@@ -194,3 +202,25 @@ def test_an_entry_without_it_is_read(folder: Path) -> None:
     lines = (f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in whole.items())
     old = "{\n" + ",\n".join(lines) + "\n}\n"
     assert entry.digest == hashlib.sha256(old.encode()).hexdigest()
+
+
+def test_what_a_protocol_says_later_leaves_an_earlier_digest_alone(folder: Path) -> None:
+    """A field that says nothing is not written; one that says something is."""
+    protocol = entry_value(folder)["result"]["protocol"]
+    assert not protocol.keys() & LATER_PROTOCOL.keys()
+    before = read_entry(folder).digest
+    change(folder, "result", "protocol", "warnings", to=["cannot repeat: the transform draws random numbers"])
+    entry = read_entry(folder)
+    assert entry.protocol is not None
+    assert entry.protocol.warnings
+    assert entry.digest != before
+
+
+def test_the_board_takes_no_answers_of_a_mask(folder: Path) -> None:
+    """Fewer classes are easier: such a score stands beside no other."""
+    mask = {"name": "imagenet-a", "indices": [6, 11, 13, 15, 17]}
+    change(folder, "result", "protocol", "classes", to=mask)
+    with pytest.raises(
+        ResultError, match=r"among 5 classes only \(imagenet-a\): the board ranks answers among"
+    ):
+        read_entry(folder)
