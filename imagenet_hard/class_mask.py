@@ -44,7 +44,7 @@ class ClassMask(Record):
         """Short name for tables and files: that of a known mask, or the number of classes and a hash.
 
         >>> class_mask("imagenet-a").label, class_mask(range(10)).label
-        ('imagenet-a', '10classes-ddc6c0')
+        ('imagenet-a', '10classes-a28bb7')
         """
         for known in MASKS:
             if tuple(np.flatnonzero(mask(known)).tolist()) == self.indices:
