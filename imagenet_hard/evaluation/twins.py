@@ -32,7 +32,7 @@ def twins_of(classifier: Classifier) -> dict[int, int]:
 
 
 def twins_warning(classifier: Classifier, labels: Sequence[Sequence[int]]) -> list[str]:
-    """What a result says of images that ``classifier`` cannot solve for that reason; nothing if there are none.
+    """What a result says of images that ``classifier`` cannot solve for that reason, if there are any.
 
     On equal logits the lower index comes first, so an image all of whose ``labels`` (those that compete)
     have an earlier twin is wrong whatever the model sees.
