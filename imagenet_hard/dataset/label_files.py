@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from imagenet_hard.dataset.files import did_you_mean
 from imagenet_hard.dataset.label_rows import FORMATS, Row, is_wnid, label_index, label_rows
-from imagenet_hard.dataset.labels import own_numbering
+from imagenet_hard.dataset.labels import listed, own_numbering
 from imagenet_hard.errors import DatasetError
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def _table(rows: Iterable[Row], file: str) -> dict[str, tuple[int, ...]]:
     numbers: set[int] = set()
     for given, values, where in rows:
         name, indices = plain_name(given), set()
-        for value in values:
+        for value in listed(values, where):
             label = str(value)
             if label not in known:
                 known[label] = label_index(value, where)

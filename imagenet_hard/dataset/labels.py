@@ -1,13 +1,18 @@
-"""Label values: a label is a class index in 0..999 or a wnid; an image may have several."""
+"""What a stored label means, wherever it is stored: one class or several, as numbers, wnids, names or bits.
+
+A number is a class index in 0..999, unless the data set names its classes: then it is the place of a name
+(``class_names``).
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from operator import index as as_int
 from typing import Any
 
 from imagenet_hard.classes import names, wnid_to_index
+from imagenet_hard.dataset.class_names import meanings
 from imagenet_hard.errors import DatasetError
 from imagenet_hard.types import N_CLASSES
 
@@ -20,30 +25,65 @@ ONE_TOO_HIGH = (
 FEW = 10
 """Fewer labels than these may be 1, 2, 3, ... by chance."""
 
+Labels = tuple[int, ...]
+_NUMBER = re.compile(r"\s*([+-]?[0-9]+)(\.0*)?\s*")
 
-def checked(value: Any, where: str) -> tuple[int, ...]:
-    """One row's label or labels as a sorted tuple of class indices without repeats.
+
+def labels_of(value: Any, where: str, classes: Sequence[int] | None = None) -> Labels:
+    """One image's stored label or labels as a sorted tuple of class indices without repeats.
+
+    ``value``: an integer (1.0 is one), a wnid, a class index or class name as text, several of these in a
+    list, an array or a text ("65, 795"), or a multi-hot vector: one 0 or 1 for each class. ``classes``:
+    what the stored numbers mean, where the data set has class names (see ``class_names.class_indices``);
+    -1 for a number without one.
 
     Raises:
-        DatasetError: there is none (None, -1, an empty list), or one is no integer in 0..999.
+        DatasetError: there is no label (None, NaN, -1, an empty list, only zeros), a number repeats, or
+            one is no class; the message begins with ``where``.
     """
-    values = value if isinstance(value, list | tuple) else [value]
-    if not values or any(v is None or v == -1 for v in values):
+    if hasattr(value, "tolist"):  # numpy and torch, arrays and scalars
+        value = value.tolist()
+    if isinstance(value, str):
+        value = _parts(value)
+    given = value if isinstance(value, list | tuple) else [value]
+    values = listed(given, where, N_CLASSES if classes is None else len(classes))
+    if not values or any(_is_missing(v) for v in values):
         raise DatasetError(
-            f"{where} is without labels: got {value!r}, expected one or more class indices in "
+            f"{where} is without labels: got {_shown(value)}, expected one or more class indices in "
             f"0..{N_CLASSES - 1}. Test splits cannot be scored; choose a split with labels."
         )
-    return tuple(sorted({in_range(v, where) for v in values}))
+    return tuple(sorted({_one(v, where, classes) for v in values}))
+
+
+def listed(values: Sequence[Any], where: str, n: int = N_CLASSES) -> Sequence[Any]:
+    """The labels that a list stands for: those in it, or the places of the ones in a multi-hot vector.
+
+    ``n``: the number of classes, which is the length of such a vector.
+
+    Raises:
+        DatasetError: a number is there twice, as in a vector of another length.
+    """
+    if len(values) < 2:
+        return values
+    numbers = [number for value in values if isinstance(number := _number(value), int | float)]
+    if len(numbers) == len(values) == n > 2 and all(number in (0, 1) for number in numbers):
+        return [place for place, bit in enumerate(numbers) if bit]
+    if len(set(map(repr, numbers))) < len(numbers):
+        raise DatasetError(
+            f"{where} has the label list {_shown(values)}: class numbers do not repeat. Expected each class "
+            f"once, or a multi-hot vector of one 0 or 1 for each of {n} classes"
+        )
+    return values
 
 
 def in_range(value: Any, where: str) -> int:
-    """An integer in 0..999.
+    """A class index from a number; 3.0 is one, as pandas writes a column with gaps.
 
     Raises:
-        DatasetError: it is none.
+        DatasetError: it is no integer in 0..999.
     """
     try:
-        number = as_int(value)
+        number = int(value) if isinstance(value, float) and value.is_integer() else as_int(value)
     except TypeError:
         number = -1
     if isinstance(value, bool) or not 0 <= number < N_CLASSES:
@@ -63,7 +103,7 @@ def parse_label(text: str, where: str) -> int:
     text = text.strip()
     if (index := wnid_to_index().get(text.lower())) is not None:
         return index
-    if match := re.fullmatch(r"([+-]?\d{1,9})(\.0*)?", text):
+    if match := _NUMBER.fullmatch(text):
         return in_range(int(match[1]), where)
     raise DatasetError(
         f"{where} has the label {text!r}: expected a class index in 0..{N_CLASSES - 1} or one of the "
@@ -86,3 +126,46 @@ def own_numbering(numbers: Collection[int]) -> str | None:
         f"{names()[first]} and {last} is {names()[last]}. "
         + (ONE_TOO_HIGH if first else "If they number the classes of a subset, use wnids instead")
     )
+
+
+def _one(value: Any, where: str, classes: Sequence[int] | None) -> int:
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        found = meanings(value)
+        if len(found) > 1:
+            raise DatasetError(
+                f"{where} has the label {value!r}, which may be {' or '.join(map(str, sorted(found)))}: "
+                "give the class index or the wnid"
+            )
+        return next(iter(found)) if found else parse_label(value, where)
+    number = in_range(_number(value), where)
+    if classes is None:
+        return number
+    if number >= len(classes) or classes[number] < 0:
+        raise DatasetError(f"{where} has the label {value!r}, and the data set names no such class")
+    return classes[number]
+
+
+def _parts(text: str) -> str | list[str]:
+    """Several class indices or wnids in one text, as tables have them; any other text as it is."""
+    parts = [part for part in re.split(r"[\s;,|]+", text.strip("[]() ")) if part]
+    several = len(parts) > 1 and all(_NUMBER.fullmatch(p) or p.lower() in wnid_to_index() for p in parts)
+    return parts if several else text.strip("[]() ")
+
+
+def _number(value: Any) -> Any:
+    """An integer for digits, whatever else as it is."""
+    match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
+    return int(match[1]) if match else value
+
+
+def _is_missing(value: Any) -> bool:
+    value = _number(value)
+    is_nan = isinstance(value, float) and value != value
+    return value is None or value == "" or is_nan or (isinstance(value, int | float) and value == -1)
+
+
+def _shown(value: Any) -> str:
+    """A label for a message; a long list by its beginning."""
+    if isinstance(value, list | tuple) and len(value) > 8:
+        return f"[{', '.join(map(repr, value[:8]))}, ...] of {len(value):,} values"
+    return repr(value)

@@ -1,26 +1,24 @@
 """Rows of a ``datasets`` data set as checked examples, at random or streamed.
 
-Columns as published: ``image``, ``label`` (an integer or a list of them), and optionally ``id``
-and ``origin``; without ``id`` the row number is the id. Images stay raw bytes, so that
-``datasets`` neither decodes nor rotates them.
+Columns as published: ``image``, ``label`` (an integer or a list of them, or what else ``labels`` knows),
+and optionally ``id`` and ``origin``; without ``id`` the row number is the id. Under other names, the only
+column of images and the only one of class labels are taken. Images stay raw bytes, so that ``datasets``
+neither decodes nor rotates them.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imagenet_hard.classes import wnid_to_index
 from imagenet_hard.dataset.benchmark import Benchmark, Source, StreamingBenchmark
-from imagenet_hard.dataset.labels import checked
+from imagenet_hard.dataset.class_names import class_indices
+from imagenet_hard.dataset.labels import Labels, labels_of
 from imagenet_hard.errors import DatasetError, ImageError
-from imagenet_hard.types import N_CLASSES, Example
-
-ToIndex = Callable[[Any], Any]
+from imagenet_hard.types import Example
 
 
 def from_dataset(dataset: Any, about: Source) -> Benchmark:
@@ -32,16 +30,16 @@ def from_dataset(dataset: Any, about: Source) -> Benchmark:
     """
     columns = _Columns(dataset.features, dataset.column_names, about)
     data = dataset.with_format(None)
-    images = data.cast_column("image", _raw_image()).select_columns(["image"])
+    images = data.select_columns([columns.image]).cast_column(columns.image, _raw_image())
     table = data.select_columns([c for c in data.column_names if c in columns.used])[:]
     n = len(dataset)
     if n == 0:
         raise _empty(about)
-    ids = [columns.id(value, i) for i, value in enumerate(table.get("id", range(n)))]
+    ids = [columns.id(value, i) for i, value in enumerate(table.get(columns.key, range(n)))]
     _check_unique(ids, about)
     labels = [columns.labels(value, i) for i, value in enumerate(table[columns.label])]
     origins = [columns.origin(value) for value in table.get("origin", [""] * n)]
-    return Benchmark(about, ids, labels, origins, partial(_stored_bytes, images, ids))
+    return Benchmark(about, ids, labels, origins, partial(_stored_bytes, images, columns.image, ids))
 
 
 def prepared(builder: Any, about: Source) -> Benchmark:
@@ -72,20 +70,24 @@ def from_stream(
     if dataset.features is None:
         dataset = dataset._resolve_features()
     columns = _Columns(dataset.features, dataset.column_names, about)
-    data = dataset.select_columns(sorted({"image"} | columns.used)).cast_column("image", _raw_image())
+    data = dataset.select_columns(sorted({columns.image} | columns.used)).cast_column(
+        columns.image, _raw_image()
+    )
 
     def stream() -> Iterator[tuple[str, Callable[[], Example]]]:
         seen: set[str] = set()
         with guard():
             for i, row in enumerate(data):
-                id = columns.id(row.get("id", i), i)
+                id = columns.id(row.get(columns.key, i), i)
                 if id in seen:
                     raise _twice(id, about)
                 seen.add(id)
                 labels = columns.labels(row[columns.label], i)
                 yield (
                     id,
-                    partial(_example, id, row["image"], labels, columns.origin(row.get("origin")), token),
+                    partial(
+                        _example, id, row[columns.image], labels, columns.origin(row.get("origin")), token
+                    ),
                 )
         if not seen:
             raise _empty(about)
@@ -94,7 +96,7 @@ def from_stream(
 
 
 def _example(
-    id: str, cell: Mapping[str, Any] | None, labels: tuple[int, ...], origin: str, token: str | bool | None
+    id: str, cell: Mapping[str, Any] | None, labels: Labels, origin: str, token: str | bool | None
 ) -> Example:
     """The last step of a streamed row, in the worker: a missing image spoils this example only."""
     try:
@@ -106,18 +108,22 @@ def _example(
 class _Columns:
     """What the columns of one data set mean."""
 
-    def __init__(self, features: Mapping[str, Any], names: list[str], about: Source) -> None:
-        label = next((name for name in ("label", "labels") if name in names), None)
-        if "image" not in names or label is None:
-            missing = "'image'" if "image" not in names else "'label', and without labels it cannot be scored"
+    def __init__(self, features: Mapping[str, Any], names: Sequence[str], about: Source) -> None:
+        images = [name for name in names if type(features[name]).__name__ == "Image"]
+        named = [name for name in names if _class_names(features[name]) is not None]
+        image, label = _column(("image",), names, images), _column(("label", "labels", "cls"), names, named)
+        if image is None or label is None:
+            missing = "'image'" if image is None else "'label', and without labels it cannot be scored"
             raise DatasetError(
                 f"{_where(about)} has no column {missing}: got the columns {', '.join(names)}, "
                 "expected image and label, and optionally id and origin"
             )
-        self.label: str = label
-        self.used = {label} | ({"id", "origin"} & set(names))
+        self.image, self.label = image, label
+        self.key = "id" if "id" in names or "__key__" not in names else "__key__"
+        self.used = {label} | ({self.key, "origin"} & set(names))
         self._about = about
-        self._to_index = _to_index(features[label], about)
+        own = _class_names(features[label])
+        self._classes = None if own is None else class_indices(own, _where(about))
 
     def id(self, value: Any, row: int) -> str:
         if value is None:
@@ -126,40 +132,25 @@ class _Columns:
             )
         return str(value)
 
-    def labels(self, value: Any, row: int) -> tuple[int, ...]:
-        where = f"row {row} of {_where(self._about)}"
-        if isinstance(value, list):
-            return checked([self._to_index(v) for v in value], where)
-        return checked(self._to_index(value), where)
+    def labels(self, value: Any, row: int) -> Labels:
+        return labels_of(value, f"row {row} of {_where(self._about)}", self._classes)
 
     def origin(self, value: Any) -> str:
         return "" if value is None else str(value)
 
 
-def _to_index(feature: Any, about: Source) -> ToIndex:
-    """From a stored label to a class index.
-
-    ``ImageFolder`` data sets number their own classes: where these are named by wnid, the wnid
-    counts; a ``ClassLabel`` of all 1000 names is taken in its order; any other has another meaning.
-    """
+def _class_names(feature: Any) -> list[str] | None:
+    """The names of a ``ClassLabel``, alone or in a list."""
     if isinstance(feature, list):  # how lists were written before datasets 4
         feature = feature[0]
     names = getattr(getattr(feature, "feature", feature), "names", None)
-    if names is None:
-        return lambda value: value
-    if all(re.fullmatch(r"n\d{8}", name) for name in names):
-        index = wnid_to_index()
-        if unknown := [name for name in names if name not in index]:
-            raise DatasetError(
-                f"{_where(about)} has classes beyond the {N_CLASSES}: {', '.join(unknown[:5])}"
-            )
-        return lambda value: index[names[value]] if value is not None and value >= 0 else value
-    if len(names) == N_CLASSES:
-        return lambda value: value
-    raise DatasetError(
-        f"{_where(about)} has {len(names)} classes of its own ({', '.join(names[:3])}, ...): expected "
-        f"ImageNet's {N_CLASSES}, as class indices or named by wnid"
-    )
+    return None if names is None else list(names)
+
+
+def _column(known: Sequence[str], names: Sequence[str], of_its_kind: Sequence[str]) -> str | None:
+    """The column of a known name, else the only one of its kind."""
+    found = next((name for name in known if name in names), None)
+    return of_its_kind[0] if found is None and len(of_its_kind) == 1 else found
 
 
 def _raw_image() -> Any:
@@ -168,8 +159,8 @@ def _raw_image() -> Any:
     return Image(decode=False)
 
 
-def _stored_bytes(images: Any, ids: list[str], i: int) -> bytes:
-    return _bytes(images[i]["image"], ids[i])
+def _stored_bytes(images: Any, column: str, ids: list[str], i: int) -> bytes:
+    return _bytes(images[i][column], ids[i])
 
 
 def _bytes(cell: Mapping[str, Any] | None, id: str, token: str | bool | None = None) -> bytes:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field, model_validator
 
 from imagenet_hard.dataset.fingerprint import fingerprint
-from imagenet_hard.dataset.labels import checked
+from imagenet_hard.dataset.labels import labels_of
 from imagenet_hard.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.evaluation.result import Sha256
 from imagenet_hard.files import read_bounded, read_record, write_atomically
@@ -117,7 +117,7 @@ def gold_of(rows: Iterable[tuple[str, Iterable[int], str, str]], **about: Any) -
         DatasetError: no row, an id twice, a label outside 0..999, or hashes for some images only.
     """
     ordered = sorted(
-        (id, checked(list(labels), f"image {id!r}"), origin, sha) for id, labels, origin, sha in rows
+        (id, labels_of(list(labels), f"image {id!r}"), origin, sha) for id, labels, origin, sha in rows
     )
     digest = fingerprint((id, labels, sha) for id, labels, _, sha in ordered)
     hashed = {bool(sha) for *_, sha in ordered}

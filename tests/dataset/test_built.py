@@ -139,9 +139,55 @@ def test_classes_of_another_data_set_are_refused(tmp_path: Path, streaming: bool
     """CIFAR's class 3 is not ImageNet's."""
     dataset = published({"image": rows(2)["image"], "label": [0, 1]}, label=datasets.ClassLabel(names=names))
     with pytest.raises(
-        DatasetError, match=r"classes of its own \(cat, dog|classes beyond the 1000: n99999999"
+        DatasetError, match=r"class names that are not understood: ('cat', 'dog'|'n99999999')"
     ):
         list(load_dataset(build(tmp_path, dataset), streaming=streaming))
+
+
+@pytest.mark.parametrize("in_a_list", [False, True])
+def test_a_thousand_class_names_in_an_order_of_their_own(
+    tmp_path: Path, streaming: bool, in_a_list: bool
+) -> None:
+    """ImageNet-V2's folders packed by ``datasets``: "10" comes before "2", and the names decide."""
+    names = sorted(map(str, range(1000)))
+    numbers = [2, 500, 999]
+    feature = datasets.ClassLabel(names=names)
+    columns = {"image": rows(3)["image"], "label": [[k] for k in numbers] if in_a_list else numbers}
+    dataset = published(columns, label=datasets.List(feature) if in_a_list else feature)
+    found = [e.labels for e in load_dataset(build(tmp_path, dataset), streaming=streaming)]
+    assert found == [(int(names[k]),) for k in numbers]
+    assert found[0] == (10,)
+
+
+def test_multi_hot_rows_are_no_class_lists(tmp_path: Path, streaming: bool) -> None:
+    """One bit for each of the 1000 classes."""
+    hot = [[int(k in (i, 500 + i)) for k in range(1000)] for i in range(3)]
+    folder = build(tmp_path / "a", published({"image": rows(3)["image"], "label": hot}))
+    assert [e.labels for e in load_dataset(folder, streaming=streaming)] == [(0, 500), (1, 501), (2, 502)]
+    folder = build(tmp_path / "b", published({"image": rows(3)["image"], "label": [h[:200] for h in hot]}))
+    with pytest.raises(DatasetError, match=r"row 0 of .* of 200 values: class numbers do not repeat"):
+        list(load_dataset(folder, streaming=streaming))
+
+
+@pytest.mark.parametrize(
+    "label", [["n01751748", "n01440764"], ["65", "0"], [65.0, 0.0], ["sea snake", "tench"]]
+)
+def test_plain_parquet_with_labels_of_any_kind(tmp_path: Path, streaming: bool, label: list[Any]) -> None:
+    """Written by pandas or pyarrow, without a word of ``datasets`` in it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"image": rows(2)["image"], "label": label}), tmp_path / "validation.parquet")
+    assert [e.labels for e in load_dataset(tmp_path, streaming=streaming)] == [(65,), (0,)]
+
+
+def test_columns_under_other_names(tmp_path: Path, streaming: bool) -> None:
+    """The only column of images and the only one of class labels, as most sets of the Hub have them."""
+    columns = {"img": rows(2)["image"], "fine": [1, 0], "note": ["a", "b"]}
+    features = {"img": datasets.Image(), "fine": datasets.ClassLabel(names=["goldfish", "tench"])}
+    dataset = published(columns, **features, note=datasets.Value("string"))
+    found = list(load_dataset(build(tmp_path, dataset), streaming=streaming))
+    assert [(e.labels, e.image) for e in found] == [((0,), jpeg(0)), ((1,), jpeg(1))]
 
 
 @pytest.mark.parametrize(

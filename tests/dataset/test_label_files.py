@@ -29,7 +29,7 @@ def write(folder: Path, name: str, text: str) -> Path:
         ("a.csv", "file,label\na.jpg,1\nb c.jpg,2;0\nd,n01443537\n"),
         ("a.csv", 'Label,Other,Filename\n1,x,a.jpg\n"2, 0",y,b c.jpg\n[1],z,d\n'),
         ("a.json", '{"a.jpg": 1, "b c.jpg": [2, "n01440764"], "d": ["n01443537"]}'),
-        ("a.JSON", '\ufeff{"a.jpg": "1", "b c.jpg": [2, 0, 2], "d": "1"}'),
+        ("a.JSON", '\ufeff{"a.jpg": "1", "b c.jpg": [2, 0], "d": "1"}'),
         ("a.txt", "a.jpg 1.0\nb c.jpg 2 0\nd 1\n"),
         ("a.txt", "a.jpg 1\nb c.jpg 2, 0\nd 1\n"),
         ("a.txt", "a.jpg;1\nb c.jpg;2;0\nd;1\n"),
@@ -61,6 +61,23 @@ def write(folder: Path, name: str, text: str) -> Path:
 def test_label_files_people_have(tmp_path: Path, name: str, text: str) -> None:
     """Indices and wnids, one or several, in any form, names with blanks, a byte-order mark."""
     assert read_label_file(write(tmp_path, name, text)) == {"a.jpg": (1,), "b c.jpg": (0, 2), "d": (1,)}
+
+
+def test_multi_hot_vectors_in_json(tmp_path: Path) -> None:
+    """One 0 or 1 for each class is no list of the classes 0 and 1; without a 1 the image is excluded."""
+    hot = {f"{i}.jpg": [int(k in (i, 900)) for k in range(1000)] for i in (0, 1, 417)}
+    table = read_label_file(write(tmp_path, "hot.json", json.dumps(hot | {"none.jpg": [0] * 1000})))
+    assert table == {"0.jpg": (0, 900), "1.jpg": (1, 900), "417.jpg": (417, 900), "none.jpg": ()}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.json", '{"a.jpg": [2, 0, 2]}'), ("a.txt", "a.jpg 2,0,2"), ("a.csv", 'file,label\na.jpg,"0 1 0"\n')],
+)
+def test_numbers_that_repeat_are_never_classes(tmp_path: Path, name: str, text: str) -> None:
+    """They are bits, or counts, of something."""
+    with pytest.raises(DatasetError, match=r"has the label list \[.*\]: class numbers do not repeat"):
+        read_label_file(write(tmp_path, name, text))
 
 
 def test_a_json_list_is_keyed_by_validation_image(tmp_path: Path) -> None:
