@@ -105,6 +105,18 @@ class Witness(Record):
         return None
 
 
+class Selection(Record):
+    """Which images of a benchmark were chosen, and how (see ``dataset.subset``)."""
+
+    kind: Literal["ids", "sample"] = Field(description="ids: named one by one; sample: drawn")
+    n: int = Field(ge=1, description="images chosen")
+    total: int = Field(ge=1, description="images to choose from")
+    seed: int | None = Field(default=None, description="of a sample")
+    ids_sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="sha256 over the chosen ids, sorted, each with a line end"
+    )
+
+
 class BenchmarkInfo(Record):
     """Which images and labels were scored."""
 
@@ -115,12 +127,32 @@ class BenchmarkInfo(Record):
     n: int = Field(ge=1)
     limit: int | None = Field(default=None, description="--limit, where only the first images were scored")
     fingerprint: str = Field(description="sha256 over ids, labels and image bytes")
-    # Not written where it is empty: records from before there was the field keep their digests.
+    # Not written where they are empty: records from before there were these fields keep their digests.
+    selection: Selection | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="--ids or --sample, where only chosen images were scored",
+    )
     left_out: Mapping[LeftOut, Annotated[int, Field(ge=0)]] = Field(
         default_factory=dict,
         exclude_if=lambda value: not value,
         description="what was seen where the benchmark was read and is not scored, by kind",
     )
+
+    @property
+    def part(self) -> str:
+        """What of the benchmark it is, for names: "" for all of it."""
+        return part_name(self.limit, self.selection)
+
+
+def part_name(limit: int | None, selection: Selection | None) -> str:
+    """A part of a benchmark in words that fit a file name: "first-100", "sample-100-seed-0"."""
+    names = []
+    if selection is not None and selection.kind == "sample":
+        names.append(f"sample-{selection.n}-seed-{selection.seed}")
+    elif selection is not None:
+        names.append(f"ids-{selection.n}-{selection.ids_sha256[:8]}")
+    return "-".join([*names, *([f"first-{limit}"] if limit else [])])
 
 
 Precision = Literal["fp32", "bf16", "fp16"]

@@ -109,6 +109,16 @@ def _whole(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     "--workers", "-j", type=click.IntRange(min=1), metavar="N", help="Decoding threads [default: one a core]."
 )
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Score the first N images only.")
+@click.option(
+    "--ids",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Score the images of these ids only: one a line, a JSON list, or the column id of a CSV.",
+)
+@click.option(
+    "--sample", type=click.IntRange(min=1), metavar="N", help="Score a sample of N images that --seed draws."
+)
+@click.option("--seed", type=int, metavar="S", help="Which sample: each seed draws another [default: 0].")
 @click.option("--streaming", is_flag=True, help="Read a Hub data set as it arrives, storing nothing.")
 @click.option(
     "--exif", is_flag=True, help="Rotate images by their EXIF orientation (off: the paper's numbers)."
@@ -210,6 +220,7 @@ def _requests(options: dict[str, Any]) -> list[SuiteModel]:
 def _score_all(requests: list[SuiteModel], options: dict[str, Any]) -> tuple[list[Result], list[str]]:
     """Score all of them; in a list, one failure does not end the others."""
     from imagenet_hard.dataset.load import load_dataset
+    from imagenet_hard.dataset.subset import part_of
 
     if options["tta_show"] and len(requests) > 1:
         raise click.UsageError("--tta-show makes one page: give one --model at a time")
@@ -225,8 +236,7 @@ def _score_all(requests: list[SuiteModel], options: dict[str, Any]) -> tuple[lis
             streaming=options["streaming"],
             exif=options["exif"],
         )
-        if options["limit"]:
-            benchmark = benchmark.take(options["limit"])
+        benchmark = part_of(benchmark, **{name: options[name] for name in ("limit", "ids", "sample", "seed")})
         with progress_bars(benchmark, options["quiet"]) as bar:
             if len(requests) == 1:
                 return [_score_one(requests[0], benchmark, engine, bar, options)], []

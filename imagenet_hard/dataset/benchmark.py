@@ -11,7 +11,7 @@ from itertools import islice
 
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.errors import DatasetError, ImageError, UsageError
-from imagenet_hard.types import BenchmarkInfo, Example
+from imagenet_hard.types import BenchmarkInfo, Example, Selection, part_name
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Benchmark:
 
     ``ids[i]`` is unique, ``labels[i]`` a sorted tuple of class indices in 0..999, ``origins[i]``
     the variant ("" where there is one only). ``limit`` is set where only the first examples of a
-    larger benchmark are left.
+    larger benchmark are left, ``selection`` where only chosen ones are.
     """
 
     def __init__(
@@ -50,9 +50,10 @@ class Benchmark:
         origins: Sequence[str],
         read: Callable[[int], bytes],
         limit: int | None = None,
+        selection: Selection | None = None,
     ) -> None:
         self.about = about
-        self.limit = limit
+        self.limit, self.selection = limit, selection
         self._ids, self._labels, self._origins = tuple(ids), tuple(labels), tuple(origins)
         self._read = read
 
@@ -85,6 +86,11 @@ class Benchmark:
     def counts(self) -> Mapping[str, int]:
         """What was seen and left out when the benchmark was read."""
         return self.about.counts
+
+    @property
+    def part(self) -> str:
+        """What of the whole it is, for names of files: "" for all of it."""
+        return part_name(self.limit, self.selection)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -149,12 +155,31 @@ class Benchmark:
         _at_least_one(n)
         if n >= len(self):
             return self
-        return Benchmark(self.about, self.ids[:n], self.labels[:n], self.origins[:n], self._read, limit=n)
+        return self._rows(range(n), n, self.selection)
+
+    def select(self, rows: Sequence[int], selection: Selection) -> Benchmark:
+        """The examples ``rows``, in this order; the benchmark itself where that is all of it."""
+        if list(rows) == list(range(len(self))):
+            return self
+        return self._rows(rows, self.limit, selection)
+
+    def _rows(self, rows: Sequence[int], limit: int | None, selection: Selection | None) -> Benchmark:
+        return Benchmark(
+            self.about,
+            [self.ids[row] for row in rows],
+            [self.labels[row] for row in rows],
+            [self.origins[row] for row in rows],
+            partial(_at, self._read, rows),
+            limit,
+            selection,
+        )
 
     def identity(self) -> str:
         """A cheap sha256 that changes with ids, labels, revision, options or the files; reads no image."""
         about = self.about
-        head = [about.source, about.revision, about.split, self.limit, about.exif, about.state]
+        head: list[object] = [about.source, about.revision, about.split, self.limit, about.exif, about.state]
+        if self.selection is not None:  # keys from before there were any stay theirs
+            head.append(self.selection.model_dump(mode="json"))
         digest = hashlib.sha256(json.dumps(head).encode())
         for row in self._identity_rows():
             digest.update(json.dumps(row).encode() + b"\n")
@@ -176,6 +201,7 @@ class Benchmark:
             split=self.split,
             n=len(self),
             limit=self.limit,
+            selection=self.selection,
             fingerprint=fingerprint,
             left_out=dict(self.counts),
         )
@@ -200,7 +226,7 @@ class StreamingBenchmark(Benchmark):
         limit: int | None = None,
     ) -> None:
         self.about = about
-        self.limit = limit
+        self.limit, self.selection = limit, None
         self._stream, self._size = stream, size
 
     @property
@@ -259,6 +285,10 @@ class StreamingBenchmark(Benchmark):
             f"the {what} of a streamed data set cannot be known before it is read: {self.name} was opened "
             "with streaming=True. Iterate over it, or load it without streaming."
         )
+
+
+def _at(read: Callable[[int], bytes], rows: Sequence[int], i: int) -> bytes:
+    return read(rows[i])
 
 
 def _at_least_one(n: int) -> None:

@@ -12,6 +12,7 @@ from imagenet_hard.dataset.causes import causes, disk_trouble
 from imagenet_hard.dataset.files import YAML, File, state
 from imagenet_hard.dataset.layout import class_of, wnid_class
 from imagenet_hard.dataset.rows import from_stream, prepared
+from imagenet_hard.dataset.shards import check_whole
 from imagenet_hard.dataset.splits import choose_split
 from imagenet_hard.errors import DatasetError, ImageNetHardError
 
@@ -72,7 +73,7 @@ def built_folder(
     sizes and times.
 
     Raises:
-        DatasetError: ``datasets`` cannot read it, or as ``from_dataset``.
+        DatasetError: ``datasets`` cannot read it, a shard is missing, or as ``from_dataset``.
         UsageError: it has no such split.
     """
     import datasets
@@ -86,6 +87,7 @@ def built_folder(
     try:
         builder = datasets.load_dataset_builder(str(folder.resolve()), cache_dir=str(cache))
         about = replace(about, split=choose_split(split, splits_of(builder), name))
+        check_whole(files_of(builder, about.split), f"{name} ({about.split})")
         if streaming:
             return from_stream(
                 builder.as_streaming_dataset(about.split), about, size=size_of(builder, about.split)
@@ -107,6 +109,11 @@ def built_folder(
 def splits_of(builder: Any) -> list[str]:
     """The splits that a ``datasets`` builder would make."""
     return [str(s) for s in (builder.config.data_files or builder.info.splits or ())]
+
+
+def files_of(builder: Any, split: str | None) -> list[str]:
+    """The data files of one split, as paths or addresses."""
+    return [str(file) for file in (builder.config.data_files or {}).get(split, ())]
 
 
 def size_of(builder: Any, split: str | None) -> int | None:

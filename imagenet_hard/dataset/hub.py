@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from imagenet_hard.dataset.benchmark import Benchmark, Source
-from imagenet_hard.dataset.built import size_of, splits_of
+from imagenet_hard.dataset.built import files_of, size_of, splits_of
 from imagenet_hard.dataset.hub_errors import check_token, explained, is_passing
 from imagenet_hard.dataset.rows import from_dataset, from_stream, prepared
+from imagenet_hard.dataset.shards import check_whole
 from imagenet_hard.dataset.splits import choose_split
 from imagenet_hard.errors import DatasetError
 
@@ -58,6 +59,7 @@ def hub_dataset(
         commit = resolve(repo, revision, token)
         builder = datasets.load_dataset_builder(repo, revision=commit, token=token)
         chosen = choose_split(split, splits_of(builder), repo)
+        check_whole(files_of(builder, chosen), f"{repo} ({chosen})")
         about = Source(name, repo, commit, chosen, exif, state=commit)
         if streaming:
             rows = builder.as_streaming_dataset(chosen)

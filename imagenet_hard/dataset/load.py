@@ -106,8 +106,12 @@ def _folder(
     from imagenet_hard.dataset.built import built_folder, is_built
     from imagenet_hard.dataset.files import walk
     from imagenet_hard.dataset.folder import image_folder
+    from imagenet_hard.dataset.saved import is_saved, saved_folder
 
     files = walk(folder)
+    if is_saved(files):
+        _refuse(str(folder), labels=labels)
+        return saved_folder(folder, files, split=split, exif=exif)
     if is_built(folder, files):
         _refuse(str(folder), labels=labels)
         return built_folder(folder, files, split=split, streaming=streaming, exif=exif)

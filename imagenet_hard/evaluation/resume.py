@@ -63,7 +63,7 @@ def find(out: Path, benchmark: Benchmark, stem: str, key: str) -> tuple[Place, R
         ResultError: what is there cannot be read.
     """
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in benchmark.name).strip(".-") or "data"
-    folder = out / (f"{name}-first-{benchmark.limit}" if benchmark.limit else name)
+    folder = out / (f"{name}-{benchmark.part}" if benchmark.part else name)
     for candidate in (stem, f"{stem}-{key[:8]}"):
         path = folder / f"{candidate}.json"
         if not path.exists():

@@ -23,6 +23,7 @@ from imagenet_hard.types import Precision
 if TYPE_CHECKING:
     from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.dataset.benchmark import Benchmark
+    from imagenet_hard.dataset.subset import Ids
 
 
 def evaluate(
@@ -38,6 +39,9 @@ def evaluate(
     split: str | None = None,
     labels: str | Path | None = None,
     limit: int | None = None,
+    ids: Ids | None = None,
+    sample: int | None = None,
+    seed: int | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
     batch_size: int | Literal["fastest"] | None = None,
@@ -84,6 +88,7 @@ def evaluate(
     from imagenet_hard.class_mask import class_mask
     from imagenet_hard.classifiers.outputs import with_classes
     from imagenet_hard.dataset.load import load_dataset
+    from imagenet_hard.dataset.subset import part_of
     from imagenet_hard.tta.sheet import check_showable, write_sheet
 
     settings = RunSettings(device, precision, None, workers, fold, compile)
@@ -101,8 +106,7 @@ def evaluate(
         else:
             benchmark = dataset
             _only_with("a data set's name", revision=revision, split=split, labels=labels, exif=exif or None)
-        if limit is not None:
-            benchmark = benchmark.take(limit)
+        benchmark = part_of(benchmark, limit=limit, ids=ids, sample=sample, seed=seed)
         stack.enter_context(as_it_was(model.module if isinstance(model, Classifier) else model))
         if isinstance(model, str):
             from imagenet_hard.classifiers.registry import load_classifier

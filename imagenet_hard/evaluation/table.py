@@ -126,6 +126,7 @@ def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[b
     )
     origins = _origins(results) if len(_origins(results)) > 1 else []
     several = len({result.benchmark.fingerprint for result in results}) > 1
+    several |= any(result.benchmark.part for result in results)
     protocols = len({_protocol(result) for result in results}) > 1
     note = any(map(_note, results))
     header = ["data set"] * several + ["model", "weights"] + ["protocol"] * protocols
@@ -134,7 +135,8 @@ def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[b
     rows = []
     for result in ordered:
         metrics, speed = result.metrics, result.runtime.images_per_second
-        row = [f"{result.benchmark.name} {result.benchmark.fingerprint[:8]}"] * several
+        about = result.benchmark
+        row = [" ".join(filter(None, (about.name, about.part, about.fingerprint[:8])))] * several
         row += [_row_name(result), result.model.tag or "", *[_protocol(result)] * protocols]
         row += [_percent(metrics.top1), f"{100 * metrics.top1.low:.2f} to {100 * metrics.top1.high:.2f}"]
         row += [_percent(metrics.top5), str(metrics.n_total)]

@@ -96,8 +96,8 @@ def make_gold(benchmark: Benchmark, *, curators: Sequence[str] = (), note: str =
         UsageError: only a part of the benchmark is at hand.
         DatasetError, ImageError: it cannot be read.
     """
-    if benchmark.limit is not None:
-        raise UsageError(f"only the first {benchmark.limit} images of {benchmark.name}: gold needs all")
+    if benchmark.part:
+        raise UsageError(f"only a part of {benchmark.name} ({benchmark.part}): gold needs all images")
     rows = [(e.id, e.labels, e.origin, hashlib.sha256(e.image).hexdigest()) for e in benchmark]
     return gold_of(
         rows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -293,3 +294,31 @@ def test_classes_and_background_on_the_command_line(tmp_path, capsys):
     assert "belong to --model" in capsys.readouterr().err
     assert cli("--model", "efficientnet_lite0", *SAMPLE, "--drop-class", "0", "--out", str(tmp_path)) == 2
     assert "with 1000 outputs" in capsys.readouterr().err
+
+
+def test_a_sample_and_a_list_of_ids_are_results_of_their_own(tmp_path, capsys):
+    """Drawn as the documentation says, and named in the record, the folder and the table."""
+    base = ("--model", "efficientnet_lite0", *SAMPLE, "--out", str(tmp_path), "-q")
+    assert cli(*base, "--sample", "4", "--seed", "7", "--json") == 0
+    [drawn] = json.loads(capsys.readouterr().out)
+    ids = imagenet_hard.load_dataset("sample").ids
+    expected = sorted(sorted(ids, key=lambda id: hashlib.sha256(f"7:{id}".encode()).hexdigest())[:4])
+    [path] = (tmp_path / "sample-sample-4-seed-7").glob("*.json")
+    assert imagenet_hard.read_result(path)[1].ids == tuple(expected)
+    assert (
+        drawn["benchmark"]["selection"].items() >= {"kind": "sample", "n": 4, "total": 20, "seed": 7}.items()
+    )
+    file = tmp_path / "ids.txt"
+    file.write_text("\n".join(expected))
+    assert cli(*base, "--ids", str(file)) == 0
+    assert "ids-4-" in capsys.readouterr().out
+    [again] = tmp_path.glob("sample-ids-4-*/*.json")
+    assert imagenet_hard.read_result(again)[0].benchmark.fingerprint == drawn["benchmark"]["fingerprint"]
+    assert cli(*base, "--sample", "4", "--limit", "2") == 2
+    assert "limit and sample: each chooses images in its own way" in capsys.readouterr().err
+    file.write_text(expected[0] + "\nimagenet_00_244.jpg\n")
+    assert cli(*base, "--ids", str(file)) == 2
+    assert (
+        "ids.txt names 1 ids that sample has not: 'imagenet_00_244.jpg' (is it 'imagenet_00_243.jpg'?)"
+        in (capsys.readouterr().err)
+    )

@@ -300,6 +300,41 @@ def test_a_parquet_file_at_the_root_is_a_data_set(tmp_path: Path) -> None:
     assert load_dataset(tmp_path).split == "train"  # what datasets calls files without a split's name
 
 
+def test_a_missing_shard_is_named(tmp_path: Path, streaming: bool) -> None:
+    """Half of a data set is another data set; what is missing of another split is not asked for."""
+    folder = build(tmp_path / "set", published(), card=None)
+    whole = folder / "data" / "validation-00000-of-00001.parquet"
+    whole.rename(folder / "data" / "validation-00000-of-00002.parquet")
+    with pytest.raises(
+        DatasetError, match=r"set \(validation\) is not whole: 1 of 2 .* validation-00001-of-00002\.parquet"
+    ):
+        load_dataset(folder, streaming=streaming)
+    build(folder, published(rows(2)), split="test", card=None)
+    assert len(list(load_dataset(folder, split="test", streaming=streaming))) == 2
+
+
+@pytest.mark.parametrize("place", [WNIDS[0], f"train/{WNIDS[0]}", "7"])
+def test_class_folders_beside_a_built_data_set(tmp_path: Path, place: str) -> None:
+    """One of the two would be left out without a word."""
+    folder = build(tmp_path / "set", published())
+    (folder / place).mkdir(parents=True)
+    (folder / place / "a.JPEG").write_bytes(jpeg())
+    with pytest.raises(DatasetError, match=rf"\(data/validation-.*parquet\) and class folders \({place}/a"):
+        load_dataset(folder)
+    (folder / place / "a.JPEG").rename(folder / "figure.jpg")  # an image of the card is none of the data
+    assert len(load_dataset(folder)) == 6
+
+
+def test_a_table_without_images_is_no_data_set(tmp_path: Path) -> None:
+    """``metadata.parquet`` beside class folders says something of the images there."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    class_tree(tmp_path)
+    pq.write_table(pa.table({"file_name": ["a"], "width": [3]}), tmp_path / "metadata.parquet")
+    assert load_dataset(tmp_path).labels == ((0,), (0,), (1,), (1,), (2,), (2,))
+
+
 @pytest.mark.parametrize(
     "damage",
     [

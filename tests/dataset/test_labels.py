@@ -111,7 +111,7 @@ def test_a_name_of_two_classes_is_no_label() -> None:
 
 def test_a_number_beyond_the_data_sets_own_classes() -> None:
     """Three names have no fourth."""
-    with pytest.raises(DatasetError, match="x has the label 3: the data set names 3 classes"):
+    with pytest.raises(DatasetError, match="x has the label 3, and the data set names no such class"):
         labels_of(3, "x", (1, 2, 0))
 
 

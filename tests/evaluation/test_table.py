@@ -20,7 +20,7 @@ from imagenet_hard.evaluation.table import (
     results_table,
     used_in_curation,
 )
-from imagenet_hard.types import BenchmarkInfo, ModelSpec
+from imagenet_hard.types import BenchmarkInfo, ModelSpec, Selection
 from tests.evaluation.scored import make_result, make_scored
 
 
@@ -68,6 +68,16 @@ def test_results_of_several_sets_and_protocols() -> None:
     assert "paper bf16" in text
     assert "native fp32" in text
     assert "used in curation" not in text
+
+
+def test_a_part_is_never_shown_as_the_whole() -> None:
+    """Ten images that were drawn are no ImageNet-Hard."""
+    result = make_result(make_scored(10, 0)[0])
+    chosen = Selection(kind="sample", n=10, total=50, seed=3, ids_sha256="ab" * 32)
+    part = result.model_copy(update={"benchmark": result.benchmark.model_copy(update={"selection": chosen})})
+    assert f"{part.benchmark.name} sample-10-seed-3 {part.benchmark.fingerprint[:8]}" in shown(
+        results_table([part])
+    )
 
 
 @pytest.mark.parametrize(
