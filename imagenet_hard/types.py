@@ -121,7 +121,9 @@ class BenchmarkInfo(Record):
     """Which images and labels were scored."""
 
     name: str
-    source: str = Field(description="where it was read from: hub id, 'folder' or 'package'; no local path")
+    source: str = Field(
+        description="where it was read from: hub id, 'folder', 'package', 'object' in a program; no path"
+    )
     revision: str | None = Field(default=None, description="the Hub commit, where there is one")
     split: str | None = None
     n: int = Field(ge=1)

@@ -167,3 +167,38 @@ def test_arguments_that_would_be_ignored_are_refused():
         imagenet_hard.evaluate(Constant(1), benchmark, revision="main", exif=True, device="cpu")
     with pytest.raises(UsageError, match="weights: only with a model's name"):
         imagenet_hard.evaluate(Constant(1), benchmark, weights="x.pth", device="cpu")
+
+
+def test_data_sets_of_other_libraries_are_scored_as_they_are(tmp_path):
+    """An ImageFolder numbers its two classes 0 and 1; the names say which they are. A list has no files."""
+    from torchvision.datasets import ImageFolder
+
+    from imagenet_hard.classes import wnids
+
+    sample = list(imagenet_hard.load_dataset("sample"))
+    for example in sample[:6]:
+        folder = tmp_path / "val" / wnids()[example.labels[0]]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / example.id).write_bytes(example.image)
+    k = sample[3].labels[0]
+    from_folder = imagenet_hard.evaluate(Constant(k), tmp_path / "val", device="cpu")
+    from_object = imagenet_hard.evaluate(Constant(k), ImageFolder(str(tmp_path / "val")), device="cpu")
+    assert from_object.benchmark == from_folder.benchmark
+    assert from_object.metrics == from_folder.metrics
+    from_list = imagenet_hard.evaluate(
+        Constant(k), [(e.image, e.labels[0]) for e in sample[:6]], device="cpu"
+    )
+    assert from_list.metrics.n_correct == from_folder.metrics.n_correct >= 1
+    assert from_list.benchmark.source == "object"
+    with pytest.raises(UsageError, match="a NoneType cannot be scored: expected a data set's name"):
+        imagenet_hard.evaluate(Constant(k), None, device="cpu")
+
+
+def test_a_part_is_asked_for_by_ids_or_drawn():
+    """The ids are the benchmark's own; the same seed draws the same images."""
+    ids = list(imagenet_hard.load_dataset("sample").ids[:3])
+    some = imagenet_hard.evaluate(Constant(1), "sample", ids=ids, device="cpu")
+    assert (some.metrics.n_total, some.benchmark.selection.kind) == (3, "ids")
+    drawn = [imagenet_hard.evaluate(Constant(1), "sample", sample=5, seed=2, device="cpu") for _ in range(2)]
+    assert drawn[0].benchmark == drawn[1].benchmark
+    assert drawn[0].benchmark.selection.seed == 2

@@ -20,7 +20,7 @@ from imagenet_hard.errors import DatasetError, ImageNetHardError
 def is_built(folder: Path, files: Sequence[File]) -> bool:
     """Whether Parquet files with images lie in the folder or in its data/, or where its own YAML points.
 
-    Parquet without an image column beside images (metadata.parquet) is no data set.
+    Parquet without an image column beside images or tars (metadata.parquet) is no data set.
 
     Raises:
         DatasetError: it lies beside class folders, so that either may be meant.
@@ -28,7 +28,7 @@ def is_built(folder: Path, files: Sequence[File]) -> bool:
     own = [file for file in files if not file.system and file.id.endswith(".parquet")]
     if not any(file.id == YAML for file in files):
         own = [file for file in own if file.parts[:-1] in ((), ("data",))]
-    images = [file for file in files if not file.system and file.is_image]
+    images = [f for f in files if not f.system and (f.is_image or f.id.endswith(".tar"))]
     if not images or not own:
         return bool(own)
     data = next((file for file in own if _has_images(file)), None)

@@ -102,12 +102,24 @@ def _walk(folder: str, prefix: str, above: frozenset[tuple[int, int]], system: b
             hidden = name.startswith(".") and prefix + name != YAML
             own = system or hidden or name.lower() in _SYSTEM_FILES
             if stat.S_ISREG(status.st_mode):  # a pipe would keep whoever opens it waiting
-                stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-                yield File(prefix + name, entry.path, stamp, own)
+                yield File(prefix + name, entry.path, _stamp(status), own)
 
 
 def _is_system(folder: str) -> bool:
     return folder.startswith(_SYSTEM_SIGNS) or folder.lower() in _SYSTEM_FOLDERS
+
+
+def file_at(path: str, id: str) -> File:
+    """One file, wherever it was listed.
+
+    Raises:
+        OSError: it is not there.
+    """
+    return File(id, path, _stamp(os.stat(path)))  # noqa: PTH116
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def images_among(files: Iterable[File]) -> tuple[list[File], list[File]]:

@@ -58,6 +58,11 @@ def hub_dataset(
             return _cached(repo, name, revision, split, streaming, exif)
         commit = resolve(repo, revision, token)
         builder = datasets.load_dataset_builder(repo, revision=commit, token=token)
+        if type(builder).__name__ == "WebDataset":
+            raise DatasetError(
+                f"{repo} is made of webdataset shards, whose classnames.txt says what their numbers mean: "
+                f"download it (hf download {repo} --repo-type dataset --local-dir DIR) and give that folder"
+            )
         chosen = choose_split(split, splits_of(builder), repo)
         check_whole(files_of(builder, chosen), f"{repo} ({chosen})")
         about = Source(name, repo, commit, chosen, exif, state=commit)

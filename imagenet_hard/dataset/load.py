@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.files import did_you_mean
@@ -26,7 +27,7 @@ _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 def load_dataset(
-    name: str | os.PathLike[str],
+    name: Any,
     *,
     revision: str | None = None,
     split: str | None = None,
@@ -39,7 +40,9 @@ def load_dataset(
     """Labelled images, ready to be scored.
 
     ``name``: "imagenet-hard", "imagenet-hard-4k", "sample" (20 images, offline), a folder, or any
-    Hub id OWNER/NAME. As in ``datasets``, a local folder of the name comes before the Hub.
+    Hub id OWNER/NAME. As in ``datasets``, a local folder of the name comes before the Hub. Or data that a
+    program holds: a torchvision ``ImageFolder``, a ``datasets.Dataset`` or ``DatasetDict``, a sequence of
+    (image, label); see ``dataset.objects``.
     ``revision``: branch, tag or commit on the Hub. ``split``: default "validation", else the only
     one. ``streaming``: read rows as they arrive instead of storing them. ``labels``: a label file
     for a folder of images. ``exif``: turn images by their EXIF orientation (default: as the
@@ -55,6 +58,11 @@ def load_dataset(
     imagenet_hard.errors.UsageError: unknown data set 'imagenet-harder': expected imagenet-hard, \
 imagenet-hard-4k, sample, an existing folder or a Hub id OWNER/NAME. Did you mean imagenet-hard?
     """
+    if not isinstance(name, str | os.PathLike):
+        from imagenet_hard.dataset.objects import from_object
+
+        _refuse(f"a {type(name).__name__}", revision=revision, labels=labels)
+        return from_object(name, split=split, exif=exif)
     text = os.fspath(name)
     repo = HUB_NAMES.get(text.lower(), text)
     if text == "sample":
@@ -107,14 +115,19 @@ def _folder(
     from imagenet_hard.dataset.files import walk
     from imagenet_hard.dataset.folder import image_folder
     from imagenet_hard.dataset.saved import is_saved, saved_folder
+    from imagenet_hard.dataset.webdataset import is_sharded, sharded_folder
 
     files = walk(folder)
-    if is_saved(files):
+    own = [file for file in files if not file.system]
+    if is_saved(own):
         _refuse(str(folder), labels=labels)
-        return saved_folder(folder, files, split=split, exif=exif)
+        return saved_folder(folder, own, split=split, exif=exif)
     if is_built(folder, files):
         _refuse(str(folder), labels=labels)
         return built_folder(folder, files, split=split, streaming=streaming, exif=exif)
+    if is_sharded(own):
+        _refuse(str(folder), labels=labels)
+        return sharded_folder(folder, own, split=split, exif=exif)
     _refuse(f"{folder} (a folder of images)", split=split)
     try:
         return image_folder(folder, files, labels=None if labels is None else Path(labels), exif=exif)

@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imagenet_hard.dataset.benchmark import Benchmark, Source, StreamingBenchmark
+from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_names import class_indices
 from imagenet_hard.dataset.labels import Labels, labels_of
+from imagenet_hard.dataset.streaming import StreamingBenchmark
 from imagenet_hard.errors import DatasetError, ImageError
 from imagenet_hard.types import Example
 
@@ -36,7 +37,7 @@ def from_dataset(dataset: Any, about: Source) -> Benchmark:
     if n == 0:
         raise _empty(about)
     ids = [columns.id(value, i) for i, value in enumerate(table.get(columns.key, range(n)))]
-    _check_unique(ids, about)
+    check_unique(ids, about)
     labels = [columns.labels(value, i) for i, value in enumerate(table[columns.label])]
     origins = [columns.origin(value) for value in table.get("origin", [""] * n)]
     return Benchmark(about, ids, labels, origins, partial(_stored_bytes, images, columns.image, ids))
@@ -118,6 +119,11 @@ class _Columns:
                 f"{_where(about)} has no column {missing}: got the columns {', '.join(names)}, "
                 "expected image and label, and optionally id and origin"
             )
+        if not _may_hold_images(features[image]):
+            raise DatasetError(
+                f"{_where(about)} has the column {image!r} of {features[image]}: expected images, as "
+                "datasets.Image, the bytes of files, or their paths"
+            )
         self.image, self.label = image, label
         self.key = "id" if "id" in names or "__key__" not in names else "__key__"
         self.used = {label} | ({self.key, "origin"} & set(names))
@@ -145,6 +151,13 @@ def _class_names(feature: Any) -> list[str] | None:
         feature = feature[0]
     names = getattr(getattr(feature, "feature", feature), "names", None)
     return None if names is None else list(names)
+
+
+def _may_hold_images(feature: Any) -> bool:
+    if isinstance(feature, dict):  # Parquet that datasets did not write
+        return "bytes" in feature
+    kind = getattr(feature, "dtype", None)
+    return type(feature).__name__ == "Image" or kind in ("binary", "large_binary", "string", "large_string")
 
 
 def _column(known: Sequence[str], names: Sequence[str], of_its_kind: Sequence[str]) -> str | None:
@@ -179,7 +192,7 @@ def _bytes(cell: Mapping[str, Any] | None, id: str, token: str | bool | None = N
     return Path(path).read_bytes()
 
 
-def _check_unique(ids: list[str], about: Source) -> None:
+def check_unique(ids: list[str], about: Source) -> None:
     seen: set[str] = set()
     for id in ids:
         if id in seen:

@@ -22,13 +22,12 @@ from imagenet_hard.types import Precision
 
 if TYPE_CHECKING:
     from imagenet_hard.class_mask import ClassMask
-    from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.dataset.subset import Ids
 
 
 def evaluate(
     model: Any,
-    dataset: str | Path | Benchmark = "imagenet-hard",
+    dataset: Any = "imagenet-hard",
     *,
     weights: str | Path | None = None,
     pretrained: str | None = None,
@@ -65,8 +64,10 @@ def evaluate(
     ``Classifier``, any ``torch.nn.Module``, or a callable from float32 (n, 3, H, W) to logits
     (n, 1000). ``transform``: "native", "paper", "study", a mapping ``{resize, crop, interpolation}``, or for
     a module a callable from a PIL image to a float32 tensor (3, H, W). ``dataset``: what
-    ``load_dataset`` takes (with ``revision``, ``split``, ``labels`` and ``exif``), or its return
-    value. ``batch_size`` None: fixed for the kind of device, and halved where memory runs out; "fastest":
+    ``load_dataset`` takes (with ``revision``, ``split``, ``labels`` and ``exif``): a name, a folder, an
+    ``ImageFolder``, a ``datasets.Dataset``, a sequence of (image, label); or its return value. Of it, the
+    first ``limit`` images, those of a file or sequence of ``ids``, or a ``sample`` of so many that ``seed``
+    draws. ``batch_size`` None: fixed for the kind of device, and halved where memory runs out; "fastest":
     measured on the device. ``compile``: run ``torch.compile`` first. ``engine``: "local", "ray" (with the
     ``address`` of a cluster), or what ``imagenet_hard.engine.engine.open_engine`` gives. ``out``: a folder
     that the result and its predictions are written to; work that is finished there is read instead of
@@ -87,6 +88,7 @@ def evaluate(
     """
     from imagenet_hard.class_mask import class_mask
     from imagenet_hard.classifiers.outputs import with_classes
+    from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.dataset.subset import part_of
     from imagenet_hard.tta.sheet import check_showable, write_sheet
@@ -101,7 +103,7 @@ def evaluate(
         device_type = running.device_type(device)
         if workers is not None and running.workers is not None:
             raise UsageError("workers are decode threads of this process: give the engine cpus_per_worker")
-        if isinstance(dataset, str | Path):
+        if not isinstance(dataset, Benchmark):
             benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels, exif=exif)
         else:
             benchmark = dataset

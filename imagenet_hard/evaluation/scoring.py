@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from imagenet_hard.dataset.benchmark import StreamingBenchmark
 from imagenet_hard.dataset.decode import DECODE_POLICY
 from imagenet_hard.dataset.fingerprint import fingerprint
+from imagenet_hard.dataset.streaming import StreamingBenchmark
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.job import Job, RunReport
 from imagenet_hard.engine.settings import RunSettings
