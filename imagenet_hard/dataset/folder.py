@@ -28,7 +28,8 @@ from imagenet_hard.dataset.matching import match
 from imagenet_hard.errors import DatasetError
 
 ACCEPTED = (
-    "accepted are (a) a built data set: Parquet files in it or in data/, (b) class folders named by wnid "
+    "accepted are (a) a built data set: Parquet files in it or in data/, what save_to_disk of datasets "
+    "wrote, or webdataset shards (.tar), (b) class folders named by wnid "
     "(n01440764/...) or by class index (0/ to 999/), (c) images with a label file (labels='val.txt', or "
     f"{', '.join(LABEL_FILES)} in the folder), (d) images named by wnid (n01440764_tench.JPEG)"
 )

@@ -173,7 +173,7 @@ def test_images_without_a_label_are_counted(tmp_path: Path, caplog: pytest.LogCa
     ("make", "message"),
     [
         (lambda root: None, r"no image in .*: it is empty; accepted are \(a\) a built data set"),
-        (lambda root: (root / "a.tar").touch(), r"no image in .*: it holds 1 \.tar; accepted are"),
+        (lambda root: (root / "a.zip").touch(), r"no image in .*: it holds 1 \.zip; accepted are"),
         (lambda root: (root / "a.jpg").touch(), r"is without labels: it holds 1 \.jpg, but none is labelled"),
         (lambda root: class_tree(root / "val"), r"there are class folders in val/: give that folder"),
         (
