@@ -8,6 +8,7 @@ neither decodes nor rotates them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -16,10 +17,15 @@ from typing import Any
 
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_names import class_indices
-from imagenet_hard.dataset.labels import Labels, labels_of
+from imagenet_hard.dataset.labels import Labels, labels_of, own_numbering
 from imagenet_hard.dataset.streaming import StreamingBenchmark
 from imagenet_hard.errors import DatasetError, ImageError
 from imagenet_hard.types import Example
+
+log = logging.getLogger(__name__)
+
+BATCH = 1000
+"""Rows whose labels are read at once."""
 
 
 def from_dataset(dataset: Any, about: Source) -> Benchmark:
@@ -32,14 +38,21 @@ def from_dataset(dataset: Any, about: Source) -> Benchmark:
     columns = _Columns(dataset.features, dataset.column_names, about)
     data = dataset.with_format(None)
     images = data.select_columns([columns.image]).cast_column(columns.image, _raw_image())
-    table = data.select_columns([c for c in data.column_names if c in columns.used])[:]
-    n = len(dataset)
-    if n == 0:
+    ids: list[str] = []
+    labels: list[Labels] = []
+    origins: list[str] = []
+    # By parts, as multi-hot vectors of all rows would fill the memory.
+    for table in data.select_columns([c for c in data.column_names if c in columns.used]).iter(BATCH):
+        rows = range(len(ids), len(ids) + len(table[columns.label]))
+        ids += map(columns.id, table.get(columns.key, rows), rows)
+        labels += map(columns.labels, table[columns.label], rows)
+        origins += map(columns.origin, table.get("origin", [None] * len(rows)))
+    if not ids:
         raise _empty(about)
-    ids = [columns.id(value, i) for i, value in enumerate(table.get(columns.key, range(n)))]
     check_unique(ids, about)
-    labels = [columns.labels(value, i) for i, value in enumerate(table[columns.label])]
-    origins = [columns.origin(value) for value in table.get("origin", [""] * n)]
+    numbers = {label for row in labels for label in row} if columns.numbered else ()
+    if said := own_numbering(numbers):
+        log.warning("%s has the labels %s", _where(about), said)
     return Benchmark(about, ids, labels, origins, partial(_stored_bytes, images, columns.image, ids))
 
 
@@ -129,6 +142,8 @@ class _Columns:
         self.used = {label} | ({self.key, "origin"} & set(names))
         self._about = about
         own = _class_names(features[label])
+        kind = getattr(features[label], "feature", features[label])
+        self.numbered = own is None and "int" in str(getattr(kind, "dtype", ""))
         self._classes = None if own is None else class_indices(own, _where(about))
 
     def id(self, value: Any, row: int) -> str:

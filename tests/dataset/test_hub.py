@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.dataset.images import CARD, build, parquet, published, rows
+from tests.dataset.images import CARD, build, jpeg, parquet, published, rows
 from tests.hub.server import TOKENS, Fault, LoopbackHub
 
 pytest.importorskip("datasets")
@@ -270,3 +272,22 @@ def test_xet_serves_the_same_rows(minihub_xet: LoopbackHub, tmp_path: Path) -> N
     on_hub, local = loads(minihub_xet, call(REPO), call(str(folder)))
     assert on_hub["fingerprint"] == local["fingerprint"]
     assert len(on_hub["revision"]) == 40
+
+
+def test_a_part_of_a_data_set_and_bare_shards_are_refused(minihub: LoopbackHub) -> None:
+    """A publisher's upload that was interrupted; and tars, whose numbers mean nothing without their names."""
+    half = {"data/validation-00000-of-00002.parquet": parquet(published(rows(2))), "README.md": CARD.encode()}
+    minihub.push("dataset", "alice/half", half)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, data in (("a.jpg", jpeg()), ("a.cls", b"1")):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    minihub.push(
+        "dataset", "alice/wds", {"test/0.tar": buffer.getvalue(), "classnames.txt": b"tench\ngoldfish"}
+    )
+    part, shards = loads(minihub, call("alice/half"), call("alice/wds"))
+    assert "is not whole: 1 of 2 files is missing, validation-00001-of-00002.parquet" in part["message"]
+    assert "alice/wds is made of webdataset shards" in shards["message"]
+    assert "hf download alice/wds --repo-type dataset --local-dir DIR" in shards["message"]
