@@ -50,6 +50,7 @@ def hub_dataset(
         UsageError: there is no such split.
     """
     import datasets
+    from datasets.packaged_modules.webdataset.webdataset import WebDataset
 
     check_token(token)
     guard = partial(explained, repo, revision, token)
@@ -58,7 +59,7 @@ def hub_dataset(
             return _cached(repo, name, revision, split, streaming, exif)
         commit = resolve(repo, revision, token)
         builder = datasets.load_dataset_builder(repo, revision=commit, token=token)
-        if type(builder).__name__ == "WebDataset":
+        if isinstance(builder, WebDataset):
             raise DatasetError(
                 f"{repo} is made of webdataset shards, whose classnames.txt says what their numbers mean: "
                 f"download it (hf download {repo} --repo-type dataset --local-dir DIR) and give that folder"
