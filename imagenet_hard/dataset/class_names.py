@@ -73,8 +73,8 @@ def meanings(name: str, *, folded: bool = True) -> Found:
     ([134, 517], [])
     """
     text = name.strip()
-    if text.isascii() and text.isdigit():
-        return frozenset({int(text)} & set(range(N_CLASSES)))
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return frozenset({int(text)}) if int(text) < N_CLASSES else frozenset()
     if wnids := {wnid.lower() for wnid in _WNID.findall(text)}:
         index = classes.wnid_to_index()
         return frozenset(index[wnid] for wnid in wnids) if wnids <= index.keys() else frozenset()

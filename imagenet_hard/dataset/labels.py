@@ -26,7 +26,7 @@ FEW = 10
 """Fewer labels than these may be 1, 2, 3, ... by chance."""
 
 Labels = tuple[int, ...]
-_NUMBER = re.compile(r"\s*([+-]?[0-9]+)(\.0*)?\s*")
+_NUMBER = re.compile(r"\s*([+-]?[0-9]{1,9})(\.0*)?\s*")
 
 
 def labels_of(value: Any, where: str, classes: Sequence[int] | None = None) -> Labels:
@@ -66,7 +66,7 @@ def listed(values: Sequence[Any], where: str, n: int = N_CLASSES) -> Sequence[An
     if len(values) < 2:
         return values
     numbers = [number for value in values if isinstance(number := _number(value), int | float)]
-    if len(numbers) == len(values) == n > 2 and all(number in (0, 1) for number in numbers):
+    if len(numbers) == len(values) == n > 2 and set(numbers) <= {0, 1}:
         return [place for place, bit in enumerate(numbers) if bit]
     if len(set(map(repr, numbers))) < len(numbers):
         raise DatasetError(
@@ -154,8 +154,9 @@ def _parts(text: str) -> str | list[str]:
 
 def _number(value: Any) -> Any:
     """An integer for digits, whatever else as it is."""
-    match = _NUMBER.fullmatch(value) if isinstance(value, str) else None
-    return int(match[1]) if match else value
+    if isinstance(value, str) and (match := _NUMBER.fullmatch(value)):
+        return int(match[1])
+    return value
 
 
 def _is_missing(value: Any) -> bool:

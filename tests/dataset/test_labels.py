@@ -91,7 +91,22 @@ def test_no_label_says_so(value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [1000, -2, 3.5, "1000", "-3", True, [1, 1000], [[1]], {"a": 1}, "cat", "n99999999", float("inf")]
+    "value",
+    [
+        1000,
+        -2,
+        3.5,
+        "1000",
+        "-3",
+        True,
+        [1, 1000],
+        [[1]],
+        {"a": 1},
+        "9" * 5000,
+        "cat",
+        "n99999999",
+        float("inf"),
+    ],
 )
 def test_what_is_no_class_names_the_row(value: object) -> None:
     """Only the 1000 classes are classes."""
