@@ -141,7 +141,7 @@ def _one(value: Any, where: str, classes: Sequence[int] | None) -> int:
     if classes is None:
         return number
     if number >= len(classes) or classes[number] < 0:
-        raise DatasetError(f"{where} has the label {value!r}, and the data set names no such class")
+        raise DatasetError(f"{where} has the label {number}, and the data set names no such class")
     return classes[number]
 
 

@@ -181,6 +181,25 @@ def test_plain_parquet_with_labels_of_any_kind(tmp_path: Path, streaming: bool, 
     assert [e.labels for e in load_dataset(tmp_path, streaming=streaming)] == [(65,), (0,)]
 
 
+@pytest.mark.parametrize(("first", "warned"), [(0, True), (1, True), (2, False)])
+def test_numbers_that_may_be_a_subsets_own_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, first: int, warned: bool
+) -> None:
+    """They may be right, and may be another numbering."""
+    columns = {"image": rows(12)["image"], "label": list(range(first, first + 12))}
+    load_dataset(build(tmp_path, published(columns, label=datasets.Value("int64"))))
+    assert (f"has the labels {first} to {first + 11} and no others" in caplog.text) == warned
+
+
+def test_rows_are_read_by_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids are counted through."""
+    monkeypatch.setattr("imagenet_hard.dataset.rows.BATCH", 4)
+    found = load_dataset(build(tmp_path, published()))
+    assert found.ids == ("0", "1", "2", "3", "4", "5")
+    assert found.labels == ((0,), (1, 11), (2,), (3, 13), (4,), (5, 15))
+    assert found.origins == ("imagenet", "imagenet_sketch") * 3
+
+
 def test_columns_under_other_names(tmp_path: Path, streaming: bool) -> None:
     """The only column of images and the only one of class labels, as most sets of the Hub have them."""
     columns = {"img": rows(2)["image"], "fine": [1, 0], "note": ["a", "b"]}
