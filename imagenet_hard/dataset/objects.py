@@ -8,6 +8,7 @@ fingerprint is over those bytes.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sys
 from bisect import bisect_right
@@ -21,10 +22,12 @@ from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_names import class_indices
 from imagenet_hard.dataset.encode import TAKEN, encoded, is_of
 from imagenet_hard.dataset.files import file_at, read_file, state
-from imagenet_hard.dataset.labels import Labels, labels_of
+from imagenet_hard.dataset.labels import Labels, labels_of, own_numbering
 from imagenet_hard.dataset.rows import check_unique, from_dataset
 from imagenet_hard.dataset.splits import choose_split
 from imagenet_hard.errors import DatasetError, ImageNetHardError, UsageError
+
+log = logging.getLogger(__name__)
 
 _MAX_NUMBER = 10**6
 
@@ -106,6 +109,11 @@ def _sequence(data: Any, places: Sequence[tuple[Any, int]], exif: bool) -> Bench
     labels: list[Labels] = []
     for i, (owner, _) in enumerate(places):
         labels.append(labels_of(items.first(i), items.where(i), classes[id(owner)]))
+    numbers = (
+        {label for row in labels for label in row} if all(own is None for own in classes.values()) else ()
+    )
+    if said := own_numbering(numbers):
+        log.warning("the %s has the labels %s", items.name, said)
     about = Source(items.name, "object", exif=exif, state=items.state())
     return Benchmark(about, [str(i) for i in range(len(places))], labels, [""] * len(places), items)
 
@@ -205,8 +213,11 @@ def _class_numbers(data: Any, name: str) -> list[int] | None:
     return found
 
 
-def _class_table(data: Any) -> dict[int, str] | None:
-    """Number -> name, as torchvision's and timm's data sets and those that wrap them have it."""
+def _class_table(data: Any, depth: int = 3) -> dict[int, str] | None:
+    """Number -> name, as torchvision's and timm's data sets and those that wrap them have it.
+
+    ``depth``: data sets in data sets that are looked into, under whatever attribute they are held.
+    """
     for owner in (data, getattr(data, "reader", None)):
         for attribute in ("wnid_to_idx", "class_to_idx"):
             if isinstance(table := getattr(owner, attribute, None), Mapping):
@@ -214,5 +225,6 @@ def _class_table(data: Any) -> dict[int, str] | None:
     names = getattr(data, "classes", None)
     if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
         return dict(enumerate(names))
-    inner = getattr(data, "dataset", None)
-    return None if inner is None else _class_table(inner)
+    held = [held for held in getattr(data, "__dict__", {}).values() if hasattr(held, "__getitem__")]
+    found = (_class_table(inner, depth - 1) for inner in held if depth)
+    return next((table for table in found if table is not None), None)

@@ -109,13 +109,13 @@ class Wrapped(Dataset):
     """A data set around another, as people write them."""
 
     def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
+        self.base = dataset
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.base)
 
     def __getitem__(self, index: int) -> Any:
-        return self.dataset[index]
+        return self.base[index]
 
 
 def test_names_are_found_through_a_wrapper(tmp_path: Path) -> None:
@@ -123,6 +123,15 @@ def test_names_are_found_through_a_wrapper(tmp_path: Path) -> None:
     folder = ImageFolder(str(class_tree(tmp_path, ("0", "1", "10"), per_class=1)))
     assert load_dataset(Wrapped(folder)).labels == ((0,), (1,), (10,))
     assert load_dataset(Wrapped(Subset(folder, [2]))).labels == ((10,),)
+    assert load_dataset(Wrapped(Wrapped(folder))).labels == ((0,), (1,), (10,))
+
+
+def test_numbers_that_may_be_a_subsets_own_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing says what they number."""
+    load_dataset([(picture(i), i + 5) for i in range(12)])
+    assert not caplog.text
+    load_dataset([(picture(i), i) for i in range(12)])
+    assert "the list has the labels 0 to 11 and no others: they are taken for class indices" in caplog.text
 
 
 class Named(list):
