@@ -50,10 +50,9 @@ class Link(Record):
 class Rank(Record):
     """Where an entry stands on its board, and how surely."""
 
-    shared: int = Field(ge=1, description="1 + the number of entries that are significantly better")
-    low: int = Field(ge=1, description="best rank that the paired tests allow")
-    high: int = Field(ge=1, description="worst rank that they allow")
-    bootstrap: tuple[int, int] | None = Field(default=None, description="95 % interval over resampled images")
+    place: int = Field(ge=1, description="1 + the number of entries that have more images right")
+    low: int = Field(ge=1, description="best rank that its comparisons leave open")
+    high: int = Field(ge=1, description="worst rank that they leave open")
 
 
 class Check(Record):
@@ -131,7 +130,7 @@ class Board:
 
     With m entries and n images: ``correct`` bool (m, n) and ``predicted`` int16 (m, n) are the top-1;
     ``kappa`` float (m, m) is the error consistency, NaN where undefined; ``tied`` bool (m, m) says
-    which pairs the paired tests cannot tell apart; ``similar`` (m,) orders the entries so that those
+    which pairs the images do not tell apart; ``similar`` (m,) orders the entries so that those
     that err alike stand side by side.
     """
 

@@ -49,7 +49,7 @@ def _head(board: Board) -> dict[str, Any]:
 def _cells(e: SiteEntry) -> list[Any]:
     text = (e.id, e.name, e.org, e.backend, e.architecture, e.tag, e.tier)
     return [
-        *(e.rank.shared, e.rank.low, e.rank.high),
+        *(e.rank.place, e.rank.low, e.rank.high),
         *map(spreadsheet_cell, text),
         *(e.top1.n_correct, e.top1.n_total, e.top1.accuracy, e.top1.low, e.top1.high),
         "" if e.top5 is None else e.top5.accuracy,

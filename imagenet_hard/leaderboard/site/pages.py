@@ -103,9 +103,6 @@ def _templates() -> Any:
 
 def _board(board: Board) -> dict[str, Any]:
     m = len(board.entries)
-    starts = [
-        i > 0 and e.rank.shared != board.entries[i - 1].rank.shared for i, e in enumerate(board.entries)
-    ]
     groups = {key: int(flags.sum()) for key, flags in group_of(board).items()}
     options = {
         "backend": sorted({e.backend for e in board.entries} - {""}),
@@ -118,13 +115,12 @@ def _board(board: Board) -> dict[str, Any]:
         f"its predictions. Images: {board.source}, fingerprint {board.fingerprint[:12]}.",
         "groups": groups,
         "group_texts": _group_texts(board),
-        "starts": starts,
-        "rails": (np.cumsum(starts) % 2).tolist(),
         "axis": text.axis_for([e.top1 for e in board.entries]),
         "along": along(board.entries),
         "choices": options,
         "columns": [
-            *(("interval", "95 % interval"), ("top5", "Top-5"), ("params", "Parameters")),
+            *(("range", "Rank range"), ("interval", "95 % interval"), ("top5", "Top-5")),
+            ("params", "Parameters"),
             *(("training", "Training data"), ("date", "Date"), ("tier", "Tier")),
             *((f"o{i}", name) for i, name in enumerate(board.origins)),
         ],
@@ -238,7 +234,7 @@ def _changes(boards: Sequence[Board]) -> list[tuple[str, list[tuple[str, str, st
     days: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for board in boards:
         for e in board.entries:
-            line = f"on {board.title}: {text.pct(e.top1.accuracy)} %, rank {e.rank.shared}."
+            line = f"on {board.title}: {text.pct(e.top1.accuracy)} %, rank {e.rank.place}."
             days[e.date.isoformat() if e.date else ""].append((e.id, e.name, line))
             for check in e.checks:
                 days[check.when[:10]].append((e.id, e.name, f"{check.name}: {check.outcome}."))

@@ -117,7 +117,7 @@ def _row(entry: SiteEntry) -> dict[str, Any]:
         "low": round(entry.top1.low, 6),
         "high": round(entry.top1.high, 6),
         "top5": round(entry.top5.accuracy, 6) if entry.top5 else None,
-        "rank": [entry.rank.shared, entry.rank.low, entry.rank.high],
+        "rank": [entry.rank.place, entry.rank.low, entry.rank.high],
         "origins": {name: [rate.n_correct, rate.n_total] for name, rate in entry.origins.items()},
         "labels": {name: [rate.n_correct, rate.n_total] for name, rate in entry.n_labels.items()},
     }

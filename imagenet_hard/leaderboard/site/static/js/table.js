@@ -15,6 +15,7 @@
     const exact = { filterFn: (row, id, wanted) => row.getValue(id) === wanted };
     return [
       column("rank", (e) => e.rank[0]),
+      column("range", (e) => e.rank[1] * 1e6 + e.rank[2]),
       column("name", (e) => e.name, { sortingFn: "alphanumeric" }),
       column("top1", (e) => e.right),
       column("interval", (e) => e.low),
@@ -60,8 +61,6 @@
 
     function render() {
       const shown = table.getSortedRowModel().rows;
-      const byRank = state.sorting.length === 1 && state.sorting[0].id === "rank";
-      document.getElementById("table").classList.toggle("by-rank", byRank && shown.length === rows.length);
       body.replaceChildren(...shown.slice(0, limit).map((row) => rows[row.original.i]));
       const all = rows.length, n = shown.length;
       document.getElementById("count").textContent = n === all ? `${all} entries` : `${n} of ${all} entries`;
@@ -107,7 +106,7 @@
     const empty = (id) => data.every((e) => table.getRow(String(e.i)).getValue(id) === undefined);
     for (const box of boxes) {
       const origin = box.value[0] === "o";
-      box.defaultChecked = box.checked = !narrow && !empty(box.value) && (!origin || board.origins.length <= 8) && !(crowded && box.value === "date");
+      box.defaultChecked = box.checked = (!narrow || box.value === "range") && !empty(box.value) && (!origin || board.origins.length <= 8) && !(crowded && box.value === "date");
     }
     function showColumns() {
       const hidden = new Set(boxes.filter((box) => !box.checked).map((box) => box.value));
