@@ -10,14 +10,14 @@ from pathlib import Path
 from imagenet_hard.errors import ResultError
 from imagenet_hard.leaderboard import anomalies
 from imagenet_hard.leaderboard.anomalies import Peer
-from imagenet_hard.leaderboard.answers import read_answers
+from imagenet_hard.leaderboard.board import VERIFIED, accepted_report
 from imagenet_hard.leaderboard.checklist import Checklist
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, read_entry
-from imagenet_hard.leaderboard.examine import Examined, GoldOf, check_hash, examine
+from imagenet_hard.leaderboard.examine import Examined, GoldOf, examine
 from imagenet_hard.leaderboard.gold import Gold, read_gold
+from imagenet_hard.leaderboard.peers import PeersOf
 from imagenet_hard.leaderboard.report import REPRODUCTION, SPOT_CHECK, Report, tier_of
 from imagenet_hard.leaderboard.rerun import CannotRerun, Rerun, rerun
-from imagenet_hard.leaderboard.rescore import rescore
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +83,7 @@ def _report(folder: Path, checklist: Checklist, found: Examined | None) -> Repor
 def _peers(found: Sequence[Examined], folders: Sequence[Path], base: Path | None, gold_of: GoldOf) -> Peers:
     """The entries that are checked now, and those of the board on the same benchmarks."""
     peers: Peers = {}
+    readers: dict[str, PeersOf] = {}
     for each in found:
         peers.setdefault(each.gold.info.fingerprint, []).append(_peer(each))
     names = {folder.name for folder in folders}
@@ -92,10 +93,10 @@ def _peers(found: Sequence[Examined], folders: Sequence[Path], base: Path | None
         try:
             entry = read_entry(folder)
             if (digest := entry.benchmark.fingerprint) in peers:
-                answers = read_answers(folder, probabilities=entry.probabilities, isolated=False)
-                check_hash(entry, answers)
-                gold = gold_of(digest)
-                peers[digest].append(_peer(Examined(entry, gold, answers, rescore(answers, gold))))
+                if digest not in readers:
+                    readers[digest] = PeersOf(gold_of(digest))
+                report = accepted_report(folder.parents[1] / VERIFIED, entry)
+                peers[digest].append(readers[digest].read(folder, entry, report))
         except ResultError as error:
             log.warning("%s of the board is left out of comparisons: %s", folder.name, error)
     return peers
@@ -108,9 +109,10 @@ def _peer(of: Examined) -> Peer:
 def _look_for_anomalies(checklist: Checklist, it: Examined, peers: Peers, canaries: Set[str]) -> None:
     others = [peer for peer in peers[it.gold.info.fingerprint] if peer.id != it.entry.id]
     for name, finding in (
-        ("unsolved images", anomalies.unsolved_images(it.rescored, others)),
+        (anomalies.SCORE, anomalies.plausible_score(it.rescored)),
+        (anomalies.UNSOLVED, anomalies.unsolved_images(it.rescored, others)),
         ("near-copies", anomalies.near_copies(it.rescored, it.answers.sha256, others)),
-        ("canaries", anomalies.canaries(it.rescored, it.gold, canaries)),
+        (anomalies.CANARIES, anomalies.canaries(it.rescored, it.gold, canaries)),
         ("calibration", anomalies.calibration(it.rescored, it.answers)),
     ):
         checklist.flag(name, finding)

@@ -34,8 +34,8 @@ class Ranks:
 def ranks(correct: Correctness, *, resamples: int = RESAMPLES, seed: int = 0, alpha: float = ALPHA) -> Ranks:
     """Ranks of all entries, whatever their order.
 
-    A range runs from 1 + the better entries that are told apart to m - the worse ones that are, and is widened
-    where it has to be so that a better score never has the worse end.
+    A range runs from 1 + the better entries that are told apart to m - the worse ones that are, widened
+    where a better score would have the worse end otherwise.
     """
     counts = correct.counts()
     apart = told_apart(correct, resamples=resamples, seed=seed, alpha=alpha)
@@ -102,7 +102,7 @@ def _level(
 ) -> float:
     """The level of each of ``i``'s comparisons with ``left`` at which one or more errs with ``alpha``.
 
-    Between ``alpha / len(left)``, were there nothing in common, and ``alpha``, were they all one: the two-sided
+    From ``alpha / len(left)``, were there nothing in common, to ``alpha``, were they all one: the two-sided
     tail of the largest of the resampled differences, each in units of its ``spread``.
     """
     from scipy.special import ndtr  # the normal distribution function

@@ -171,7 +171,7 @@ def test_spam_far_away_changes_nothing():
 
 @pytest.mark.parametrize(("spoilt", "most"), [(0.0, 0), (0.01, 1)])
 def test_copies_of_the_best_lift_hardly_anybody(spoilt, most):
-    """200 copies of the best: none as they are, slightly spoilt one pair at most is not told apart any more."""
+    """200 copies of the best cost no pair as they are, and one at most when slightly spoilt."""
     correct = board(12, 2000)
     copies = noisy(correct[11], spoilt, 200)
     before = told_apart(Correctness.of(correct), resamples=300)
