@@ -70,7 +70,7 @@ def test_an_honest_entry_is_rescored(board: Board) -> None:
     outcomes = {c.name: c.outcome for c in report.checks}
     assert list(outcomes) == [
         *("folder", "schema", "benchmark", "predictions", "hash", "ids", "score", "metrics", "probabilities"),
-        *("curation", "unsolved images", "near-copies", "canaries", "calibration"),
+        *("curation", "plausible score", "unsolved images", "near-copies", "canaries", "calibration"),
     ]
     assert set(outcomes.values()) == {"passed", "skipped"}
 
