@@ -18,10 +18,11 @@ MAX_JSON_BYTES = 64 * 2**20
 R = TypeVar("R", bound=Record)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, flush: bool = True) -> None:
     """Write ``data`` under a temporary name beside ``path``, flush it to disk, then rename it.
 
-    A reader sees the old file or the new one, also after a crash. Makes the folder.
+    A reader sees the old file or the new one, also after a crash. Makes the folder. Without ``flush`` not
+    after a crash of the machine: for thousands of files that can be made again.
 
     Raises:
         ResultError: the disk is full, the folder is read-only, or anything else the system refuses.
@@ -32,12 +33,14 @@ def write_atomically(path: Path, data: bytes) -> None:
         try:
             with temporary.open("wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if flush:
+                    file.flush()
+                    os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        if flush:
+            _sync_folder(path.parent)
     except OSError as error:
         raise ResultError(f"cannot write {path}: {_reason(error, len(data))}") from error
 

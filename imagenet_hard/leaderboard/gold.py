@@ -10,9 +10,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from imagenet_hard.dataset.fingerprint import fingerprint
@@ -21,7 +24,7 @@ from imagenet_hard.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.evaluation.files import read_bounded, read_record, write_atomically
 from imagenet_hard.evaluation.result import Sha256
 from imagenet_hard.leaderboard.plain_text import Line, Name, check_plain
-from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
+from imagenet_hard.types import N_CLASSES, SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
 from imagenet_hard.validation import shorten
 
 if TYPE_CHECKING:
@@ -78,6 +81,14 @@ class Gold:
             n=about.n,
             fingerprint=about.fingerprint,
         )
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """bool (n, 1000): which classes are among each image's labels. Worked out once for all entries."""
+        found = np.zeros((len(self.labels), N_CLASSES), np.bool_)
+        for row, labels in enumerate(self.labels):
+            found[row, list(labels)] = True
+        return found
 
     def curated_by(self, model: ModelSpec) -> bool:
         """Whether ``model`` chose the images."""

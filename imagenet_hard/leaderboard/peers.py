@@ -29,9 +29,6 @@ class PeersOf:
 
     def __init__(self, gold: Gold) -> None:
         self.gold = gold
-        self._right = np.zeros((len(gold.ids), N_CLASSES), np.bool_)
-        for row, labels in enumerate(gold.labels):
-            self._right[row, list(labels)] = True
         self._ids = None
 
     def read(self, folder: Path, entry: Entry, report: Report | None) -> Peer:
@@ -41,7 +38,7 @@ class PeersOf:
             ResultError: its answers are not those of the benchmark, or do not give its count.
         """
         top1 = self._top1(folder) if entry.probabilities else self._checked(folder, entry)
-        correct: NDArray[np.bool_] = self._right[np.arange(len(top1)), top1]
+        correct: NDArray[np.bool_] = self.gold.right[np.arange(len(top1)), top1]
         if int(correct.sum()) != entry.claim.n_correct:
             raise ResultError(
                 f"its answers get {int(correct.sum())} images right: the entry says {entry.claim.n_correct}"

@@ -33,7 +33,7 @@ def test_tiers_come_from_reports(board: Board) -> None:
     found = {each.entry.id: each for each in read_board(board.root)}
     assert found[board.first.name].tier == "spot-checked"
     assert found[board.first.name].checks[-1].name == "spot check"
-    assert found[board.first.name].rescored.metrics is not None
+    assert found[board.first.name].answers.predictions is not None
     assert [each.tier for each in found.values()].count("self-reported") == 2
 
 

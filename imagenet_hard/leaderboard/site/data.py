@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -176,12 +177,18 @@ class Board:
         """Number of images."""
         return len(self.image_ids)
 
-    @property
+    @cached_property
     def origins(self) -> tuple[str, ...]:
         """Names of the variants that the images come from, the largest first; empty if there is only one."""
         names, counts = np.unique(np.array(self.image_origins, dtype=object), return_counts=True)
         order = np.lexsort((np.arange(len(names)), -counts))
         return tuple(str(names[i]) for i in order) if len(names) > 1 else ()
+
+    @cached_property
+    def solved_by(self) -> NDArray[np.intp]:
+        """intp (n,): for each image the number of entries whose top-1 is right."""
+        counts: NDArray[np.intp] = self.correct.sum(axis=0, dtype=np.intp)
+        return counts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from imagenet_hard.classes import names as class_names
 from imagenet_hard.evaluation.table import spreadsheet_cell
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
-from imagenet_hard.leaderboard.site.payload import commonest_wrong, solved_by
+from imagenet_hard.leaderboard.site.payload import commonest_wrong
 
 HEADER = (
     *("rank", "rank_low", "rank_high", "id", "name", "org", "backend", "architecture", "tag", "tier"),
@@ -67,9 +67,7 @@ def _origins(board: Board, entry: SiteEntry) -> list[Any]:
 
 def _images(board: Board) -> str:
     wrong, votes = commonest_wrong(board)
-    rows = zip(
-        board.image_ids, board.labels, board.image_origins, solved_by(board), wrong, votes, strict=True
-    )
+    rows = zip(board.image_ids, board.labels, board.image_origins, board.solved_by, wrong, votes, strict=True)
     header = ("id", "labels", "origin", "solved_by", "commonest_wrong", "commonest_wrong_votes")
     return _csv(
         header,

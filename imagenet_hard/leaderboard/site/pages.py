@@ -15,7 +15,7 @@ from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.site import text
 from imagenet_hard.leaderboard.site.data import Board, Facts, SiteData, SiteEntry
 from imagenet_hard.leaderboard.site.imagenet import along, reported
-from imagenet_hard.leaderboard.site.payload import few, group_of, solved_by
+from imagenet_hard.leaderboard.site.payload import few, group_of
 
 CSP = "; ".join(
     (
@@ -178,7 +178,7 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
     return {
         "e": entry,
         "index": index,
-        "alone": int((board.correct[index] & (solved_by(board) == 1)).sum()),
+        "alone": int((board.correct[index] & (board.solved_by == 1)).sum()),
         "ties": [e for j, e in enumerate(board.entries) if j != index and board.tied[index, j]],
         "facts": [_model_facts(entry, board), *entry.provenance],
         "full_axis": text.FULL_AXIS,
@@ -215,18 +215,12 @@ def _model_facts(entry: SiteEntry, board: Board) -> Facts:
 def _extreme_classes(entry: SiteEntry) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
     """The hardest by the interval's upper end, the easiest by its lower: few images prove little."""
     names, per_class = class_names(), entry.per_class
-    rows = [
-        (names[i], k, n)
-        for i, (k, n) in enumerate(zip(per_class.n_correct, per_class.n_total, strict=True))
-        if n
-    ]
-    hardest = sorted((row for row in rows if row[1] < row[2]), key=lambda row: (wilson(*row[1:])[1], row[0]))[
-        :N_EXTREME_CLASSES
-    ]
-    easiest = sorted((row for row in rows if row[1]), key=lambda row: (-wilson(*row[1:])[0], row[0]))[
-        :N_EXTREME_CLASSES
-    ]
-    return hardest, easiest
+    counts = list(zip(per_class.n_correct, per_class.n_total, strict=True))
+    ends = {pair: wilson(*pair) for pair in set(counts) if pair[1]}  # few pairs, each of many classes
+    rows = [(names[i], *pair) for i, pair in enumerate(counts) if pair[1]]
+    hardest = sorted((row for row in rows if row[1] < row[2]), key=lambda row: (ends[row[1:]][1], row[0]))
+    easiest = sorted((row for row in rows if row[1]), key=lambda row: (-ends[row[1:]][0], row[0]))
+    return hardest[:N_EXTREME_CLASSES], easiest[:N_EXTREME_CLASSES]
 
 
 def _changes(boards: Sequence[Board]) -> list[tuple[str, list[tuple[str, str, str]]]]:

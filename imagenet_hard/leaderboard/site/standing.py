@@ -30,11 +30,10 @@ class Standing:
     neighbours_apart: int
 
 
-def standing(correct: NDArray[np.bool_], *, seed: int = 0) -> Standing:
-    """``correct``: bool (m, n), one row an entry, the best first; ``seed``: of the resampled images."""
-    packed = Correctness.of(correct)
-    found = ranks(packed, seed=seed)
-    kappa = error_consistency(packed)
+def standing(correct: Correctness, *, seed: int = 0) -> Standing:
+    """``correct``: one row an entry, the best first; ``seed``: of the resampled images."""
+    found = ranks(correct, seed=seed)
+    kappa = error_consistency(correct)
     columns = (found.place.tolist(), found.low.tolist(), found.high.tolist())
     return Standing(
         ranks=tuple(Rank(place=place, low=low, high=high) for place, low, high in zip(*columns, strict=True)),

@@ -8,10 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from imagenet_hard.leaderboard.site.standing import standing
+from imagenet_hard.leaderboard.site.standing import Standing
+from imagenet_hard.leaderboard.site.standing import standing as packed_standing
 from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.leaderboard.stats.ranks import ranks
 from tests.leaderboard.site.boards import imagenet_v2
+
+
+def standing(correct: np.ndarray) -> Standing:
+    """Of bool (m, n)."""
+    return packed_standing(Correctness.of(correct))
 
 
 def random_correct(seed, m=8, n=300):
