@@ -28,6 +28,7 @@ from imagenet_hard.leaderboard.site.data import (
     SiteData,
     SiteEntry,
 )
+from imagenet_hard.leaderboard.site.imagenet import against_imagenet
 from imagenet_hard.leaderboard.site.provenance import model_facts, result_facts
 from imagenet_hard.leaderboard.site.standing import standing
 from imagenet_hard.leaderboard.stats.correctness import Correctness
@@ -106,6 +107,7 @@ class _Gathering:
         order = sorted(places, key=lambda i: (-self._about[i]["top1"].n_correct, self._about[i]["id"]))
         packed = Correctness(np.stack([self._correct[i] for i in order]), n)
         stands = standing(packed)
+        against = against_imagenet([self._about[i] for i in order])
         correct = np.unpackbits(packed.bits, axis=1, count=n).view(np.bool_)
         return Board(
             slug=slug_of(gold),
@@ -113,7 +115,8 @@ class _Gathering:
             source="published predictions" if gold.info.source == "predictions" else gold.info.source,
             fingerprint=gold.info.fingerprint,
             entries=tuple(
-                SiteEntry(**self._about[i], rank=rank) for i, rank in zip(order, stands.ranks, strict=True)
+                SiteEntry(**self._about[i], **more, rank=rank)
+                for i, more, rank in zip(order, against, stands.ranks, strict=True)
             ),
             image_ids=gold.ids,
             labels=gold.labels,

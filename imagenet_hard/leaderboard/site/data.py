@@ -91,6 +91,13 @@ class SiteEntry(Record):
     parameters: int | None = Field(default=None, ge=0)
     imagenet_top1: float | None = Field(default=None, ge=0, le=100, description="percent, as reported")
     imagenet_source: Link | None = None
+    effective_robustness: float | None = Field(
+        default=None, description="top-1 less what the line through the board's entries expects, a share"
+    )
+    rank_diff: int | None = Field(
+        default=None,
+        description="place by reported ImageNet top-1 less the place here, among those with both",
+    )
     top1: Rate
     top5: Rate | None = None
     rank: Rank

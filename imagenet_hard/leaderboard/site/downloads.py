@@ -16,7 +16,7 @@ from imagenet_hard.leaderboard.site.payload import commonest_wrong
 HEADER = (
     *("rank", "rank_low", "rank_high", "id", "name", "org", "backend", "architecture", "tag", "tier"),
     *("n_correct", "n_total", "top1", "low", "high", "top5", "parameters", "training_data", "date"),
-    *("used_in_curation", "imagenet_top1_reported"),
+    *("used_in_curation", "imagenet_top1_reported", "effective_robustness", "rank_diff"),
 )
 
 
@@ -58,6 +58,8 @@ def _cells(e: SiteEntry) -> list[Any]:
         e.date.isoformat() if e.date else "",
         str(e.used_in_curation).lower(),
         "" if e.imagenet_top1 is None else e.imagenet_top1 / 100,
+        "" if e.effective_robustness is None else e.effective_robustness,
+        "" if e.rank_diff is None else e.rank_diff,
     ]
 
 

@@ -14,7 +14,7 @@ from imagenet_hard.evaluation.intervals import wilson
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.site import text
 from imagenet_hard.leaderboard.site.data import Board, Facts, SiteData, SiteEntry
-from imagenet_hard.leaderboard.site.imagenet import along, reported
+from imagenet_hard.leaderboard.site.imagenet import along, effective, reported
 from imagenet_hard.leaderboard.site.payload import few, group_of
 
 CSP = "; ".join(
@@ -96,7 +96,7 @@ def _templates() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("pct", "pct1", "span", "count", "size", "https"):
+    for name in ("points", "signed", "pct", "pct1", "span", "count", "size", "https"):
         env.filters[name] = getattr(text, name)
     return env
 
@@ -120,7 +120,11 @@ def _board(board: Board) -> dict[str, Any]:
         "choices": options,
         "columns": [
             *(("range", "Rank range"), ("interval", "95 % interval"), ("top5", "Top-5")),
-            ("params", "Parameters"),
+            *(
+                ("robust", "Effective robustness"),
+                ("rankdiff", "Rank against ImageNet"),
+                ("params", "Parameters"),
+            ),
             *(("training", "Training data"), ("date", "Date"), ("tier", "Tier")),
             *((f"o{i}", name) for i, name in enumerate(board.origins)),
         ],
@@ -204,6 +208,7 @@ def _model_facts(entry: SiteEntry, board: Board) -> Facts:
         ("Parameters", size),
         ("Training data", entry.training_data),
         ("ImageNet top-1, as reported", reported(entry)),
+        ("Effective robustness", effective(entry)),
         ("Date", entry.date.isoformat() if entry.date else ""),
         ("Images", f"{board.title}, {board.n:,}, fingerprint {board.fingerprint}"),
         ("Predictions, sha256", entry.predictions_sha256),

@@ -106,6 +106,8 @@ def _row(entry: SiteEntry) -> dict[str, Any]:
         "curation": entry.used_in_curation,
         "params": entry.parameters,
         "imagenet": entry.imagenet_top1,
+        "robust": None if entry.effective_robustness is None else round(entry.effective_robustness, 6),
+        "rankDiff": entry.rank_diff,
         "date": entry.date.isoformat() if entry.date else None,
         "right": entry.top1.n_correct,
         "low": round(entry.top1.low, 6),

@@ -3,7 +3,7 @@
   "use strict";
   const { element } = window.imagenetHard;
   const PAGE = 200;
-  const DESCENDING_FIRST = new Set(["top1", "interval", "top5", "date"]);
+  const DESCENDING_FIRST = new Set(["top1", "interval", "top5", "robust", "rankdiff", "date"]);
 
   const present = (value) => (value === null || value === "" ? undefined : value);
   const share = (pair) => (pair ? pair[0] / pair[1] : undefined);
@@ -26,6 +26,8 @@
           return value !== undefined && value > low * 1e6 && (!high || value <= high * 1e6);
         },
       }),
+      column("robust", (e) => present(e.robust)),
+      column("rankdiff", (e) => present(e.rankDiff)),
       column("training", (e) => present(e.training), exact),
       column("date", (e) => present(e.date)),
       column("tier", (e) => e.tier, exact),
