@@ -148,7 +148,7 @@ def made_up_answers(gold: Gold, right: np.ndarray, rng: np.random.Generator) -> 
         wrong = np.where(gold.right[np.arange(n), wrong], (wrong + 1) % 1000, wrong)
     best = np.where(right, [labels[0] for labels in gold.labels], wrong)
     top5 = ((best[:, None] + 101 * np.arange(5)) % 1000).astype(np.int16)
-    p = np.sort(rng.random((n, 5)), axis=1)[:, ::-1]
+    p = np.sort(rng.uniform(0.01, 1, (n, 5)), axis=1)[:, ::-1]  # the fifth above those that are not kept
     log_p = np.log(0.9 * p / p.sum(axis=1, keepdims=True)).astype(np.float32)
     return Answers.of(Predictions(gold.ids, top5, log_p, log_p[:, 0] - log_p[:, 1]))
 
