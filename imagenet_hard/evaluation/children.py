@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 KEPT = {
-    *("PATH", "PATHEXT", "HOME", "USERPROFILE", "SYSTEMROOT", "WINDIR", "TMPDIR", "TMP", "TEMP", "TZ", "LANG"),
-    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
+    *("PATH", "PATHEXT", "HOME", "USERPROFILE", "SYSTEMROOT", "WINDIR"),
+    *("TMPDIR", "TMP", "TEMP", "TZ", "LANG", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
 }
 """What a program needs to start. A list of what is kept: nobody can list how secrets are called."""
 
@@ -33,7 +33,7 @@ def bare_environment(**more: str) -> dict[str, str]:
 
 
 def module_command(module: str, arguments: Sequence[str]) -> list[str]:
-    """The command that runs ``module`` with this interpreter, isolated: ``PYTHON*`` and user site are ignored.
+    """The command that runs ``module`` with this interpreter, isolated: ``PYTHON*`` is ignored.
 
     The child finds modules where this process does, in the same order, however they were installed.
     """

@@ -130,7 +130,7 @@ def _csv(answers: Answers) -> bytes:
 
 
 def read_top5(path: str | Path) -> Predictions:
-    """The checked answers of a ``top5.csv``, every class as likely as the others: probabilities are not in it.
+    """The checked answers of a ``top5.csv``, all classes equally likely: it holds no probabilities.
 
     Raises:
         ResultError: naming the line of the first wrong value.

@@ -19,8 +19,10 @@ def look_alikes(entry: Entry, others: Iterable[Entry]) -> Finding:
     """Names of ``entry`` that look like those of another entry but are others, or mix scripts in a word."""
     for what, text in (("name", entry.name), ("org", entry.org), ("submitter", entry.submitter)):
         if word := next(_mixed(text), None):
-            return True, f"{what} has the word {ascii(word)}, which mixes letters of scripts that look alike"
+            return True, f"{what} has the word {word!a}, which mixes letters of scripts that look alike"
     for other in others:
+        if other is entry:
+            continue
         for what, mine, theirs in (
             ("org", (entry.org,), (other.org,)),
             ("submitter", (entry.submitter,), (other.submitter,)),
@@ -28,8 +30,13 @@ def look_alikes(entry: Entry, others: Iterable[Entry]) -> Finding:
         ):
             if mine != theirs and all(map(_same_look, mine, theirs)):
                 return True, (
-                    f"the {what} {ascii(mine[-1])} looks like {ascii(theirs[-1])} of {other.id}, and is another"
+                    f"the {what} {mine[-1]!a} looks like {theirs[-1]!a} of {other.id}, and is another"
                 )
+        if other.owner and other.submitter == entry.submitter and other.owner != entry.owner:
+            return (
+                True,
+                f"the submitter {entry.submitter!a} is also that of {other.id}, of another owner",
+            )
     return False, ""
 
 

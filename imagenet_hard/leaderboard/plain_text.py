@@ -34,7 +34,7 @@ _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
     "\U0001d159\U000e0100-\U000e01ef]"
 )
-"""Letters, signs and marks by their category that show nothing: fillers, the empty Braille cell, selectors."""
+"""Called letters, signs and marks, but they show nothing: fillers, the empty Braille cell, selectors."""
 
 _MAX_MARKS = 2
 """Marks on one letter: Thai and Hebrew need two."""
@@ -51,7 +51,7 @@ def plain(text: str) -> str:
     for character in text:
         if character in "<>" or not character.isprintable() or _UNSEEN.match(character):
             raise ValueError(
-                f"has the character {ascii(character)}: expected plain text on one line that can be seen, "
+                f"has the character {character!a}: expected plain text on one line that can be seen, "
                 "without < and >"
             )
     if not text.isascii():
@@ -68,7 +68,7 @@ def _check_marks(text: str) -> None:
         marks = marks + 1 if kind in ("Mn", "Me") else 0
         if kind == "Me" or marks > _MAX_MARKS or (marks and not on_letter):
             raise ValueError(
-                f"has the mark {ascii(character)} where it covers other text: expected plain text, at most "
+                f"has the mark {character!a} where it covers other text: expected plain text, at most "
                 f"{_MAX_MARKS} marks on a letter"
             )
         on_letter = kind[0] in "LM"

@@ -69,8 +69,9 @@ def test_an_honest_entry_is_rescored(board: Board) -> None:
     assert {c.when for c in report.checks} == {NOW.replace(microsecond=0)}
     outcomes = {c.name: c.outcome for c in report.checks}
     assert list(outcomes) == [
-        *("folder", "schema", "benchmark", "predictions", "hash", "ids", "score", "metrics", "probabilities"),
-        *("curation", "unsolved images", "near-copies", "canaries", "calibration"),
+        *("folder", "schema", "benchmark", "date", "predictions", "hash", "ids", "score", "metrics"),
+        *("probabilities", "curation", "unsolved images", "near-copies", "canaries", "calibration"),
+        "look-alikes",
     ]
     assert set(outcomes.values()) == {"passed", "skipped"}
 
