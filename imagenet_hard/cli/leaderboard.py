@@ -40,7 +40,8 @@ def build(entries: Path, out: Path) -> int:
     site = _read(entries)
     written = build_site(site, out)
     n = sum(len(board.entries) for board in site.boards)
-    click.echo(f"{n} entries, {len(site.boards)} benchmarks, {len(written)} files", err=True)
+    left_out = f", {len(site.left_out)} left out" if site.left_out else ""
+    click.echo(f"{n} entries{left_out}, {len(site.boards)} benchmarks, {len(written)} files", err=True)
     click.echo(out / "index.html")
     return 0
 
@@ -169,4 +170,7 @@ def _read(entries: Path) -> SiteData:
     from imagenet_hard.leaderboard.site.assemble import read_site
     from imagenet_hard.leaderboard.site.reported import published_tables
 
-    return read_site(entries, published_tables())
+    site = read_site(entries, published_tables())
+    for each in site.left_out:
+        click.echo(f"Left out: {each}", err=True)
+    return site

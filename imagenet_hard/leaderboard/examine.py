@@ -47,7 +47,7 @@ class Request:
     """What entries are submitted together, and to whom.
 
     ``names``: of their folders; ``base``: the entries that the board holds already; ``author``: who asks,
-    where a platform says so; ``trusted``: the files are our own, and need no process with limits to be read in.
+    where a platform says so; ``trusted``: the files are our own and are read in this process.
     """
 
     names: tuple[str, ...] = ()

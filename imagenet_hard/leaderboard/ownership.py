@@ -89,6 +89,14 @@ def check_ownership(entry: Entry, base: Path, author: Author | None = None) -> F
     return True, f"replaces an entry of the same submitter and model; not proven: {why}"
 
 
+def owns(folder: Path, author: Author | None) -> bool:
+    """Whether the entry in ``folder`` is the author's, proven."""
+    try:
+        return author is not None and author.owns(read_entry(folder))
+    except ResultError:
+        return False
+
+
 def _said(entry: Entry) -> str:
     return " and ".join(f"{key}:{value}" for key, value in sorted((entry.owner or {}).items())) or "nobody"
 

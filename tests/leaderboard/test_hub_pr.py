@@ -208,9 +208,9 @@ def test_requests_that_are_no_submission(hub: LoopbackHub, board: Board) -> None
     open_request(hub, {}, delete=f"entries/{FIRST}/entry.json")
     open_request(hub, {f"entries/{FIRST}/entry.json": stolen})
     for number, message in (
-        (1, f"changes 'benchmarks/{gold.name}': a submission changes files below entries/ only"),
-        (2, f"changes 'verified/{FIRST}.json'"),
-        (3, f"removes 1 files, the first 'entries/{FIRST}/entry.json'"),
+        (1, f"REFUSED: 'benchmarks/{gold.name}' is the maintainers' to change"),
+        (2, f"REFUSED: 'verified/{FIRST}.json' is the maintainers' to change"),
+        (3, "FAILED"),
         (4, "with the submitter 'Some Lab': got 'mallory'"),
         (99, "no revision 'refs/pr/99'"),
     ):

@@ -37,17 +37,18 @@ Groups = Mapping[str, Mapping[str, NDArray[np.bool_]]]
 def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteData:
     """The site of an entries folder; gold and verification reports lie in the folders beside it.
 
+    What cannot be placed stops nobody else's entry: it is left out, and ``SiteData.left_out`` names it.
+
     Raises:
         UsageError: there is no such folder.
-        ResultError: an entry, gold file or report that is malformed or contradicts itself: nothing is
-            left out in silence.
     """
     by_benchmark: dict[str, list[BoardEntry]] = defaultdict(list)
-    for each in read_board(_board_folder(entries)):
+    left_out: list[str] = []
+    for each in read_board(_board_folder(entries), left_out.append):
         by_benchmark[each.gold.info.fingerprint].append(each)
     boards = [make_board(scored) for scored in by_benchmark.values()]
     boards.sort(key=lambda b: (not b.title.lower().startswith("imagenet-hard"), -len(b.entries), b.slug))
-    return SiteData(tuple(map(_told_apart(boards), boards)), tuple(published), __version__)
+    return SiteData(tuple(map(_told_apart(boards), boards)), tuple(published), __version__, tuple(left_out))
 
 
 def _told_apart(boards: Sequence[Board]) -> Callable[[Board], Board]:
