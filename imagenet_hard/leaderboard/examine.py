@@ -114,9 +114,10 @@ def check_hash(entry: Entry, answers: Answers) -> None:
 
 def _check_folder(folder: Path, names: Sequence[str]) -> None:
     """Two regular files and nothing else: no link can lead elsewhere, nothing rides along."""
-    if twins := [each for each in names if each.casefold() == folder.name.casefold()][1:]:
-        same = " and ".join(sorted({folder.name, *twins}))
-        raise ResultError(f"the entries to verify hold {same}, which differ in capitals only: rename one")
+    twins = sorted(each for each in names if each.casefold() == folder.name.casefold())
+    if len(twins) > 1:
+        what = "the same" if len(set(twins)) == 1 else "which differ in capitals only"
+        raise ResultError(f"among the entries to verify are {' and '.join(twins)} ({what}): leave one out")
     try:
         if folder.is_symlink() or folder.parent.is_symlink() or not folder.is_dir():
             raise ResultError(f"{folder} is not a folder (links are not followed)")
