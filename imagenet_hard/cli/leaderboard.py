@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from imagenet_hard.leaderboard.site.data import SiteData
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -139,6 +141,11 @@ def publish(entries: Path, repo: str, private: bool) -> int:
 )
 @click.option("--note", default="", help="A line that the board shows with the benchmark.")
 @click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="When the images came out: no entry may be dated before.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("leaderboard/benchmarks"),
@@ -152,6 +159,7 @@ def gold(
     labels: Path | None,
     curators: tuple[str, ...],
     note: str,
+    since: datetime | None,
     out: Path,
 ) -> int:
     """Store ids and labels of a benchmark, against which entries are scored."""
@@ -159,7 +167,7 @@ def gold(
     from imagenet_hard.leaderboard.gold import make_gold, write_gold
 
     benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels)
-    made = make_gold(benchmark, curators=curators, note=note)
+    made = make_gold(benchmark, curators=curators, note=note, since=since.date() if since else None)
     path = write_gold(out, made)
     click.echo(f"{made.info.name}: {made.info.n} images, fingerprint {made.info.fingerprint}", err=True)
     click.echo(path)

@@ -40,7 +40,7 @@ class BoardEntry:
     @property
     def tier(self) -> Tier:
         """What was checked; ``self-reported`` where no report is of this very entry."""
-        return (self.report.tier if self.report else None) or "self-reported"
+        return (tier_of(self.report.checks) if self.report else None) or "self-reported"
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -40,9 +40,9 @@ class Checklist:
         """What was made so far."""
         return tuple(self._checks)
 
-    def add(self, name: str, outcome: Outcome, detail: str = "") -> None:
+    def add(self, name: str, outcome: Outcome, detail: str = "", *, miss: float | None = None) -> None:
         """Note a check."""
-        self._checks.append(check(name, outcome, detail, when=self._now))
+        self._checks.append(check(name, outcome, detail, when=self._now, miss=miss))
 
     def step(self, name: str, do: Callable[[], T], found: Callable[[T], Finding] = _nothing) -> T:
         """Make a check that others build on: ``do``'s value, described (and flagged) by ``found``.

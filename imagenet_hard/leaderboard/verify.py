@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imagenet_hard.errors import DatasetError, ResultError
 from imagenet_hard.leaderboard import anomalies
+from imagenet_hard.leaderboard.agreement import CHANGED, chance_to_miss
 from imagenet_hard.leaderboard.anomalies import Peer
 from imagenet_hard.leaderboard.answers import read_answers
 from imagenet_hard.leaderboard.checklist import Checklist
@@ -134,10 +135,15 @@ def _look_for_anomalies(checklist: Checklist, it: Examined, peers: Peers, canari
 
 
 def _run_again(checklist: Checklist, it: Examined, again: Rerun) -> None:
-    name = REPRODUCTION if again.n is None else SPOT_CHECK
-    source = f"; images chosen by {again.origin}" if again.n is not None else ""
+    name, miss, source = REPRODUCTION, None, ""
+    if again.n is not None:
+        name, miss = SPOT_CHECK, chance_to_miss(again.n, it.gold.info.n)
+        source = (
+            f"; images chosen by {again.origin}; where {100 * CHANGED:g} % of all answers are made up, it "
+            f"passes with a chance of {100 * miss:.2g} %"
+        )
     try:
-        checklist.add(name, "passed", rerun(it.entry, it.answers, it.gold, again) + source)
+        checklist.add(name, "passed", rerun(it.entry, it.answers, it.gold, again) + source, miss=miss)
     except ResultError as error:
         checklist.add(name, "failed", f"{error}{source}")
     except CannotRerun as error:

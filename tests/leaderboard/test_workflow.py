@@ -49,7 +49,8 @@ def commented(
       const note = name => async value => {{ calls.push([name, value]) }}
       const core = {{info: text => calls.push(['info', text])}}
       const context = {{repo: {{}}, payload: {{workflow_run: {{head_sha: 'c0ffee', head_branch: 'x',
-        conclusion: 'success', html_url: 'https://example.org/run', head_repository: {{owner: {{login: 'm'}}}}}}}}}}
+        conclusion: 'success', html_url: 'https://example.org/run',
+        head_repository: {{owner: {{login: 'm'}}}}}}}}}}
       const listFiles = {json.dumps([{"filename": name} for name in changed])}
       const listComments = {json.dumps(comments)}
       const github = {{paginate: async all => all, rest: {{
@@ -65,8 +66,8 @@ def commented(
 
 
 HOSTILE = (
-    "`a` | <b> @torvalds #1 www.evil.org a@b.org https://evil.org [x](https://evil.org) "
-    "![x](https://evil.org) <!-- x --> <img src=x> ``` ~~~ \\` \u202e"
+    "`a` | <b> @torvalds #1 www.evil.org a@b.org [x](https://evil.org) ![x](https://evil.org) "
+    "<!-- x --> <img src=x> ``` ~~~ \\` \u202e"
 )
 
 
@@ -229,7 +230,7 @@ def test_a_new_entry_passes(request_: Request) -> None:
     done = request_.check()
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stdout.startswith("Some-Lab__New: re-scored")
-    assert "passed  ownership: a new entry" in done.stdout
+    assert "passed: a new entry" in done.stdout
     text = (request_.root / "report.md").read_text()
     assert "```text\nSome-Lab__New: re-scored, top-1 " in text
     assert (request_.root / "report.md.txt").read_text() == done.stdout
@@ -359,17 +360,17 @@ def test_git_that_fails(request_: Request) -> None:
 @pytest.mark.parametrize(
     ("had", "has", "author", "outcome"),
     [
-        ("alice", "alice", "Alice", "passed  ownership: replaces an entry of the same owner, github:Alice"),
-        ("alice", "alice", "mallory", "failed  ownership: the request was opened by github:mallory"),
-        ("alice", "mallory", "mallory", "failed  ownership: the board has"),
+        ("alice", "alice", "Alice", "passed: replaces an entry of the same owner, github:Alice"),
+        ("alice", "alice", "mallory", "failed: the request was opened by github:mallory"),
+        ("alice", "mallory", "mallory", "failed: the board has"),
         (
             "alice",
             "alice",
             "",
-            "flagged ownership: replaces an entry of the same submitter and model; not proven",
+            "flagged: replaces an entry of the same submitter and model; not proven",
         ),
-        (None, "mallory", "mallory", "flagged ownership: replaces"),
-        (None, None, "mallory", "failed  ownership: the request was opened by github:mallory"),
+        (None, "mallory", "mallory", "flagged: replaces"),
+        (None, None, "mallory", "failed: the request was opened by github:mallory"),
     ],
 )
 def test_an_entry_is_its_owners(
