@@ -1,8 +1,8 @@
 """What a request to the board may change, by who asks: nothing but paths of a known kind.
 
-Anybody may add, change and take back entries of their own, or mend a README. Gold labels, records of what was
-checked and published tables are the maintainers', in requests without entries: no entry rides along with what
-it is judged by.
+Anybody may add, change and take back entries of their own, or mend the README beside them. Gold labels,
+records of what was checked and published tables are the maintainers', in requests without entries: no entry
+rides along with what it is judged by.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 KINDS: Mapping[str, re.Pattern[str]] = {
     "entry": re.compile(r"entries/[A-Za-z0-9][A-Za-z0-9._-]*/(entry\.json|predictions\.parquet|top5\.csv)"),
-    "text": re.compile(r"((entries|benchmarks|verified|published)/)?README\.md"),
+    "text": re.compile(r"(entries/)?README\.md"),
     "board": re.compile(
         r"verified/[A-Za-z0-9][A-Za-z0-9._-]*\.json|benchmarks/[0-9a-f]{64}\.(json|parquet)"
-        r"|published/[a-z0-9][a-z0-9-]*\.yaml"
+        r"|published/[a-z0-9][a-z0-9-]*\.yaml|(benchmarks|verified|published)/README\.md"
     ),
 }
 """Every path of a board's folder that a request may change."""

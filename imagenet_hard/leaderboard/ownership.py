@@ -58,14 +58,14 @@ def check_ownership(entry: Entry, base: Path, author: Author | None = None) -> F
     """
     if author and not author.owns(entry):
         raise ResultError(
-            f"the request was opened by {author}: the entry names {_said(entry)} as its owner; submit it "
+            f"the request was opened by {author}: the entry names {said_owner(entry)} as its owner; submit it "
             f"with --owner {author}"
         )
     held = [p for p in base.iterdir() if p.name.casefold() == entry.id.casefold()] if base.is_dir() else []
     if not held:
         if author or not entry.owner:
             return False, f"a new entry{f' of {author}' if author else ''}"
-        return True, f"a new entry; not proven: nobody saw {_said(entry)} submit it"
+        return True, f"a new entry; not proven: nobody saw {said_owner(entry)} submit it"
     if held[0].name != entry.id:
         raise ResultError(
             f"the board has {held[0].name}, which differs in capitals only: choose another name"
@@ -77,7 +77,7 @@ def check_ownership(entry: Entry, base: Path, author: Author | None = None) -> F
         ("submitter", before.submitter, entry.submitter),
         ("model", _identity(before), _identity(entry)),
         ("benchmark", before.benchmark.fingerprint, entry.benchmark.fingerprint),
-        *([("owner", _said(before), _said(entry))] if before.owner else []),
+        *([("owner", said_owner(before), said_owner(entry))] if before.owner else []),
     ):
         if had != has:
             raise ResultError(
@@ -85,7 +85,7 @@ def check_ownership(entry: Entry, base: Path, author: Author | None = None) -> F
             )
     if author and before.owner:
         return False, f"replaces an entry of the same owner, {author}"
-    why = f"nobody saw {_said(before)} submit it" if before.owner else "the board's entry names no owner"
+    why = f"nobody saw {said_owner(before)} submit it" if before.owner else "the board's entry names no owner"
     return True, f"replaces an entry of the same submitter and model; not proven: {why}"
 
 
@@ -97,7 +97,8 @@ def owns(folder: Path, author: Author | None) -> bool:
         return False
 
 
-def _said(entry: Entry) -> str:
+def said_owner(entry: Entry) -> str:
+    """The owner's accounts in words."""
     return " and ".join(f"{key}:{value}" for key, value in sorted((entry.owner or {}).items())) or "nobody"
 
 

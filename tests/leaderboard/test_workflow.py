@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -130,6 +131,27 @@ def test_actions_are_pinned_by_commit_and_packages_by_hash() -> None:
     )
     asked = (ROOT / ".github" / "requirements.in").read_text().replace("_", "-").split()
     assert set(asked) <= set(wanted)
+
+
+def test_what_is_installed_is_enough(tmp_path: Path) -> None:
+    """Every package that `verify` imports is among those with a hash."""
+    board = standard(tmp_path)
+    code = f"""
+import importlib.metadata as metadata, sys
+from imagenet_hard.cli.main import run
+from imagenet_hard.cli.verify import command
+run(command, [{str(board.first)!r}, "--entries", {str(board.entries)!r}], "x")
+owners = metadata.packages_distributions()
+print("=>", *{{each for name in sys.modules if "." not in name for each in owners.get(name, ())}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    used = {re.sub("[_.]", "-", name.lower()) for name in done.stdout.split("=>")[1].split()}
+    pinned = (ROOT / ".github" / "requirements.txt").read_text()
+    # Others may be there as well, such as what pyarrow uses where it is installed.
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    ours = {re.split("[>=<]", each)[0].replace("_", "-") for each in declared} & used
+    assert {"pillow", "pyarrow", "pydantic"} <= ours
+    assert not {name for name in ours if f"\n{name}==" not in pinned}
 
 
 def test_no_secret_and_no_write_access_meets_a_request() -> None:
@@ -267,6 +289,10 @@ def gold_changed(request: Request) -> None:
     next((request.request / "leaderboard" / "benchmarks").glob("*.json")).write_text("{}")
 
 
+def text_beside_gold(request: Request) -> None:
+    (request.request / "leaderboard" / "benchmarks" / "README.md").write_text("x")
+
+
 def stray_file(request: Request) -> None:
     (request.entries / "numpy.py").write_text("x")
 
@@ -310,6 +336,7 @@ def removed_entry(request: Request) -> None:
     [
         (forged_record, f"'verified/{FIRST}.json' is the maintainers' to change"),
         (gold_changed, ".json' is the maintainers' to change"),
+        (text_beside_gold, "'benchmarks/README.md' is the maintainers' to change"),
         (stray_file, "'entries/numpy.py' is of no kind that a board holds"),
         (link_as_entry, "'entries/X__Y' is not a plain file"),
         (link_for_the_entries, "'entries' is not a plain file"),

@@ -16,6 +16,7 @@ from imagenet_hard.evaluation.metrics import PerClass, Rate
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
+from imagenet_hard.leaderboard.ownership import said_owner
 from imagenet_hard.leaderboard.plain_text import Link as EntryLink
 from imagenet_hard.leaderboard.site.data import (
     Board,
@@ -131,6 +132,7 @@ def _site_entry(
         name=entry.name,
         org=entry.org,
         submitter=entry.submitter,
+        owner=said_owner(entry) if entry.owner else "",
         links=tuple(map(_link, entry.links)),
         training_data=entry.training_data,
         date=entry.date,

@@ -79,6 +79,7 @@ class SiteEntry(Record):
     id: EntryId
     name: Text
     org: Text
+    owner: Text = ""
     submitter: Text = ""
     links: tuple[Link, ...] = ()
     training_data: Text = ""
