@@ -29,15 +29,14 @@ def look_alikes(entry: Entry, others: Iterable[Entry]) -> Finding:
             ("name", (entry.org, entry.name), (other.org, other.name)),
         ):
             if mine != theirs and all(map(_same_look, mine, theirs)):
-                return True, (
-                    f"the {what} {mine[-1]!a} looks like {theirs[-1]!a} of {other.id}, and is another"
-                )
-        if other.owner and other.submitter == entry.submitter and other.owner != entry.owner:
-            return (
-                True,
-                f"the submitter {entry.submitter!a} is also that of {other.id}, of another owner",
-            )
+                return True, f"the {what} {mine[-1]!a} looks like {theirs[-1]!a} of {other.id}"
+        if other.submitter == entry.submitter and other.owner and not _accounts(other) & _accounts(entry):
+            return True, f"the submitter {entry.submitter!a} is that of {other.id}, of another owner"
     return False, ""
+
+
+def _accounts(entry: Entry) -> set[tuple[str, str]]:
+    return {(platform, account.casefold()) for platform, account in (entry.owner or {}).items()}
 
 
 def _same_look(one: str, other: str) -> bool:

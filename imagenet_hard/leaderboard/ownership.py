@@ -58,8 +58,8 @@ def check_ownership(entry: Entry, base: Path, author: Author | None = None) -> F
     """
     if author and not author.owns(entry):
         raise ResultError(
-            f"the request was opened by {author}: the entry names {said_owner(entry)} as its owner; submit it "
-            f"with --owner {author}"
+            f"the request was opened by {author}: the entry names {said_owner(entry)} as its owner; submit "
+            f"it with --owner {author}"
         )
     held = [p for p in base.iterdir() if p.name.casefold() == entry.id.casefold()] if base.is_dir() else []
     if not held:

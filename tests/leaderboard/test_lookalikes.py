@@ -56,5 +56,5 @@ def test_a_submitters_name_in_other_hands(entry: Entry) -> None:
     """The same typed name, another account."""
     alice = entry.model_copy(update={"name": "first", "owner": {"github": "alice"}})
     mallory = entry.model_copy(update={"owner": {"github": "mallory"}})
-    assert "has another owner" in look_alikes(mallory, [alice])[1]
+    assert "of another owner" in look_alikes(mallory, [alice])[1]
     assert look_alikes(alice.model_copy(update={"name": "second"}), [alice]) == (False, "")

@@ -31,7 +31,7 @@ TIERS: Mapping[str, str] = {
     "self-reported": "No verification of the entry as it is now is recorded; its score here is still "
     "computed from its predictions.",
     "re-scored": "The score was computed again from the submitted predictions.",
-    "spot-checked": "Re-scored, and the model was run again on enough images that the submitter could not foresee.",
+    "spot-checked": "Re-scored, and the model was run again on enough images that nobody could foresee.",
     "reproduced": "Re-scored, and the model was run again on all images.",
 }
 
