@@ -105,7 +105,7 @@ def test_what_is_the_submitters_word(board):
     files = dict(site_files(read_site(board.entries)))
     page = files[f"entries/{next(board.entries.iterdir()).name}.html"].decode()
     assert "Training data, device, speed and software are the submitter&#39;s word; so are weights" in page
-    assert 'href="../verification.html#word"' in page
+    assert 'href="../verification.html">More' in page
     assert '<h2 id="word">' in files["verification.html"].decode()
 
 
