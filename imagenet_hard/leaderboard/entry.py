@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +26,8 @@ from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
 ENTRY_FILE = "entry.json"
 MAX_ENTRY_BYTES = 4 * 2**20
 MAX_LINKS = 20
+MAX_PARAMETERS = 10**13
+MAX_SIDE = 2**16
 
 Tier = Literal["published", "self-reported", "re-scored", "spot-checked", "reproduced"]
 """How much of a score was checked, from nothing to all of it; each includes the ones before."""
@@ -53,6 +56,10 @@ class ReportedTop1(Record):
     source: Link = Field(description="where it is reported")
 
 
+Platform = Literal["github", "hub"]
+Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
 class Entry(Record):
     """One model on one benchmark, as submitted."""
 
@@ -61,6 +68,9 @@ class Entry(Record):
     name: Name = Field(description="what the board calls the model")
     org: Name = Field(description="who made or trained it")
     submitter: Name = Field(description="who answers for the entry, e.g. a Hub or GitHub user name")
+    owner: Mapping[Platform, Account] | None = Field(
+        default=None, min_length=1, description="the accounts that may replace the entry"
+    )
     links: tuple[Link, ...] = Field(default=(), max_length=MAX_LINKS)
     training_data: Line = ""
     date: dt.date = Field(description="when it was scored")
@@ -101,6 +111,12 @@ class Entry(Record):
     @model_validator(mode="after")
     def _agrees(self) -> Entry:
         check_plain(self.model_dump(mode="json"))
+        if (self.model.parameters or 0) > MAX_PARAMETERS:
+            raise ValueError(
+                f"model.parameters is {self.model.parameters}: expected at most {MAX_PARAMETERS}"
+            )
+        if not all(1 <= side <= MAX_SIDE for side in self.model.input_size or ()):
+            raise ValueError(f"model.input_size is {self.model.input_size}: expected 1 to {MAX_SIDE} pixels")
         if (expected := entry_id(self.org, self.name)) != self.id:
             raise ValueError(f"id is {self.id!r}: org and name make {expected!r}")
         if self.claim.n_total != self.benchmark.n:
@@ -131,7 +147,7 @@ class Entry(Record):
 def entry_json(entry: Entry) -> str:
     """The entry as JSON, one line per key, so that a diff shows what changed."""
     # Left out where nothing is stated, as in entries from before the field was: their digest stays theirs.
-    unstated = {"imagenet"} if entry.imagenet is None else set()
+    unstated = {name for name in ("imagenet", "owner") if getattr(entry, name) is None}
     fields = entry.model_dump(mode="json", exclude=unstated).items()
     lines = (f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields)
     return "{\n" + ",\n".join(lines) + "\n}\n"

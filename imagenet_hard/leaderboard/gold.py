@@ -6,6 +6,7 @@ again whenever gold is read, so labels that were changed do not pass for the ben
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -52,6 +53,7 @@ class GoldInfo(Record):
         default=(), description="models that chose the images: BACKEND:NAME/TAG"
     )
     note: Line = ""
+    since: dt.date | None = Field(default=None, description="when the images came out: no entry is older")
 
     @model_validator(mode="after")
     def _plain(self) -> GoldInfo:
@@ -100,7 +102,9 @@ def model_key(model: ModelSpec) -> str:
     return f"{model.backend}:{model.name}" + (f"/{model.tag}" if model.tag else "")
 
 
-def make_gold(benchmark: Benchmark, *, curators: Sequence[str] = (), note: str = "") -> Gold:
+def make_gold(
+    benchmark: Benchmark, *, curators: Sequence[str] = (), note: str = "", since: dt.date | None = None
+) -> Gold:
     """The gold of a benchmark; reads and hashes every image once.
 
     Raises:
@@ -118,6 +122,7 @@ def make_gold(benchmark: Benchmark, *, curators: Sequence[str] = (), note: str =
         split=benchmark.split,
         curators=tuple(curators),
         note=note,
+        since=since,
     )
 
 
@@ -191,7 +196,8 @@ def read_gold(folder: Path, fingerprint_: str) -> Gold:
     rows = _read_rows(path.with_suffix(".parquet"))
     try:
         gold = gold_of(
-            rows, **info.model_dump(include={"name", "source", "revision", "split", "curators", "note"})
+            rows,
+            **info.model_dump(include={"name", "source", "revision", "split", "curators", "note", "since"}),
         )
     except DatasetError as error:
         raise ResultError(f"{path.with_suffix('.parquet')}: {error}") from None

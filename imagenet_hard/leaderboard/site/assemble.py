@@ -18,6 +18,7 @@ from imagenet_hard.evaluation.metrics import PerClass, Rate, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
+from imagenet_hard.leaderboard.ownership import said_owner
 from imagenet_hard.leaderboard.plain_text import Link as EntryLink
 from imagenet_hard.leaderboard.site.data import (
     Board,
@@ -40,20 +41,21 @@ Groups = Mapping[str, Mapping[str, NDArray[np.bool_]]]
 def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteData:
     """The site of an entries folder; gold and verification reports lie in the folders beside it.
 
+    What cannot be placed stops nobody else's entry: it is left out, and ``SiteData.left_out`` names it.
+
     Raises:
         UsageError: there is no such folder.
-        ResultError: an entry, gold file or report that is malformed or contradicts itself: nothing is
-            left out in silence.
     """
     gathered: dict[str, _Gathering] = {}
-    for each in read_board(_board_folder(entries)):
+    left_out: list[str] = []
+    for each in read_board(_board_folder(entries), left_out.append):
         fingerprint = each.gold.info.fingerprint
         if fingerprint not in gathered:
             gathered[fingerprint] = _Gathering(each.gold)
         gathered[fingerprint].add(each)
     boards = [each.board() for each in gathered.values()]
     boards.sort(key=lambda b: (not b.title.lower().startswith("imagenet-hard"), -len(b.entries), b.slug))
-    return SiteData(tuple(map(_told_apart(boards), boards)), tuple(published), __version__)
+    return SiteData(tuple(map(_told_apart(boards), boards)), tuple(published), __version__, tuple(left_out))
 
 
 def _told_apart(boards: Sequence[Board]) -> Callable[[Board], Board]:
@@ -161,6 +163,7 @@ def _about(
         "name": entry.name,
         "org": entry.org,
         "submitter": entry.submitter,
+        "owner": said_owner(entry) if entry.owner else "",
         "links": tuple(map(_link, entry.links)),
         "training_data": entry.training_data,
         "date": entry.date,

@@ -79,6 +79,7 @@ class SiteEntry(Record):
     id: EntryId
     name: Text
     org: Text
+    owner: Text = ""
     submitter: Text = ""
     links: tuple[Link, ...] = ()
     training_data: Text = ""
@@ -200,8 +201,12 @@ class Board:
 
 @dataclass(frozen=True)
 class SiteData:
-    """The whole site: boards in the order they are shown, and what was published elsewhere."""
+    """The whole site: boards in the order they are shown, and what was published elsewhere.
+
+    ``left_out``: entries and records that could not be placed, each with the reason.
+    """
 
     boards: tuple[Board, ...]
     published: tuple[PublishedTable, ...] = ()
     version: str = ""
+    left_out: tuple[str, ...] = ()

@@ -31,9 +31,12 @@ TIERS: Mapping[str, str] = {
     "self-reported": "No verification of the entry as it is now is recorded; its score here is still "
     "computed from its predictions.",
     "re-scored": "The score was computed again from the submitted predictions.",
-    "spot-checked": "Re-scored, and the model was run again on images that the submitter could not foresee.",
+    "spot-checked": "Re-scored, and the model was run again on enough images that nobody could foresee.",
     "reproduced": "Re-scored, and the model was run again on all images.",
 }
+
+WORD = "Training data, device, speed and software are the submitter's word"
+"""At every tier; what else is, depends on whether the model was run again."""
 
 NAV = (("Leaderboard", "index.html"), ("Submit", "submit.html"), ("Verification", "verification.html"))
 NAV_END = (("Changes", "changes.html"),)
@@ -76,7 +79,7 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
             yield page(f"entries/{entry.id}.html", "entry", **values)
     for name in ("submit", "verification"):
         yield page(f"{name}.html", name)
-    yield page("changes.html", "changes", changes=_changes(site.boards))
+    yield page("changes.html", "changes", changes=_changes(site.boards), left_out=site.left_out)
     yield page("licences.html", "licences", vendor=vendor)
 
 
@@ -181,6 +184,9 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
     cal = entry.calibration
     return {
         "e": entry,
+        "word": f"{WORD}."
+        if entry.tier in ("spot-checked", "reproduced")
+        else f"{WORD}; so are weights, transform and parameters, as the model was not run again.",
         "index": index,
         "alone": int((board.correct[index] & (board.solved_by == 1)).sum()),
         "ties": [e for j, e in enumerate(board.entries) if j != index and board.tied[index, j]],
