@@ -61,7 +61,7 @@ class PeersOf:
         path = folder / PREDICTIONS_FILE
         try:
             data = pa.BufferReader(read_bounded(path, MAX_FILE_BYTES))
-            table = pq.read_table(data, columns=["id", "top5"], use_threads=False).combine_chunks()
+            table = pq.ParquetFile(data).read(columns=["id", "top5"], use_threads=False)
             ids, five = (table[name].combine_chunks() for name in ("id", "top5"))
             classes = five.flatten().to_numpy().reshape(-1, 5)
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
