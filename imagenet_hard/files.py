@@ -19,11 +19,12 @@ MAX_JSON_BYTES = 64 * 2**20
 R = TypeVar("R", bound=Record)
 
 
-def write_atomically(path: Path, data: bytes, *, option: str = "--out") -> None:
+def write_atomically(path: Path, data: bytes, *, option: str = "--out", flush: bool = True) -> None:
     """Write ``data`` under a temporary name beside ``path``, flush it to disk, then rename it.
 
     A reader sees the old file or the new one, also after a crash. Makes the folder. ``option``: the one that
-    chooses another place, for the message.
+    chooses another place, for the message. Without ``flush`` not after a crash of the machine: for thousands
+    of files that can be made again.
 
     Raises:
         ResultError: the disk is full, the folder is read-only, or anything else the system refuses.
@@ -34,12 +35,14 @@ def write_atomically(path: Path, data: bytes, *, option: str = "--out") -> None:
         try:
             with temporary.open("wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if flush:
+                    file.flush()
+                    os.fsync(file.fileno())
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        if flush:
+            _sync_folder(path.parent)
     except OSError as error:
         raise ResultError(f"cannot write {path}: {_reason(error, len(data), option)}") from error
 

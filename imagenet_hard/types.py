@@ -60,6 +60,12 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def says_nothing(value: object) -> bool:
+    """``exclude_if`` of fields that records got later: not written where they are empty, so that records from
+    before keep their digests."""
+    return not value
+
+
 class ModelSpec(Record):
     """Which classifier gave the predictions."""
 
@@ -129,15 +135,14 @@ class BenchmarkInfo(Record):
     n: int = Field(ge=1)
     limit: int | None = Field(default=None, description="--limit, where only the first images were scored")
     fingerprint: str = Field(description="sha256 over ids, labels and image bytes")
-    # Not written where they are empty: records from before there were these fields keep their digests.
     selection: Selection | None = Field(
         default=None,
-        exclude_if=lambda value: value is None,
+        exclude_if=says_nothing,
         description="--ids or --sample, where only chosen images were scored",
     )
     left_out: Mapping[LeftOut, Annotated[int, Field(ge=0)]] = Field(
         default_factory=dict,
-        exclude_if=lambda value: not value,
+        exclude_if=says_nothing,
         description="what was seen where the benchmark was read and is not scored, by kind",
     )
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from imagenet_hard.leaderboard.site.data import SiteData
 
 _SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -40,7 +42,8 @@ def build(entries: Path, out: Path) -> int:
     site = _read(entries)
     written = build_site(site, out)
     n = sum(len(board.entries) for board in site.boards)
-    click.echo(f"{n} entries, {len(site.boards)} benchmarks, {len(written)} files", err=True)
+    left_out = f", {len(site.left_out)} left out" if site.left_out else ""
+    click.echo(f"{n} entries{left_out}, {len(site.boards)} benchmarks, {len(written)} files", err=True)
     click.echo(out / "index.html")
     return 0
 
@@ -138,6 +141,11 @@ def publish(entries: Path, repo: str, private: bool) -> int:
 )
 @click.option("--note", default="", help="A line that the board shows with the benchmark.")
 @click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="When the images came out: no entry may be dated before.",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("leaderboard/benchmarks"),
@@ -151,6 +159,7 @@ def gold(
     labels: Path | None,
     curators: tuple[str, ...],
     note: str,
+    since: datetime | None,
     out: Path,
 ) -> int:
     """Store ids and labels of a benchmark, against which entries are scored."""
@@ -158,7 +167,7 @@ def gold(
     from imagenet_hard.leaderboard.gold import make_gold, write_gold
 
     benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels)
-    made = make_gold(benchmark, curators=curators, note=note)
+    made = make_gold(benchmark, curators=curators, note=note, since=since.date() if since else None)
     path = write_gold(out, made)
     click.echo(f"{made.info.name}: {made.info.n} images, fingerprint {made.info.fingerprint}", err=True)
     click.echo(path)
@@ -169,4 +178,7 @@ def _read(entries: Path) -> SiteData:
     from imagenet_hard.leaderboard.site.assemble import read_site
     from imagenet_hard.leaderboard.site.reported import published_tables
 
-    return read_site(entries, published_tables())
+    site = read_site(entries, published_tables())
+    for each in site.left_out:
+        click.echo(f"Left out: {each}", err=True)
+    return site

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from imagenet_hard.leaderboard.ownership import Author
     from imagenet_hard.leaderboard.submit import Submission
 
 
@@ -26,6 +27,13 @@ def _links(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 @click.option("--name", required=True, help="What the board calls the model.")
 @click.option("--org", required=True, help="Who made or trained it.")
 @click.option("--submitter", help="Who answers for the entry [default: the org].")
+@click.option(
+    "--owner",
+    "owners",
+    multiple=True,
+    metavar="ACCOUNT",
+    help="github:LOGIN or hub:USER, who alone may replace the entry; with --hub the account of the token.",
+)
 @click.option(
     "--link",
     "links",
@@ -96,6 +104,7 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
         name=options["name"],
         org=options["org"],
         submitter=options["submitter"],
+        owners=_owners(options["owners"], hub=bool(options["hub"])),
         links=links,
         training_data=options["training_data"],
         date=date.date() if date else None,
@@ -114,6 +123,17 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
         for line in done.values():
             click.echo(line)
     return 0
+
+
+def _owners(given: tuple[str, ...], *, hub: bool) -> list[Author]:
+    from imagenet_hard.leaderboard.hub_pr import account
+    from imagenet_hard.leaderboard.ownership import Author
+
+    owners = [Author.parse(each) for each in given]
+    platforms = [owner.platform for owner in owners]
+    if len(set(platforms)) < len(platforms):
+        raise click.UsageError("--owner: one account a platform")
+    return [*owners, Author("hub", account())] if hub and "hub" not in platforms else owners
 
 
 def _deliver(submission: Submission, options: dict[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from imagenet_hard.cli.console import at_work
 from imagenet_hard.errors import UsageError
 
 if TYPE_CHECKING:
+    from imagenet_hard.leaderboard.ownership import Author
     from imagenet_hard.leaderboard.rerun import Rerun
 
 SECRET_VARIABLE = "IMAGENET_HARD_SPOT_SECRET"  # noqa: S105 - the name of a variable
@@ -47,12 +49,25 @@ BUNDLED_GOLDS = "leaderboard/benchmarks"
     metavar="DIR",
     help="Entries that the board holds: none may be overwritten, and each is compared with.",
 )
+@click.option(
+    "--request",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Verify the entries that a pull request changes: a git checkout of its merge into that of --base.",
+)
+@click.option(
+    "--author", metavar="ACCOUNT", help="Who opened the request, as its platform says: github:LOGIN."
+)
+@click.option("--maintainer", is_flag=True, help="The author of the request may write to the board.")
 @click.option("--hub", metavar="REPO", help="Verify the entries of this Hub data set.")
 @click.option(
     "--pr", type=click.IntRange(min=1), metavar="N", help="With --hub: those that pull request N changes."
 )
 @click.option(
-    "--spot-check", type=click.IntRange(min=1), metavar="N", help="Run the model again on N images."
+    "--spot-check",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run the model again on N images; a number too small to find anything out is refused.",
 )
 @click.option("--reproduce", is_flag=True, help="Run the model again on all images.")
 @click.option("--dataset", "-d", metavar="NAME", help="The images, for --spot-check and --reproduce.")
@@ -90,27 +105,33 @@ def command(entries: tuple[Path, ...], **options: Any) -> int:
     ENTRY is a folder or an id. The score is computed again from the predictions; a typed number
     is never believed. Exit code 1 if a check of any entry does not hold.
     """
-    from imagenet_hard.leaderboard.report import markdown_report, text_report
+    from imagenet_hard.leaderboard.report import NOTHING, markdown_report, text_report
     from imagenet_hard.leaderboard.verify import verify
 
     again = _rerun(options)
-    with at_work(), _chosen(entries, options) as (folders, golds, base):
+    with at_work(), _chosen(entries, options) as chosen:
         reports = verify(
-            folders, golds=golds, base=base, canaries=_canaries(options["canaries"]), again=again
+            chosen.folders,
+            golds=chosen.golds,
+            base=chosen.base,
+            canaries=_canaries(options["canaries"]),
+            again=again,
+            author=chosen.author,
         )
-        if options["accept_into"]:
+        if options["accept_into"] and not chosen.problems:
             reports = tuple(
-                _accept(f, r, options["accept_into"]) for f, r in zip(folders, reports, strict=True)
+                _accept(f, r, options["accept_into"]) for f, r in zip(chosen.folders, reports, strict=True)
             )
     if options["comment"]:
         from imagenet_hard.files import write_atomically
 
-        write_atomically(options["comment"], markdown_report(reports).encode())
+        write_atomically(options["comment"], markdown_report(reports, chosen.problems).encode())
     if options["as_json"]:
         click.echo(json.dumps([report.model_dump(mode="json") for report in reports], indent=2))
+        click.echo(text_report((), chosen.problems), nl=bool(chosen.problems), err=True)
     else:
-        click.echo(text_report(reports) or "no entry to verify")
-    return int(any(report.failed for report in reports))
+        click.echo(text_report(reports, chosen.problems) or NOTHING)
+    return int(bool(chosen.problems) or any(report.failed for report in reports))
 
 
 def golds_folder(given: Path | None, entries: Path) -> Path:
@@ -122,33 +143,60 @@ def golds_folder(given: Path | None, entries: Path) -> Path:
     return content_dir(BUNDLED_GOLDS)
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The folders to verify, the gold labels, the board that they are compared with, and who asks.
+
+    ``problems``: why a request as a whole is refused.
+    """
+
+    folders: list[Path]
+    golds: Path
+    base: Path | None = None
+    author: Author | None = None
+    problems: tuple[str, ...] = ()
+
+
 @contextmanager
-def _chosen(
-    entries: tuple[Path, ...], options: dict[str, Any]
-) -> Iterator[tuple[list[Path], Path, Path | None]]:
-    """The folders to verify, the gold labels, and the board that they are compared with."""
+def _chosen(entries: tuple[Path, ...], options: dict[str, Any]) -> Iterator[Chosen]:
     from imagenet_hard.leaderboard.board import entry_folders
+    from imagenet_hard.leaderboard.ownership import Author
 
     folder: Path = options["folder"]
-    if sum((bool(entries), options["every"], bool(options["hub"]))) != 1:
-        raise click.UsageError("what to verify? Give entries, or --all, or --hub REPO")
+    if sum(map(bool, (entries, options["every"], options["hub"], options["request"]))) != 1:
+        raise click.UsageError("what to verify? Give entries, or --all, or --hub REPO, or --request DIR")
     if options["pr"] and not options["hub"]:
         raise click.UsageError("--pr belongs to --hub REPO")
+    author = Author.parse(options["author"]) if options["author"] else None
     if options["hub"]:
         from imagenet_hard.leaderboard.hub_entries import fetch
 
         with TemporaryDirectory(prefix="imagenet-hard-verify-") as scratch:
-            fetched = fetch(options["hub"], Path(scratch), pr=options["pr"])
-            yield list(fetched.changed), options["golds"] or fetched.golds, fetched.base
+            found = fetch(options["hub"], Path(scratch), pr=options["pr"])
+            golds = options["golds"] or found.golds
+            yield Chosen(list(found.changed), golds, found.base, found.author, found.problems)
         return
     golds = golds_folder(options["golds"], folder)
+    if options["request"]:
+        yield _requested(options, golds, author)
+        return
     if options["every"]:
-        yield entry_folders(folder), golds, options["base"]
+        yield Chosen(entry_folders(folder), golds, options["base"], author)
         return
     # An id is a folder of --entries; anything with a separator in it is a path.
     paths = [folder / each if each.name == str(each) and not each.is_dir() else each for each in entries]
     base = options["base"] or (folder if folder.is_dir() else None)
-    yield paths, golds, base
+    yield Chosen(list(dict.fromkeys(paths)), golds, base, author)
+
+
+def _requested(options: dict[str, Any], golds: Path, author: Author | None) -> Chosen:
+    from imagenet_hard.leaderboard.board import ENTRIES
+    from imagenet_hard.leaderboard.git_changes import BOARD, judged
+
+    base: Path = options["base"] or options["folder"]
+    verdict = judged(options["request"], base, author=author, maintainer=options["maintainer"])
+    folders = [options["request"] / BOARD / ENTRIES / name for name in verdict.entries]
+    return Chosen(folders, golds, base, author, verdict.problems)
 
 
 def _rerun(options: dict[str, Any]) -> Rerun | None:

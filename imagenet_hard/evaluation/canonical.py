@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -20,12 +21,17 @@ def canonical(predictions: Predictions) -> Iterator[bytes]:
     """
     yield _HEADER
     yield len(predictions).to_bytes(8, "little")
-    for each in predictions.ids:
-        encoded = each.encode()
-        yield len(encoded).to_bytes(4, "little") + encoded
+    yield _ids(tuple(predictions.ids))
     yield np.ascontiguousarray(predictions.top5, "<i2").tobytes()
     for values in (predictions.logprob5, predictions.margin):
         yield np.ascontiguousarray(values + np.float32(0), "<f4").tobytes()
+
+
+@lru_cache(maxsize=1)
+def _ids(ids: tuple[str, ...]) -> bytes:
+    """Kept, as the predictions of one benchmark all have the same ids."""
+    encoded = [each.encode() for each in ids]
+    return b"".join(len(each).to_bytes(4, "little") + each for each in encoded)
 
 
 def from_canonical(data: bytes) -> Predictions:

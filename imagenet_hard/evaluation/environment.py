@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from importlib import metadata
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from imagenet_hard.evaluation.children import GIT, bare_environment
 from imagenet_hard.types import Record
 from imagenet_hard.version import __version__
 
@@ -73,12 +73,11 @@ def checkout_state(root: Path) -> tuple[str | None, bool | None]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    # A hook's GIT_DIR would point elsewhere; the lock would write into the checkout.
-    variables = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
         done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
-            ["git", "-C", str(root), *arguments],  # noqa: S607 - the user's own git
-            env={**variables, "GIT_OPTIONAL_LOCKS": "0"},
+            [*GIT, "-C", str(root), *arguments],
+            # Bare: a hook's GIT_DIR would point elsewhere. The lock would write into the checkout.
+            env=bare_environment(GIT_OPTIONAL_LOCKS="0"),
             capture_output=True,
             text=True,
             timeout=20,

@@ -1,74 +1,95 @@
-"""Read a stranger's predictions file in a process of its own, with limits on memory and time.
+"""Read a stranger's predictions file in a process of its own, with limits on memory, time and output.
 
 pyarrow parses Parquet in C++. A file made to harm can end the process that reads it, or unfold a few
-bytes to gigabytes; here that ends a child, and the parent raises a ResultError.
+bytes to gigabytes; here that ends a child, and the parent raises a ResultError. The child holds no token and
+imports nothing from the current folder.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.canonical import canonical, from_canonical
-from imagenet_hard.evaluation.predictions import check_predictions, read_predictions
+from imagenet_hard.evaluation.children import bare_environment, module_command
+from imagenet_hard.evaluation.predictions import check_predictions
+from imagenet_hard.files import read_bounded
 from imagenet_hard.types import Predictions
+
+PARQUET = "imagenet_hard.evaluation.predictions:read_predictions"
 
 MEMORY_BYTES = 4 * 2**30
 """Address space of the child (POSIX): pyarrow alone reserves about 1 GiB of it."""
 
+OUTPUT_BYTES = 2**30
 SECONDS = 120
 _REFUSED = 3
+_MAX_MESSAGE = 4000
 
 
-def read_isolated(path: str | Path) -> Predictions:
-    """``read_predictions`` in a child process; takes about half a second more.
+def read_isolated(path: str | Path, reader: str = PARQUET) -> Predictions:
+    """What ``reader`` gives for ``path``, in a child process; takes about half a second more.
+
+    ``reader``: ``module:function`` of this package, from a path to predictions.
 
     Raises:
-        ResultError: as ``read_predictions``, or the child crashed or passed its limits.
+        ResultError: as ``reader``, or the child crashed or passed its limits.
     """
-    root = str(Path(__file__).resolve().parents[2])
-    search = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    absolute = Path(path).absolute()
+    command = module_command(__name__, [reader, str(absolute), str(MEMORY_BYTES), str(OUTPUT_BYTES)])
+    with TemporaryDirectory(prefix="imagenet-hard-read-") as empty:
+        output, errors = Path(empty) / "output", Path(empty) / "errors"
+        try:
+            with output.open("wb") as sink, errors.open("wb") as said:
+                child = subprocess.run(  # noqa: S603 - this interpreter, this module
+                    command,
+                    # Threads would each reserve a part of the address space.
+                    env=bare_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
+                    cwd=empty,
+                    stdin=subprocess.DEVNULL,
+                    stdout=sink,
+                    stderr=said,
+                    timeout=SECONDS,
+                    check=False,
+                )
+        except subprocess.TimeoutExpired:
+            raise ResultError(
+                f"{path} took more than {SECONDS} s to read: it is not a sound predictions file"
+            ) from None
+        if child.returncode == _REFUSED:
+            with errors.open(encoding="utf-8", errors="replace") as said_text:
+                message = said_text.read(_MAX_MESSAGE).strip()
+            raise ResultError(message.replace(str(absolute), str(path)))
+        if child.returncode:
+            raise ResultError(
+                f"reading {path} ended with code {child.returncode} within {MEMORY_BYTES / 2**30:.0f} GiB: "
+                "it is not a sound predictions file"
+            )
+        data = read_bounded(output, OUTPUT_BYTES)
     try:
-        child = subprocess.run(  # noqa: S603 - this interpreter, this module
-            [sys.executable, "-m", __name__, str(path), str(MEMORY_BYTES)],
-            env={**os.environ, "PYTHONPATH": search},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ResultError(
-            f"{path} took more than {SECONDS} s to read: it is not a sound predictions file"
-        ) from None
-    if child.returncode == _REFUSED:
-        raise ResultError(child.stderr.decode(errors="replace").strip())
-    if child.returncode:
-        raise ResultError(
-            f"reading {path} ended with code {child.returncode} within {MEMORY_BYTES / 2**30:.0f} GiB: "
-            "it is not a sound predictions file"
-        )
-    try:
-        predictions = from_canonical(child.stdout)
+        predictions = from_canonical(data)
     except ValueError as error:
         raise ResultError(f"reading {path} gave other bytes than predictions ({error})") from None
     check_predictions(predictions, where=str(path))
     return predictions
 
 
-def _child(path: str, memory_bytes: int) -> int:
+def _child(reader: str, path: str, memory_bytes: int, output_bytes: int) -> int:
     try:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (output_bytes, output_bytes))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):
         pass  # Windows has none, macOS refuses some: there the time limit alone holds
+    module, _, function = reader.partition(":")
     try:
-        parts = canonical(read_predictions(path))
+        parts = canonical(getattr(import_module(module), function)(path))
     except ResultError as error:
         sys.stderr.write(str(error))
         return _REFUSED
@@ -77,4 +98,4 @@ def _child(path: str, memory_bytes: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_child(sys.argv[1], int(sys.argv[2])))
+    sys.exit(_child(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

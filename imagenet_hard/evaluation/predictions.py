@@ -8,6 +8,7 @@ same rows anew.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -124,17 +125,8 @@ def check_predictions(predictions: Predictions, *, where: str = "predictions") -
             raise ResultError(
                 f"{where}: {name} is {array.dtype} {array.shape}: expected {np.dtype(dtype)} {shape}"
             )
-    for row, each in enumerate(ids):
-        if not each or len(each) > MAX_ID_LENGTH or not _is_text(each):
-            raise ResultError(
-                f"{where}: row {row}, column id: {shorten(each)}; expected 1 to {MAX_ID_LENGTH} characters"
-            )
-    for row, (before, after) in enumerate(pairwise(ids), start=1):
-        if before >= after:
-            problem = "appears twice" if before == after else f"comes after {shorten(before)}"
-            raise ResultError(
-                f"{where}: row {row}, column id: {shorten(after)} {problem}; expected unique ids, sorted"
-            )
+    if problem := _wrong_id(tuple(ids)):
+        raise ResultError(f"{where}: {problem}")
 
     ordered = np.sort(top5, axis=1)
     finite = np.isfinite(logprob5)
@@ -158,6 +150,19 @@ def check_predictions(predictions: Predictions, *, where: str = "predictions") -
             raise ResultError(
                 f"{where}: row {row} (id {shorten(ids[row])}), column {column}: {got}; expected {expected}"
             )
+
+
+@lru_cache(maxsize=1)
+def _wrong_id(ids: tuple[str, ...]) -> str | None:
+    """What is wrong with the first wrong id. Kept, as the files of one benchmark all have the same ids."""
+    for row, each in enumerate(ids):
+        if not each or len(each) > MAX_ID_LENGTH or not _is_text(each):
+            return f"row {row}, column id: {shorten(each)}; expected 1 to {MAX_ID_LENGTH} characters"
+    for row, (before, after) in enumerate(pairwise(ids), start=1):
+        if before >= after:
+            problem = "appears twice" if before == after else f"comes after {shorten(before)}"
+            return f"row {row}, column id: {shorten(after)} {problem}; expected unique ids, sorted"
+    return None
 
 
 def _check_footer(file: Any, path: Path) -> None:

@@ -33,6 +33,7 @@ from imagenet_hard.types import (
     Predictions,
     Record,
     Witness,
+    says_nothing,
 )
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -53,15 +54,23 @@ class Protocol(Record):
     optimizations: list[str] = Field([], description="rewrites of the model, e.g. folded_batch_norm")
     tta: TtaRecord | None = Field(None, description="test-time augmentation; None: one standard view")
     outputs: OutputForm = Field(
-        "logits", description="what the model gives; of probabilities the log is taken before anything else"
+        "logits",
+        exclude_if=lambda form: form == "logits",
+        description="what the model gives; of probabilities the log is taken before anything else",
     )
     drop_class: DropClass | None = Field(
-        None, description="background class of a model with 1001 outputs, left out before the softmax"
+        None,
+        exclude_if=lambda index: index is None,  # 0 is a class
+        description="background class of a model with 1001 outputs, left out before the softmax",
     )
     classes: ClassMask | None = Field(
-        None, description="the classes that compete, in softmax, top-1 and top-5; None: all 1000"
+        None,
+        exclude_if=says_nothing,
+        description="the classes that compete, in softmax, top-1 and top-5; None: all 1000",
     )
-    warnings: list[str] = Field([], description="what a reader of this number must know")
+    warnings: list[str] = Field(
+        [], exclude_if=says_nothing, description="what a reader of this number must know"
+    )
 
 
 class Runtime(Record):
@@ -92,6 +101,7 @@ class Result(Record):
     run_key: Sha256 = Field(description="hash of what determines the numbers")
     witness: Witness | None = Field(
         None,
+        exclude_if=says_nothing,
         description="what a model or transform of one's own is told by; None for one that is known by name",
     )
     created: AwareDatetime = Field(description="UTC")

@@ -18,6 +18,9 @@ from imagenet_hard.leaderboard.checklist import Finding
 from imagenet_hard.leaderboard.gold import Gold
 from imagenet_hard.leaderboard.rescore import Rescored
 
+SCORE, UNSOLVED, CANARIES = "plausible score", "unsolved images", "canaries"
+"""Checks whose flags say that an entry may have seen the labels."""
+
 MIN_IMAGES = 20
 """Fewer images say nothing."""
 
@@ -30,6 +33,16 @@ weights to another framework reach 0.83; different networks stay below 0.7."""
 UNSOLVED_FACTOR, UNSOLVED_FLOOR = 2.0, 0.03
 """Honest models solve at most 1.4 % of the images that none of the 66 others solves."""
 
+ACCOMPLICES = 20
+"""One in so many entries may belong to the one that is looked at, where none is known to be independent."""
+
+MOST_PLAUSIBLE = 0.95
+"""Top-1 that nobody reaches: the best published models stand at 91 % on ImageNet's validation images, a tenth
+of whose labels ReaL drops."""
+
+SAME_ERRORS = 0.95
+"""Cohen's kappa of right and wrong. Different networks reach 0.83; one network's weights, ported, 0.91."""
+
 CANARY_CHANCE, CANARY_P = 0.02, 1e-3
 """How often an honest model may hit a planted label, and the tail probability that is flagged."""
 
@@ -41,49 +54,73 @@ MIN_CONFIDENCES = 0.05
 
 @dataclass(frozen=True)
 class Peer:
-    """Another entry on the same images: ``correct`` bool (n,), ``top1_class`` int16 (n,)."""
+    """Another entry on the same images: ``correct`` bool (n,), ``top1_class`` int16 (n,).
+
+    ``independent``: it was on the board before, and its answers are not flagged there.
+    """
 
     id: str
     predictions_sha256: str
     correct: NDArray[np.bool_]
     top1_class: NDArray[np.int16]
+    independent: bool = False
+
+
+def plausible_score(entry: Rescored) -> Finding:
+    """A score that no classifier has: whoever repeats the labels also repeats the wrong ones among them."""
+    low = wilson(entry.top1.n_correct, entry.top1.n_total)[0]
+    return low > MOST_PLAUSIBLE, (
+        f"top-1 is {'' if low > MOST_PLAUSIBLE else 'not '}surely above {100 * MOST_PLAUSIBLE:.0f} %"
+    )
 
 
 def unsolved_images(entry: Rescored, peers: Sequence[Peer]) -> Finding:
     """Right answers to images that no other entry solves, against what the other entries do there.
 
     Each entry has unsolved images of its own: those that all but it get wrong. A stronger model solves
-    more of them than the rest; a copy of the labels solves them all.
+    more of them than the rest; a copy of the labels solves them all. Compared with are the entries that
+    are independent of it. Where these are too few, all are, and some of them may be accomplices: then images
+    that so few others solve count as unsolved too, and as many of the others as may be are no measure.
     """
-    if len(peers) < MIN_PEERS:
+    independent = [peer for peer in peers if peer.independent]
+    allowed = 0
+    if len(independent) < MIN_PEERS:
+        independent, allowed = list(peers), max(1, len(peers) // ACCOMPLICES)
+    if len(independent) < MIN_PEERS:
         return f"needs {MIN_PEERS} other entries on the benchmark, there are {len(peers)}"
-    solvers = np.sum([peer.correct for peer in peers], axis=0)
-    alone = int((entry.correct & (solvers == 0)).sum())
-    unsolved = int((solvers == 0).sum())
+    solvers = np.sum([peer.correct for peer in independent], axis=0)
+    alone, unsolved = _share_alone(entry.correct, solvers, allowed)
+    who = "no other entry solves" if not allowed else f"at most {allowed} of the other entries solve"
     if unsolved < MIN_IMAGES:
-        return f"the others leave {unsolved} images unsolved: {MIN_IMAGES} are needed"
-    total = solvers + entry.correct
-    best = max(_share_alone(peer.correct, total)[1] for peer in peers)
-    low = wilson(alone, unsolved)[0]
+        return f"{unsolved} images are left that {who}: {MIN_IMAGES} are needed"
+    shares = [_share_alone(peer.correct, solvers - peer.correct, allowed) for peer in independent]
+    measured = sorted((wilson(k, n)[1] for k, n in shares if n >= MIN_IMAGES), reverse=True)[allowed:]
+    best = measured[0] if measured else 0.0
     limit = max(UNSOLVED_FACTOR * best, UNSOLVED_FLOOR)
-    return low > limit, (
-        f"solves {alone} of the {unsolved} images that no other entry solves; other entries solve at most "
+    return wilson(alone, unsolved)[0] > limit, (
+        f"solves {alone} of the {unsolved} images that {who}; other entries solve at most "
         f"{100 * best:.1f} % of theirs"
     )
 
 
-def _share_alone(correct: NDArray[np.bool_], total: NDArray[np.integer]) -> tuple[float, float]:
-    """Wilson interval of the share that one entry solves of the images that nobody else solves."""
-    alone = int((correct & (total == 1)).sum())
-    return wilson(alone, max(1, alone + int((total == 0).sum())))
+def _share_alone(correct: NDArray[np.bool_], solvers: NDArray[np.integer], allowed: int) -> tuple[int, int]:
+    """Of the images that at most ``allowed`` others solve: how many an entry solves, how many there are."""
+    unsolved = solvers <= allowed
+    return int((correct & unsolved).sum()), int(unsolved.sum())
 
 
 def near_copies(entry: Rescored, predictions_sha256: str, peers: Sequence[Peer]) -> Finding:
-    """Entries that give the same wrong answers: the same weights under another name, or a copied file."""
+    """Entries that err alike: the same weights under another name, or a copied file.
+
+    By the same wrong answers, or by being wrong on the same images with whatever answers.
+    """
     if not peers:
         return "there is no other entry on the benchmark"
     if same := [peer.id for peer in peers if peer.predictions_sha256 == predictions_sha256]:
         return True, f"the predictions are those of {', '.join(same[:3])} to the last digit"
+    kappa, most = max((_kappa(entry.correct, peer.correct), peer.id) for peer in peers)
+    if kappa >= SAME_ERRORS:
+        return True, f"wrong on the images that {most} is wrong on: Cohen's kappa is {kappa:.3f}"
     found = [(*_agreement(entry, peer), peer.id) for peer in peers]
     enough = [each for each in found if each[1] >= MIN_IMAGES]
     if not enough:
@@ -98,6 +135,16 @@ def _agreement(entry: Rescored, peer: Peer) -> tuple[float, int]:
     both = ~entry.correct & ~peer.correct
     n = int(both.sum())
     return (float((entry.top1_class == peer.top1_class)[both].mean()) if n else 0.0), n
+
+
+def _kappa(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Cohen's kappa of right and wrong; 0 where one of the two has too few of either to speak of copying."""
+    n = len(a)
+    if min(a.sum(), n - a.sum(), b.sum(), n - b.sum()) < MIN_IMAGES:
+        return 0.0
+    p, q = a.mean(), b.mean()
+    by_chance = p * q + (1 - p) * (1 - q)
+    return float(((a == b).mean() - by_chance) / (1 - by_chance))
 
 
 def canaries(entry: Rescored, gold: Gold, planted: Set[str]) -> Finding:

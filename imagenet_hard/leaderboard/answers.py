@@ -83,11 +83,7 @@ class Answers:
         Raises:
             ResultError: naming ``where``, the row and what is wrong in it.
         """
-        n = len(self.ids)
-        flat = np.full((n, 5), -np.log(1000), np.float32)
-        check_predictions(
-            self.predictions or Predictions(self.ids, self.top5, flat, np.zeros(n, np.float32)), where=where
-        )
+        check_predictions(self.predictions or _with_flat_probabilities(self.ids, self.top5), where=where)
 
 
 def answers_file(probabilities: bool) -> str:
@@ -111,14 +107,16 @@ def write_answers(folder: Path, answers: Answers) -> None:
 def read_answers(folder: Path, *, probabilities: bool, isolated: bool) -> Answers:
     """The checked answers of an entry's folder.
 
-    ``isolated``: parse Parquet in a process with limits, for files of strangers.
+    ``isolated``: parse the file in a process with limits, for files of strangers.
 
     Raises:
         ResultError: naming the file, and the row of the first wrong value.
     """
-    if not probabilities:
-        return _read_csv(folder / TOP5_FILE)
-    return Answers.of((read_isolated if isolated else read_predictions)(folder / PREDICTIONS_FILE))
+    path = folder / answers_file(probabilities)
+    if probabilities:
+        return Answers.of(read_isolated(path) if isolated else read_predictions(path))
+    read = read_isolated(path, f"{__name__}:{read_top5.__name__}") if isolated else read_top5(path)
+    return Answers(read.ids, read.top5)
 
 
 def _csv(answers: Answers) -> bytes:
@@ -131,7 +129,13 @@ def _csv(answers: Answers) -> bytes:
     return text.getvalue().encode()
 
 
-def _read_csv(path: Path) -> Answers:
+def read_top5(path: str | Path) -> Predictions:
+    """The checked answers of a ``top5.csv``, all classes equally likely: it holds no probabilities.
+
+    Raises:
+        ResultError: naming the line of the first wrong value.
+    """
+    path = Path(path)
     data = read_bounded(path, MAX_CSV_BYTES)
     ids: list[str] = []
     rows: list[list[int]] = []
@@ -144,9 +148,14 @@ def _read_csv(path: Path) -> Answers:
             rows.append(_classes(line, f"{path}, line {lines.line_num}"))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ResultError(f"{path} is not a CSV file in UTF-8: {error}") from None
-    answers = Answers(tuple(ids), np.array(rows, np.int16).reshape(-1, 5))
-    answers.check(str(path))
-    return answers
+    predictions = _with_flat_probabilities(tuple(ids), np.array(rows, np.int16).reshape(-1, 5))
+    check_predictions(predictions, where=str(path))
+    return predictions
+
+
+def _with_flat_probabilities(ids: tuple[str, ...], top5: NDArray[np.int16]) -> Predictions:
+    flat = np.full((len(ids), 5), -np.log(1000), np.float32)
+    return Predictions(ids, top5, flat, np.zeros(len(ids), np.float32))
 
 
 def _classes(line: list[str], where: str) -> list[int]:

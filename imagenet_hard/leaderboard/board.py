@@ -8,7 +8,8 @@ leaderboard/verified/ORG__MODEL.json                               what the boar
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class BoardEntry:
     @property
     def tier(self) -> Tier:
         """What was checked; ``self-reported`` where no report is of this very entry."""
-        return (self.report.tier if self.report else None) or "self-reported"
+        return (tier_of(self.report.checks) if self.report else None) or "self-reported"
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -61,26 +62,39 @@ def entry_folders(entries: Path) -> list[Path]:
     )
 
 
-def read_board(board: Path) -> Iterator[BoardEntry]:
+def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> Iterator[BoardEntry]:
     """Every entry of a board's folder by id, one at a time: scored again, with its tier.
 
+    What cannot be placed (no gold, contradicted by its gold or its own predictions, a name that differs from
+    another's in capitals only) is passed over; ``leave_out`` is told of it, with the reason.
+
     Raises:
-        ResultError: an entry that its gold or its own predictions contradict; ``verify`` says more.
+        ResultError: there is no folder of entries.
     """
+    folders = entry_folders(board / ENTRIES)
+    names = Counter(folder.name.casefold() for folder in folders)
     golds: dict[str, Gold] = {}
-    for folder in entry_folders(board / ENTRIES):
-        entry = read_entry(folder)
-        digest = entry.benchmark.fingerprint
-        if digest not in golds:
-            golds[digest] = read_gold(board / BENCHMARKS, digest)
-        answers = read_answers(folder, probabilities=entry.probabilities, isolated=False)
+    for folder in folders:
         try:
+            if names[folder.name.casefold()] > 1:
+                raise ResultError("another entry's name differs from it in capitals only")
+            entry = read_entry(folder)
+            digest = entry.benchmark.fingerprint
+            if digest not in golds:
+                golds[digest] = read_gold(board / BENCHMARKS, digest)
+            answers = read_answers(folder, probabilities=entry.probabilities, isolated=False)
             check_hash(entry, answers)
-            rescored = rescore(answers, golds[digest])
+            rescored = rescore(answers, golds[digest], metrics=False)
             check_claim(entry, rescored)
         except ResultError as error:
-            raise ResultError(f"{folder}: {error}") from error
-        yield BoardEntry(entry, answers, golds[digest], rescored, accepted_report(board / VERIFIED, entry))
+            leave_out(f"{folder.name} is left out: {error}")
+            continue
+        try:
+            report = accepted_report(board / VERIFIED, entry)
+        except ResultError as error:
+            report = None
+            leave_out(f"the record on {folder.name} is left out: {error}")
+        yield BoardEntry(entry, answers, golds[digest], rescored, report)
 
 
 def accepted_report(verified: Path, entry: Entry) -> Report | None:

@@ -15,6 +15,10 @@ Finding = tuple[bool, str] | str
 """What a look for anomalies gives: (flagged, what was found), or why nothing could be looked for."""
 
 
+def _nothing(_: object) -> Finding:
+    return False, ""
+
+
 class CheckFailed(Exception):
     """A check failed that the later ones build on; it is on the list already."""
 
@@ -27,16 +31,21 @@ class Checklist:
         self._checks: list[Check] = []
 
     @property
+    def now(self) -> datetime:
+        """When the checks are made."""
+        return self._now
+
+    @property
     def checks(self) -> tuple[Check, ...]:
         """What was made so far."""
         return tuple(self._checks)
 
-    def add(self, name: str, outcome: Outcome, detail: str = "") -> None:
+    def add(self, name: str, outcome: Outcome, detail: str = "", *, miss: float | None = None) -> None:
         """Note a check."""
-        self._checks.append(check(name, outcome, detail, when=self._now))
+        self._checks.append(check(name, outcome, detail, when=self._now, miss=miss))
 
-    def step(self, name: str, do: Callable[[], T], found: Callable[[T], str] = lambda _: "") -> T:
-        """Make a check that others build on: ``do``'s value, described by ``found``.
+    def step(self, name: str, do: Callable[[], T], found: Callable[[T], Finding] = _nothing) -> T:
+        """Make a check that others build on: ``do``'s value, described (and flagged) by ``found``.
 
         Raises:
             CheckFailed: ``do`` raised a ResultError, which is noted.
@@ -46,7 +55,8 @@ class Checklist:
         except ResultError as error:
             self.add(name, "failed", str(error))
             raise CheckFailed from None
-        self.add(name, "passed", found(value))
+        said = found(value)
+        self.flag(name, (False, said) if isinstance(said, str) else said)
         return value
 
     def flag(self, name: str, finding: Finding) -> None:

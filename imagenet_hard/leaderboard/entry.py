@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,14 +21,13 @@ from imagenet_hard.evaluation.calibration import Count
 from imagenet_hard.evaluation.result import Protocol, Result, Sha256
 from imagenet_hard.files import read_record
 from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain, entry_id
-from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
+from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, says_nothing
 
 ENTRY_FILE = "entry.json"
 MAX_ENTRY_BYTES = 4 * 2**20
 MAX_LINKS = 20
-
-LATER_PROTOCOL: Mapping[str, Any] = {"outputs": "logits", "drop_class": None, "classes": None, "warnings": []}
-"""Fields of ``result.protocol`` that earlier entries lack, and their values that say nothing."""
+MAX_PARAMETERS = 10**13
+MAX_SIDE = 2**16
 
 Tier = Literal["published", "self-reported", "re-scored", "spot-checked", "reproduced"]
 """How much of a score was checked, from nothing to all of it; each includes the ones before."""
@@ -57,6 +56,10 @@ class ReportedTop1(Record):
     source: Link = Field(description="where it is reported")
 
 
+Platform = Literal["github", "hub"]
+Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
 class Entry(Record):
     """One model on one benchmark, as submitted."""
 
@@ -65,6 +68,12 @@ class Entry(Record):
     name: Name = Field(description="what the board calls the model")
     org: Name = Field(description="who made or trained it")
     submitter: Name = Field(description="who answers for the entry, e.g. a Hub or GitHub user name")
+    owner: Mapping[Platform, Account] | None = Field(
+        default=None,
+        min_length=1,
+        exclude_if=says_nothing,
+        description="the accounts that may replace the entry",
+    )
     links: tuple[Link, ...] = Field(default=(), max_length=MAX_LINKS)
     training_data: Line = ""
     date: dt.date = Field(description="when it was scored")
@@ -72,7 +81,9 @@ class Entry(Record):
         default=False, description="whether the model chose the images; it is biased low on them then"
     )
     imagenet: ReportedTop1 | None = Field(
-        default=None, description="ImageNet top-1 as reported elsewhere; shown, never ranked by"
+        default=None,
+        exclude_if=says_nothing,
+        description="ImageNet top-1 as reported elsewhere; shown, never ranked by",
     )
     model: ModelSpec
     benchmark: BenchmarkInfo
@@ -105,6 +116,12 @@ class Entry(Record):
     @model_validator(mode="after")
     def _agrees(self) -> Entry:
         check_plain(self.model_dump(mode="json"))
+        if (self.model.parameters or 0) > MAX_PARAMETERS:
+            raise ValueError(
+                f"model.parameters is {self.model.parameters}: expected at most {MAX_PARAMETERS}"
+            )
+        if not all(1 <= side <= MAX_SIDE for side in self.model.input_size or ()):
+            raise ValueError(f"model.input_size is {self.model.input_size}: expected 1 to {MAX_SIDE} pixels")
         if (expected := entry_id(self.org, self.name)) != self.id:
             raise ValueError(f"id is {self.id!r}: org and name make {expected!r}")
         if self.claim.n_total != self.benchmark.n:
@@ -139,14 +156,8 @@ class Entry(Record):
 
 def entry_json(entry: Entry) -> str:
     """The entry as JSON, one line per key, so that a diff shows what changed."""
-    # Left out where nothing is stated, as in entries from before the field was: their digest stays theirs.
-    unstated = {"imagenet"} if entry.imagenet is None else set()
-    fields = entry.model_dump(mode="json", exclude=unstated)
-    protocol = (fields["result"] or {}).get("protocol", {})
-    for key, nothing in LATER_PROTOCOL.items():
-        if protocol.get(key, ...) == nothing:
-            del protocol[key]
-    lines = (f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items())
+    fields = entry.model_dump(mode="json").items()
+    lines = (f"  {json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields)
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

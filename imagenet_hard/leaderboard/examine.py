@@ -5,10 +5,13 @@ What a submitter typed is compared with what the predictions and the gold say, n
 
 from __future__ import annotations
 
+import datetime as dt
+import logging
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from imagenet_hard.errors import ResultError
@@ -16,9 +19,15 @@ from imagenet_hard.leaderboard.answers import Answers, answers_file, read_answer
 from imagenet_hard.leaderboard.checklist import CheckFailed, Checklist, Finding
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold
+from imagenet_hard.leaderboard.ownership import Author, check_ownership
 from imagenet_hard.leaderboard.report import SCORE
 from imagenet_hard.leaderboard.rescore import Rescored, check_claim, check_ids, check_metrics, rescore
 from imagenet_hard.leaderboard.softmax_laws import check_softmax
+
+log = logging.getLogger(__name__)
+
+EARLIEST = dt.date(2012, 1, 1)
+"""The year of the 1000 classes, for a benchmark that does not say since when it is out."""
 
 GoldOf = Callable[[str], Gold]
 
@@ -33,28 +42,46 @@ class Examined:
     rescored: Rescored
 
 
-def examine(folder: Path, checklist: Checklist, gold_of: GoldOf, base: Path | None) -> Examined | None:
+@dataclass(frozen=True)
+class Request:
+    """What entries are submitted together, and to whom.
+
+    ``names``: of their folders; ``base``: the entries that the board holds already; ``author``: who asks,
+    where a platform says so; ``trusted``: the files are our own and are read in this process.
+    """
+
+    names: tuple[str, ...] = ()
+    base: Path | None = None
+    author: Author | None = None
+    trusted: bool = False
+
+
+def examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Request) -> Examined | None:
     """Check an entry's folder; None where a check failed. Each check is noted on the list.
 
-    ``gold_of``: fingerprint -> gold, raising ResultError; ``base``: the entries that the board holds already.
+    ``gold_of``: fingerprint -> gold, raising ResultError.
     """
     try:
-        return _examine(folder, checklist, gold_of, base)
+        return _examine(folder, checklist, gold_of, request)
     except CheckFailed:
         checklist.add("further checks", "skipped", "a check that they build on failed")
-        return None
+    except Exception as error:  # a fault of ours: one entry never takes the report from the others
+        log.exception("checking %s", folder.name)
+        checklist.add("further checks", "failed", f"could not be made: {type(error).__name__}: {error}")
+    return None
 
 
-def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, base: Path | None) -> Examined:
-    step = checklist.step
-    step("folder", lambda: _check_folder(folder))
+def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Request) -> Examined:
+    step, base = checklist.step, request.base
+    step("folder", lambda: _check_folder(folder, request.names))
     entry = step("schema", lambda: read_entry(folder))
     if base is not None:
-        step("ownership", lambda: check_ownership(entry, base), str)
+        step("ownership", lambda: check_ownership(entry, base, request.author), lambda finding: finding)
     gold = step("benchmark", lambda: _known(entry, gold_of), lambda gold: gold.info.name)
+    step("date", lambda: _check_dates(entry, gold, checklist.now))
     answers = step(
         "predictions",
-        lambda: read_answers(folder, probabilities=entry.probabilities, isolated=True),
+        lambda: read_answers(folder, probabilities=entry.probabilities, isolated=not request.trusted),
         lambda answers: f"{len(answers.ids)} rows",
     )
     step("hash", lambda: check_hash(entry, answers))
@@ -85,36 +112,12 @@ def check_hash(entry: Entry, answers: Answers) -> None:
         )
 
 
-def check_ownership(entry: Entry, base: Path) -> str:
-    """No entry takes another's place: an id belongs to the submitter, model and benchmark that had it first.
-
-    Raises:
-        ResultError: the board has the id, or one that differs in capitals only, for something else.
-    """
-    held = [p for p in base.iterdir() if p.name.casefold() == entry.id.casefold()] if base.is_dir() else []
-    if not held:
-        return "a new entry"
-    if held[0].name != entry.id:
-        raise ResultError(
-            f"the board has {held[0].name}, which differs in capitals only: choose another name"
-        )
-    before = read_entry(held[0])
-    for what, had, has in (
-        ("submitter", before.submitter, entry.submitter),
-        ("model", _identity(before), _identity(entry)),
-        ("benchmark", before.benchmark.fingerprint, entry.benchmark.fingerprint),
-    ):
-        if had != has:
-            raise ResultError(
-                f"the board has {entry.id} already, with the {what} {had!r}: got {has!r}; choose another name"
-            )
-    return (
-        "the same as on the board" if before == entry else "replaces an entry of the same submitter and model"
-    )
-
-
-def _check_folder(folder: Path) -> None:
+def _check_folder(folder: Path, names: Sequence[str]) -> None:
     """Two regular files and nothing else: no link can lead elsewhere, nothing rides along."""
+    twins = sorted(each for each in names if each.casefold() == folder.name.casefold())
+    if len(twins) > 1:
+        what = "the same" if len(set(twins)) == 1 else "which differ in capitals only"
+        raise ResultError(f"among the entries to verify are {' and '.join(twins)} ({what}): leave one out")
     try:
         if folder.is_symlink() or folder.parent.is_symlink() or not folder.is_dir():
             raise ResultError(f"{folder} is not a folder (links are not followed)")
@@ -130,18 +133,23 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _identity(entry: Entry) -> tuple[str | None, ...]:
-    model, tta = entry.model, entry.protocol.tta if entry.protocol else None
-    # Test-time augmentation makes another row; without it the identity is what it always was.
-    return (model.backend, model.name, model.tag, *([tta.label] if tta else []))
-
-
 def _known(entry: Entry, gold_of: GoldOf) -> Gold:
     gold = gold_of(entry.benchmark.fingerprint)
     # Not its name: one set may be read from a folder and from the Hub.
     if entry.benchmark.n != gold.info.n:
         raise ResultError(f"benchmark.n is {entry.benchmark.n}: {gold.info.name} has {gold.info.n} images")
     return gold
+
+
+def _check_dates(entry: Entry, gold: Gold, now: datetime) -> None:
+    since, until = gold.info.since or EARLIEST, (now + timedelta(days=1)).date()
+    dates = [
+        ("date", entry.date),
+        *([("result.created", entry.result.created.date())] if entry.result else []),
+    ]
+    for what, date in dates:
+        if not since <= date <= until:
+            raise ResultError(f"{what} is {date}: expected {since}, when the images came out, to {until}")
 
 
 def _curation(entry: Entry, gold: Gold) -> Finding:

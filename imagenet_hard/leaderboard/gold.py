@@ -6,13 +6,17 @@ again whenever gold is read, so labels that were changed do not pass for the ben
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from imagenet_hard.dataset.fingerprint import fingerprint
@@ -21,7 +25,7 @@ from imagenet_hard.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.evaluation.result import Sha256
 from imagenet_hard.files import read_bounded, read_record, write_atomically
 from imagenet_hard.leaderboard.plain_text import Line, Name, check_plain
-from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
+from imagenet_hard.types import N_CLASSES, SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
 from imagenet_hard.validation import shorten
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ class GoldInfo(Record):
         default=(), description="models that chose the images: BACKEND:NAME/TAG"
     )
     note: Line = ""
+    since: dt.date | None = Field(default=None, description="when the images came out: no entry is older")
 
     @model_validator(mode="after")
     def _plain(self) -> GoldInfo:
@@ -79,6 +84,14 @@ class Gold:
             fingerprint=about.fingerprint,
         )
 
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """bool (n, 1000): which classes are among each image's labels. Worked out once for all entries."""
+        found = np.zeros((len(self.labels), N_CLASSES), np.bool_)
+        for row, labels in enumerate(self.labels):
+            found[row, list(labels)] = True
+        return found
+
     def curated_by(self, model: ModelSpec) -> bool:
         """Whether ``model`` chose the images."""
         return model_key(model) in self.info.curators
@@ -89,7 +102,9 @@ def model_key(model: ModelSpec) -> str:
     return f"{model.backend}:{model.name}" + (f"/{model.tag}" if model.tag else "")
 
 
-def make_gold(benchmark: Benchmark, *, curators: Sequence[str] = (), note: str = "") -> Gold:
+def make_gold(
+    benchmark: Benchmark, *, curators: Sequence[str] = (), note: str = "", since: dt.date | None = None
+) -> Gold:
     """The gold of a benchmark; reads and hashes every image once.
 
     Raises:
@@ -107,6 +122,7 @@ def make_gold(benchmark: Benchmark, *, curators: Sequence[str] = (), note: str =
         split=benchmark.split,
         curators=tuple(curators),
         note=note,
+        since=since,
     )
 
 
@@ -180,7 +196,8 @@ def read_gold(folder: Path, fingerprint_: str) -> Gold:
     rows = _read_rows(path.with_suffix(".parquet"))
     try:
         gold = gold_of(
-            rows, **info.model_dump(include={"name", "source", "revision", "split", "curators", "note"})
+            rows,
+            **info.model_dump(include={"name", "source", "revision", "split", "curators", "note", "since"}),
         )
     except DatasetError as error:
         raise ResultError(f"{path.with_suffix('.parquet')}: {error}") from None

@@ -10,8 +10,10 @@ from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, PREDICTIONS_FILE, TOP5_FILE
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
+from imagenet_hard.leaderboard.changes import Change, Verdict, judge
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, MAX_ENTRY_BYTES
 from imagenet_hard.leaderboard.hub_pr import check_repo_id
+from imagenet_hard.leaderboard.ownership import Author, owns
 
 _LIMITS = {ENTRY_FILE: MAX_ENTRY_BYTES, PREDICTIONS_FILE: MAX_FILE_BYTES, TOP5_FILE: MAX_CSV_BYTES}
 
@@ -20,21 +22,25 @@ Tree = dict[str, tuple[str, int]]
 
 @dataclass(frozen=True)
 class Fetched:
-    """``changed``: folders of entries to verify; ``base``: the board's own folder of entries."""
+    """``changed``: folders of entries to verify; ``base``: the board's own folder of entries.
+
+    ``author``: who opened the request, as the Hub says; ``problems``: why it is refused, if it is.
+    """
 
     changed: tuple[Path, ...]
     base: Path
     golds: Path
+    author: Author | None = None
+    problems: tuple[str, ...] = ()
 
 
 def fetch(repo: str, into: Path, *, pr: int | None = None, token: str | bool | None = None) -> Fetched:
     """The entries of ``repo`` to verify, with what they are compared with: all, or those that ``pr`` changes.
 
-    Sizes are looked at before anything is downloaded. What else a request changes is refused, as a
-    submission has no business with labels, reports or code.
+    Sizes are looked at before anything is downloaded.
 
     Raises:
-        ResultError: a request that changes other files or removes some, or a file too large to be an entry's.
+        ResultError: a file too large to be an entry's.
         DatasetError: the Hub refuses or cannot be reached.
         UsageError: ``repo`` is no Hub id.
     """
@@ -44,20 +50,45 @@ def fetch(repo: str, into: Path, *, pr: int | None = None, token: str | bool | N
     with explained(repo, revision, token):
         main = _tree(repo, "main", token)
         head = main if revision is None else _tree(repo, revision, token)
-    changed = sorted(head) if revision is None else sorted(p for p in head if head[p] != main.get(p))
-    if revision is not None:
-        _check_changes(changed, removed=sorted(set(main) - set(head)), what=f"pull request {pr} of {repo}")
-    names = sorted({PurePosixPath(p).parts[1] for p in changed if _is_entry_file(p)})
-    wanted = [p for p in head if _is_entry_file(p) and PurePosixPath(p).parts[1] in names]
-    _check_sizes(head, wanted)
+        author = None if pr is None else _author(repo, pr, token)
+        before = {} if revision is None else _tree(repo, _branch_point(repo, revision, token), token)
+    changed = sorted(p for p in {*head, *before} if head.get(p) != before.get(p))
+    names = {PurePosixPath(p).parts[1] for p in changed if _is_entry_file(p)}
     base, submitted = into / "main", into / "submitted"
+    trusted = [p for p in main if _is_entry_file(p) or p.startswith(f"{BENCHMARKS}/")]
     with explained(repo, revision, token):
-        trusted = [p for p in main if _is_entry_file(p) or p.startswith(f"{BENCHMARKS}/")]
         _download(repo, "main", trusted, base, token)
-        if revision is not None:
-            _download(repo, revision, wanted, submitted, token)
-    root = base if revision is None else submitted
-    return Fetched(tuple(root / ENTRIES / name for name in names), base / ENTRIES, base / BENCHMARKS)
+    verdict = Verdict(tuple(sorted(names)), ())
+    if pr is not None:
+        verdict = judge(
+            map(Change, changed),
+            is_left=lambda name: any(p.startswith(f"{ENTRIES}/{name}/") for p in head),
+            owns=lambda name: owns(base / ENTRIES / name, author),
+        )
+        wanted = [p for p in head if _is_entry_file(p) and PurePosixPath(p).parts[1] in verdict.entries]
+        _check_sizes(head, wanted)
+        with explained(repo, revision, token):
+            _download(repo, f"refs/pr/{pr}", wanted, submitted, token)
+    root = base if pr is None else submitted
+    folders = tuple(root / ENTRIES / name for name in verdict.entries)
+    return Fetched(folders, base / ENTRIES, base / BENCHMARKS, author, verdict.problems)
+
+
+def _branch_point(repo: str, revision: str, token: str | bool | None) -> str:
+    """The commit of main that a request began at: what main got since then is no change of the request's."""
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    main = {commit.commit_id for commit in api.list_repo_commits(repo, repo_type="dataset")}
+    commits = api.list_repo_commits(repo, repo_type="dataset", revision=revision)
+    return next((commit.commit_id for commit in commits if commit.commit_id in main), "main")
+
+
+def _author(repo: str, pr: int, token: str | bool | None) -> Author:
+    from huggingface_hub import HfApi
+
+    details = HfApi(token=token).get_discussion_details(repo, pr, repo_type="dataset")
+    return Author.parse(f"hub:{details.author}")
 
 
 def _tree(repo: str, revision: str, token: str | bool | None) -> Tree:
@@ -72,15 +103,6 @@ def _tree(repo: str, revision: str, token: str | bool | None) -> Tree:
 def _is_entry_file(path: str) -> bool:
     parts = PurePosixPath(path).parts
     return len(parts) >= 3 and parts[0] == ENTRIES and ".." not in parts
-
-
-def _check_changes(changed: list[str], removed: list[str], what: str) -> None:
-    if removed:
-        raise ResultError(
-            f"{what} removes {len(removed)} files, the first {removed[0]!r}: a submission adds an entry"
-        )
-    if foreign := [p for p in changed if not _is_entry_file(p)]:
-        raise ResultError(f"{what} changes {foreign[0]!r}: a submission changes files below {ENTRIES}/ only")
 
 
 def _check_sizes(tree: Tree, paths: list[str]) -> None:

@@ -102,6 +102,21 @@ def open_pull_request(
     raise _explained(last, repo) from None
 
 
+def account(token: str | bool | None = None) -> str:
+    """The name of the account that the token belongs to.
+
+    Raises:
+        ResultError: there is no token, or the Hub refuses it or cannot be reached.
+    """
+    from huggingface_hub import HfApi
+
+    check_token(token)
+    try:
+        return str(HfApi(token=token).whoami()["name"])
+    except Exception as error:
+        raise _explained(error, "the Hub") from None
+
+
 def check_repo_id(repo: str) -> None:
     """Refuse what is no ``OWNER/NAME``.
 

@@ -21,29 +21,66 @@ MAX_LINE = 300
 MAX_URL = 2000
 MAX_SLUG = 90
 
+MAX_NUMBER = 2**63
+"""No number of ours comes near it: longer ones are there to break a page."""
+
 _ACTIVE = re.compile(r"\s*(javascript|vbscript|data)\s*:", re.IGNORECASE)
+_LIVE = re.compile(
+    r"://|(?<![A-Za-z0-9])www\.|(?<!\w)@[A-Za-z]|[\w.+-]+@[\w-]+\.\w|(?<!\w)(mailto|xmpp):", re.IGNORECASE
+)
+"""What GitHub's Markdown makes a link or a mention of, without any brackets."""
+
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U0001d159\U000e0100-\U000e01ef]"
+)
+"""Called letters, signs and marks, but they show nothing: fillers, the empty Braille cell, selectors."""
+
+_MAX_MARKS = 2
+"""Marks on one letter: Thai and Hebrew need two."""
 
 
 def plain(text: str) -> str:
-    """``text`` itself, if every character can be seen and none opens a tag.
+    """``text`` itself, if every character can be seen, in its own line, and none opens a tag.
 
     Raises:
-        ValueError: a control, format or surrogate character (line ends, right-to-left marks, ...), ``<`` or
-            ``>``, or a beginning such as ``javascript:``.
+        ValueError: a control, format, surrogate or empty character (line ends, right-to-left marks, fillers,
+            ...), ``<`` or ``>``, a stack of marks that reaches into other lines, or a beginning such as
+            ``javascript:``.
     """
     for character in text:
-        if character in "<>" or not character.isprintable():
+        if character in "<>" or not character.isprintable() or _UNSEEN.match(character):
             raise ValueError(
-                f"has the character {character!r}: expected plain text on one line, without < and >"
+                f"has the character {character!a}: expected plain text on one line that can be seen, "
+                "without < and >"
             )
+    if not text.isascii():
+        _check_marks(text)
     if _ACTIVE.match(text):
         raise ValueError("begins like a script address: expected plain text")
     return text
 
 
+def _check_marks(text: str) -> None:
+    on_letter, marks = False, 0
+    for character in unicodedata.normalize("NFC", text):
+        kind = unicodedata.category(character)
+        marks = marks + 1 if kind in ("Mn", "Me") else 0
+        if kind == "Me" or marks > _MAX_MARKS or (marks and not on_letter):
+            raise ValueError(
+                f"has the mark {character!a} where it covers other text: expected plain text, at most "
+                f"{_MAX_MARKS} marks on a letter"
+            )
+        on_letter = kind[0] in "LM"
+
+
 def _line(text: str) -> str:
     if text != text.strip():
         raise ValueError("begins or ends with a blank")
+    if found := _LIVE.search(text):
+        raise ValueError(
+            f"has {found[0]!r}, of which Markdown makes a link: expected plain text; addresses go into links"
+        )
     return plain(text)
 
 
@@ -76,28 +113,32 @@ class Link(Record):
 
 
 def check_plain(value: Any) -> None:
-    """Refuse a JSON value that has other than plain text in any string or key of it.
+    """Refuse a JSON value that has other than plain text in any string or key of it, or an endless number.
 
     Raises:
-        ValueError: the place of the first such string, and what is wrong there.
+        ValueError: the place of the first such value, and what is wrong there.
     """
-    for where, text in _strings(value, ()):
+    for where, leaf in _leaves(value, ()):
+        if not isinstance(leaf, str):
+            if abs(leaf) > MAX_NUMBER:
+                raise ValueError(f"{place(where)}: {shorten(leaf)}: expected a number of at most 2^63")
+            continue
         try:
-            plain(text)
+            plain(leaf)
         except ValueError as error:
-            raise ValueError(f"{place(where)}: {shorten(text)} {error}") from None
+            raise ValueError(f"{place(where)}: {shorten(leaf)} {error}") from None
 
 
-def _strings(value: Any, where: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    if isinstance(value, str):
+def _leaves(value: Any, where: tuple[int | str, ...]) -> Iterator[tuple[tuple[int | str, ...], Any]]:
+    if isinstance(value, str | int | float):
         yield where, value
     elif isinstance(value, Mapping):
         for key, each in value.items():
             yield where, str(key)
-            yield from _strings(each, (*where, str(key)))
+            yield from _leaves(each, (*where, str(key)))
     elif isinstance(value, Sequence):
         for index, each in enumerate(value):
-            yield from _strings(each, (*where, index))
+            yield from _leaves(each, (*where, index))
 
 
 def entry_id(org: str, name: str) -> str:

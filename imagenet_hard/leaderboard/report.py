@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import accumulate
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from imagenet_hard.evaluation.calibration import Share
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Sha256
+from imagenet_hard.leaderboard.agreement import MAY_MISS
 from imagenet_hard.leaderboard.entry import Tier
 from imagenet_hard.types import SCHEMA_VERSION, Record
 from imagenet_hard.version import __version__
@@ -27,6 +30,10 @@ SCORE = "score"
 MARKER = "<!-- imagenet-hard verify -->"
 """First line of a Markdown report, by which a later report finds the comment that it replaces."""
 
+NOTHING = "no entry was changed"
+MAX_COMMENT = 50_000
+"""Bytes of a report in a comment; GitHub takes 65,536 characters."""
+
 _MAX_DETAIL = 500
 
 
@@ -36,6 +43,9 @@ class Check(Record):
     name: Annotated[str, Field(max_length=100)]
     outcome: Outcome
     detail: Annotated[str, Field(max_length=_MAX_DETAIL)] = ""
+    miss: Share | None = Field(
+        default=None, description="of a spot check: its chance to miss a share of 1 % of made-up answers"
+    )
     when: AwareDatetime
     version: Annotated[str, Field(max_length=100)] = __version__
 
@@ -65,13 +75,16 @@ class Report(Record):
 
     @model_validator(mode="after")
     def _follows(self) -> Report:
-        if self.tier != (expected := tier_of(self.checks)):
+        # Before checks said what they could miss, any spot check made the tier; it does no more, and is read.
+        before = tier_of(check.model_copy(update={"miss": 0.0}) for check in self.checks)
+        if self.tier not in (expected := tier_of(self.checks), before):
             raise ValueError(f"tier is {self.tier!r}: the checks amount to {expected!r}")
         return self
 
 
 def tier_of(checks: Iterable[Check]) -> Tier | None:
     """The tier that the checks amount to; None where one failed."""
+    checks = tuple(checks)
     outcomes = [(check.name, check.outcome) for check in checks]
     if any(outcome == "failed" for _, outcome in outcomes):
         return None
@@ -79,48 +92,66 @@ def tier_of(checks: Iterable[Check]) -> Tier | None:
         return "self-reported"
     if (REPRODUCTION, "passed") in outcomes:
         return "reproduced"
-    return "spot-checked" if (SPOT_CHECK, "passed") in outcomes else "re-scored"
+    looked = [check.miss for check in checks if (check.name, check.outcome) == (SPOT_CHECK, "passed")]
+    return "spot-checked" if any(miss is not None and miss <= MAY_MISS for miss in looked) else "re-scored"
 
 
-def check(name: str, outcome: Outcome, detail: str = "", *, when: datetime | None = None) -> Check:
+def check(
+    name: str,
+    outcome: Outcome,
+    detail: str = "",
+    *,
+    when: datetime | None = None,
+    miss: float | None = None,
+) -> Check:
     """A check made now by this version."""
     when = (when or datetime.now(UTC)).replace(microsecond=0)
     short = detail if len(detail) <= _MAX_DETAIL else detail[: _MAX_DETAIL - 3] + "..."
-    return Check(name=name, outcome=outcome, detail=short, when=when)
+    return Check(name=name, outcome=outcome, detail=short, miss=miss, when=when)
 
 
-def text_report(reports: Iterable[Report]) -> str:
-    """For a terminal: one line a check, and a summary."""
-    lines = []
+def text_report(reports: Iterable[Report], problems: Iterable[str] = ()) -> str:
+    """For a terminal: one line a check, and a summary; ``problems`` of the request as a whole come first."""
+    lines = [f"REFUSED: {_safe(problem)}" for problem in problems]
     for report in reports:
-        lines.append(f"{_safe(report.entry)}: {_verdict(report)}")
-        lines += [
-            f"  {each.outcome:8}{each.name}: {_safe(each.detail)}".rstrip(": ") for each in report.checks
-        ]
+        lines += _lines(report, report.checks)
     return "\n".join(lines)
 
 
-def markdown_report(reports: Iterable[Report]) -> str:
-    """For a comment on a pull request. What strangers wrote stands in code spans: no link, tag or mention."""
-    lines = [MARKER, "## Verification of leaderboard entries"]
+def markdown_report(reports: Iterable[Report], problems: Iterable[str] = (), limit: int = MAX_COMMENT) -> str:
+    """For a comment on a request: what each entry amounts to, what failed and what is flagged.
+
+    All of it stands in one block of code that holds no backtick: nothing in there is a link, tag or mention.
+    ``limit``: of its bytes; how many lines were left out is said.
+    """
+    lines = [f"REFUSED: {_safe(problem)}" for problem in problems]
     for report in reports:
-        lines += [
+        lines += _lines(report, [c for c in report.checks if c.outcome in ("failed", "flagged")])
+    return "\n".join(
+        [
+            MARKER,
+            "## Verification of leaderboard entries",
             "",
-            f"### {_code(report.entry)}: {_verdict(report)}",
+            "```text",
+            _cut([line.replace("`", "'") for line in lines] or [NOTHING], limit),
+            "```",
             "",
-            "| check | outcome | detail |",
-            "|---|---|---|",
+            f"imagenet-hard {__version__}. A flag fails nothing: a person looks at it before merging.",
+            "",
         ]
-        lines += [
-            f"| {each.name} | {_OUTCOME[each.outcome]} | {_code(each.detail)} |" for each in report.checks
-        ]
-    if len(lines) == 2:
-        lines.append("\nNo entry was changed.")
-    lines += ["", f"imagenet-hard {__version__}. A flag fails nothing: a person looks at it before merging."]
-    return "\n".join(lines) + "\n"
+    )
 
 
-_OUTCOME = {"passed": "passed", "failed": "**FAILED**", "flagged": "**flagged**", "skipped": "skipped"}
+def _lines(report: Report, checks: Iterable[Check]) -> list[str]:
+    shown = (f"  {each.outcome:8}{each.name}: {_safe(each.detail)}".rstrip(": ") for each in checks)
+    return [f"{_safe(report.entry)}: {_verdict(report)}", *shown]
+
+
+def _cut(lines: list[str], limit: int) -> str:
+    sizes = accumulate(len(line.encode()) + 1 for line in lines)
+    kept = sum(size <= limit for size in sizes)
+    more = [f"... and {len(lines) - kept} more lines: see the full report"] if kept < len(lines) else []
+    return "\n".join([*lines[:kept], *more])
 
 
 def _verdict(report: Report) -> str:
@@ -134,9 +165,3 @@ def _verdict(report: Report) -> str:
 def _safe(text: str) -> str:
     """No character that moves a terminal's cursor or hides text."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def _code(text: str) -> str:
-    # A pipe ends a table's cell even inside a code span, unless it is escaped.
-    safe = _safe(text).replace("`", "'").replace("\\", "/").replace("|", "\\|")
-    return f"`{safe}`" if safe.strip() else ""

@@ -11,23 +11,30 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from imagenet_hard.errors import ClassifierError, DatasetError, ResultError, UsageError
 from imagenet_hard.evaluation.result import Result, read_result
+from imagenet_hard.evaluation.suite import TransformOptions
+from imagenet_hard.leaderboard.agreement import (
+    ADAPTED_TOLERANCE,
+    CHANGED,
+    LOGPROB_TOLERANCE,
+    chance_to_miss,
+    compare,
+    smallest_check,
+)
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.types import Predictions
+from imagenet_hard.types import ModelSpec, Predictions
+from imagenet_hard.validation import first_problem
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark
 
-AGREEMENT = 0.99
-"""Share of the images on which the same top-1 has to come out; near-ties flip between machines."""
-
-SCORE_TOLERANCE = 0.001
-"""Of the images: how far a reproduced score may be off beyond the near-ties."""
+PIXELS_AT_ONCE = 64 * 512**2
+"""Of the model's input in one batch: a custom transform may be 300 times as large as a usual one."""
 
 BACKENDS = ("torchvision", "timm", "open_clip", "bundled")
 """Whose weights are loaded as data. A custom model is a stranger's code and is never run."""
@@ -57,8 +64,14 @@ class Rerun:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.n is not None and self.n < 1:
-            raise UsageError(f"spot check of {self.n} images: expected 1 or more")
+        total = len(self.dataset)
+        if self.n is not None and self.n < (least := smallest_check(total)):
+            chance = chance_to_miss(max(self.n, 1), total)
+            raise UsageError(
+                f"a spot check of {self.n} of {total} images would miss {100 * CHANGED:g} % of made-up "
+                f"answers with a chance of {100 * chance:.0f} %: expected {least} images or more, or "
+                "--reproduce"
+            )
         if self.n is not None and len(self.secret) < 8:
             raise UsageError("the secret of a spot check has less than 8 bytes: it could be guessed")
 
@@ -95,7 +108,7 @@ def rerun(entry: Entry, answers: Answers, gold: Gold, how: Rerun) -> str:
     part = _subset(how.dataset, gold, ids)
     again, predictions = _evaluate(entry, part, how)
     _check_model(entry, again)
-    return _compare(entry, answers, gold, predictions, whole=how.n is None)
+    return _compare(entry, answers, gold, predictions)
 
 
 def _check_names(entry: Entry, how: Rerun) -> None:
@@ -150,6 +163,7 @@ def _evaluate(entry: Entry, part: Benchmark, how: Rerun) -> tuple[Result, Predic
                 transform=_transform(entry),
                 device=how.device,
                 precision=protocol.precision,
+                batch_size=_batch_size(model),
                 tta=None if protocol.tta is None else protocol.tta.settings(),
                 weights=how.weights or (None if model.backend == "bundled" else _tag(entry)),
                 out=folder,
@@ -176,10 +190,22 @@ def _transform(entry: Entry) -> Any:
     policy = entry.result.protocol.transform
     if policy != "custom":
         return policy
-    settings = dict(entry.model.transform)
+    settings = {key: value for key, value in entry.model.transform.items() if value is not None}
     if settings.pop("kind", None) != "standard":
         raise CannotRerun("its transform is code of the submitter's")
-    return settings
+    try:
+        # The limits of a suite, before a stranger's sizes are allocated.
+        return TypeAdapter(TransformOptions).validate_python(settings)
+    except ValidationError as error:
+        raise CannotRerun(f"its transform: {first_problem(error)}") from None
+
+
+def _batch_size(model: ModelSpec) -> int | None:
+    """None for the usual one; fewer images where the transform makes them large."""
+    sizes = [model.transform.get(key) for key in ("resize", "crop")]
+    sides = [side for size in sizes for side in (size if isinstance(size, (list, tuple)) else [size])]
+    pixels = max((side for side in sides if isinstance(side, int)), default=0) ** 2
+    return None if 64 * pixels <= PIXELS_AT_ONCE else max(1, PIXELS_AT_ONCE // pixels)
 
 
 def _check_model(entry: Entry, again: Result) -> None:
@@ -192,29 +218,26 @@ def _check_model(entry: Entry, again: Result) -> None:
                 f"the {what} that the entry names hash to {str(claimed)[:12]}..., those of "
                 f"{again.model.name} with {again.model.tag or 'its weights'} to {str(found)[:12]}..."
             )
+    for what, stated, counted in (
+        ("parameters", entry.model.parameters, again.model.parameters),
+        ("input size", entry.model.input_size, again.model.input_size),
+    ):
+        if stated is not None and stated != counted:
+            raise ResultError(
+                f"the entry states {stated} as its {what}: the model that was run has {counted}"
+            )
     if entry.model.head != again.model.head:
         raise CannotRerun("its zero-shot head has other prompts or class names than the default")
 
 
-def _compare(entry: Entry, answers: Answers, gold: Gold, again: Predictions, *, whole: bool) -> str:
-    from imagenet_hard.evaluation.metrics import hits, near_tie_epsilon
-
+def _compare(entry: Entry, answers: Answers, gold: Gold, again: Predictions) -> str:
     assert entry.result is not None
     assert answers.predictions is not None
+    protocol, p = entry.result.protocol, answers.predictions
     place = {each: i for i, each in enumerate(answers.ids)}
     rows = [place[each] for each in again.ids]
-    same = answers.top5[rows, 0] == again.top5[:, 0]
-    protocol = entry.result.protocol
-    ties = answers.predictions.margin[rows] < near_tie_epsilon(protocol.precision, protocol.tta)
-    n, agreed = len(rows), int(same.sum())
-    found = f"{agreed} of {n} top-1 answers agree ({100 * agreed / n:.1f} %)"
-    if agreed < n:
-        found += f", {int((~same & ties).sum())} of the {n - agreed} others are near-ties"
-    if agreed < AGREEMENT * n:
-        raise ResultError(f"{found}; expected at least {100 * AGREEMENT:.0f} %")
-    if whole:
-        score = int(hits(again.top5, gold.labels)[:, 0].sum())
-        if abs(score - entry.claim.n_correct) > int(np.ceil(SCORE_TOLERANCE * n)) + int(ties.sum()):
-            raise ResultError(f"{found}; but {score} are right, and {entry.claim.n_correct} are claimed")
-        found += f"; {score} of {n} are right"
-    return found
+    claimed = Predictions(again.ids, p.top5[rows], p.logprob5[rows], p.margin[rows])
+    tolerance = LOGPROB_TOLERANCE[protocol.precision]
+    if protocol.tta is not None and protocol.tta.step is not None:
+        tolerance = max(tolerance, ADAPTED_TOLERANCE)
+    return compare(claimed, again, [gold.labels[row] for row in rows], tolerance)

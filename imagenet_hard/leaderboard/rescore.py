@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.metrics import Metrics, Rate, hits
+from imagenet_hard.evaluation.metrics import Metrics, Rate
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
@@ -49,25 +49,29 @@ def check_ids(answers: Answers, gold: Gold) -> None:
     )
 
 
-def rescore(answers: Answers, gold: Gold, *, near_tie_epsilon: float | None = None) -> Rescored:
+def rescore(
+    answers: Answers, gold: Gold, *, near_tie_epsilon: float | None = None, metrics: bool = True
+) -> Rescored:
     """Score ``answers`` against ``gold``: right if the class is among the image's labels.
+
+    ``metrics``: work out those of the probabilities too, where there are some.
 
     Raises:
         ResultError: the ids are not the gold's.
     """
     check_ids(answers, gold)
-    metrics = None
-    if answers.predictions is not None:
+    found = None
+    if metrics and answers.predictions is not None:
         scored = Scored(answers.predictions, gold.labels, gold.origins, gold.image_sha256)
-        metrics = Metrics.from_scored(scored, near_tie_epsilon=near_tie_epsilon)
-    right = hits(answers.top5, gold.labels)
+        found = Metrics.from_scored(scored, near_tie_epsilon=near_tie_epsilon)
+    right = np.take_along_axis(gold.right, answers.top5.astype(np.intp), axis=1)
     n = len(right)
     return Rescored(
         top1=Rate.of(int(right[:, 0].sum()), n),
         top5=Rate.of(int(right.any(axis=1).sum()), n),
         correct=right[:, 0],
         top1_class=answers.top5[:, 0],
-        metrics=metrics,
+        metrics=found,
     )
 
 

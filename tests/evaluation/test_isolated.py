@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation import isolated
+from imagenet_hard.evaluation.children import KEPT, bare_environment
 from imagenet_hard.evaluation.isolated import read_isolated
 from imagenet_hard.evaluation.predictions import predictions_sha256, write_predictions
 from tests.evaluation.scored import make_scored
@@ -57,3 +59,28 @@ def test_a_slow_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolated, "SECONDS", 0.01)
     with pytest.raises(ResultError, match="more than 0.01 s to read"):
         read_isolated(tmp_path / "p.parquet")
+
+
+def test_nothing_of_the_current_folder_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules that lie where we stand are not imported, whatever put that folder on the path."""
+    p = make_scored(5)[0].predictions
+    write_predictions(tmp_path / "p.parquet", p)
+    for name in ("imagenet_hard", "numpy", "pyarrow", "pydantic", "runpy", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("open('PWNED', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "numpy.py"))
+    assert predictions_sha256(read_isolated("p.parquet")) == predictions_sha256(p)
+    assert not list(tmp_path.rglob("PWNED"))
+
+
+def test_a_child_holds_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing passes but what a program needs to start."""
+    for name in ("HF_TOKEN", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD", "MY_OWN", "GIT_DIR"):
+        monkeypatch.setenv(name, "secret-value")
+    found = bare_environment(OMP_NUM_THREADS="1")
+    assert found["OMP_NUM_THREADS"] == "1"
+    assert found["PATH"] == os.environ["PATH"]
+    assert "secret-value" not in found.values()
+    assert set(found) <= KEPT | {"OMP_NUM_THREADS"} | {name for name in found if name.startswith("LC_")}

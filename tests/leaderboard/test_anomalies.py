@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.anomalies import (
     Peer,
+    _kappa,
     calibration,
     canaries,
     near_copies,
+    plausible_score,
     separation,
     unsolved_images,
 )
@@ -30,9 +32,9 @@ def rescored(correct: np.ndarray, top1: np.ndarray | None = None) -> Rescored:
     return Rescored(rate, rate, correct, classes.astype(np.int16), None)
 
 
-def peer(name: str, correct: np.ndarray, top1: np.ndarray | None = None) -> Peer:
+def peer(name: str, correct: np.ndarray, top1: np.ndarray | None = None, independent: bool = True) -> Peer:
     of = rescored(correct, top1)
-    return Peer(name, name, of.correct, of.top1_class)
+    return Peer(name, name, of.correct, of.top1_class, independent)
 
 
 def first(n: int, k: int) -> np.ndarray:
@@ -65,17 +67,61 @@ def test_too_little_to_compare_with() -> None:
     easy = [peer(str(i), first(200, 190)) for i in range(4)]
     assert (
         unsolved_images(rescored(first(200, 200)), easy)
-        == "the others leave 10 images unsolved: 20 are needed"
+        == "10 images are left that no other entry solves: 20 are needed"
     )
+
+
+def honest(m: int, n: int = 2000) -> list[np.ndarray]:
+    """Right answers of m models of different skill on images of different difficulty."""
+    rng = np.random.default_rng(0)
+    difficulty = rng.normal(size=n)
+    return [rng.random(n) < 1 / (1 + np.exp(3 * difficulty - skill)) for skill in np.linspace(-1, 2, m)]
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 3, 4, 50, 100])
+@pytest.mark.parametrize("independent", [True, False])
+def test_copies_of_the_labels_are_flagged(wrong: int, independent: bool) -> None:
+    """Perfect, or with errors; whether the others are known to be independent of it or not."""
+    peers = [peer(str(i), each, independent=independent) for i, each in enumerate(honest(20))]
+    copy = np.random.default_rng(1).permutation(2000) >= wrong
+    assert unsolved_images(rescored(copy), peers)[0] is True
+    for each in peers:
+        others = [other for other in peers if other is not each]
+        assert unsolved_images(rescored(each.correct), others)[0] is False
+
+
+@pytest.mark.parametrize("share_wrong", [0.0, 0.05, 0.3])
+def test_copies_do_not_hide_each_other(share_wrong: float) -> None:
+    """Two of one request: no peers of each other on a board, and found without one as well."""
+    rng = np.random.default_rng(2)
+    copies = [rng.random(2000) >= share_wrong for _ in range(2)]
+    for independent in (True, False):
+        board = [peer(str(i), each, independent=independent) for i, each in enumerate(honest(20))]
+        for one, other in (copies, copies[::-1]):
+            peers = [*board, peer("other", other, independent=False)]
+            assert unsolved_images(rescored(one), peers)[0] is True
+        for each in board:  # and do not make others suspect
+            peers = [other for other in board if other is not each]
+            peers += [peer(f"copy {i}", copy, independent=False) for i, copy in enumerate(copies)]
+            assert unsolved_images(rescored(each.correct), peers)[0] is not True
+
+
+@pytest.mark.parametrize(
+    ("right", "expected"), [(10_000, True), (9_600, True), (9_500, False), (6_000, False)]
+)
+def test_scores_that_nobody_reaches(right: int, expected: bool) -> None:
+    """Surely above 95 %, with nobody to compare with; a few images prove nothing."""
+    assert plausible_score(rescored(first(10_000, right)))[0] is expected
+    assert plausible_score(rescored(first(20, 20)))[0] is False
 
 
 def test_near_copies() -> None:
     """The same wrong answers on 95 of 100 images are flagged, on 80 they are not."""
-    correct, wrong = first(200, 100), 1 + np.arange(200) % 900
+    correct, wrong = first(220, 120), 1 + np.arange(220) % 900
     for differing, expected in ((5, True), (20, False)):
         other = wrong.copy()
-        other[100 : 100 + differing] = 999
-        flagged, detail = near_copies(rescored(correct, wrong), "x", [peer("copy", correct, other)])
+        other[120 : 120 + differing] = 999
+        flagged, detail = near_copies(rescored(correct, wrong), "x", [peer("copy", first(220, 100), other)])
         assert flagged is expected
         assert f"most alike is copy: the same wrong answer on {100 - differing}.0 % of 100 images" in detail
     assert near_copies(rescored(correct), "copy", [peer("copy", correct)])[0] is True
@@ -83,6 +129,20 @@ def test_near_copies() -> None:
     assert near_copies(rescored(first(200, 195)), "x", [peer("a", first(200, 195))]) == (
         "no other entry shares 20 wrong images with it"
     )
+
+
+def test_copies_with_other_wrong_answers() -> None:
+    """A copy whose wrong answers were all changed to other wrong ones is wrong on the same images still."""
+    correct = honest(2)[0]
+    answers = np.where(correct, 0, 5)
+    same = peer("original", correct, np.where(correct, 0, 7))
+    assert near_copies(rescored(correct, answers), "x", [same]) == (
+        True,
+        "wrong on the images that original is wrong on: Cohen's kappa is 1.000",
+    )
+    assert near_copies(rescored(correct, answers), "x", [peer("b", honest(2)[1])])[0] is False
+    a, b = honest(3)[:2]
+    assert _kappa(a, b) == pytest.approx(cohen_kappa_score(a, b))
 
 
 def test_canaries() -> None:

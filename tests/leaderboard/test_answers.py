@@ -35,7 +35,7 @@ def test_classes_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: dict
     answers = Answers.without_probabilities(list(rows), np.array(list(rows.values())))
     assert list(answers.ids) == sorted(rows)
     write_answers(folder, answers)
-    again = read_answers(folder, probabilities=False, isolated=True)
+    again = read_answers(folder, probabilities=False, isolated=False)
     assert again.ids == answers.ids
     assert np.array_equal(again.top5, answers.top5)
     assert again.predictions is None
@@ -70,20 +70,32 @@ def test_malformed_csv(tmp_path: Path, text: str, message: str) -> None:
     """Each names the file and the line or row."""
     (tmp_path / TOP5_FILE).write_text(text)
     with pytest.raises(ResultError) as error:
-        read_answers(tmp_path, probabilities=False, isolated=True)
+        read_answers(tmp_path, probabilities=False, isolated=False)
     assert message in str(error.value)
     assert TOP5_FILE in str(error.value)
+
+
+def test_classes_are_read_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """The same values, and the same words for what is wrong."""
+    answers = Answers.without_probabilities(["a", "b"], np.array([[5, 4, 3, 2, 1], [1, 2, 3, 4, 5]]))
+    write_answers(tmp_path, answers)
+    again = read_answers(tmp_path, probabilities=False, isolated=True)
+    assert (again.ids, again.sha256, again.predictions) == (answers.ids, answers.sha256, None)
+    (tmp_path / TOP5_FILE).write_text(HEADER + "a,1 2 3 4\n")
+    with pytest.raises(ResultError) as error:
+        read_answers(tmp_path, probabilities=False, isolated=True)
+    assert str(error.value).startswith(f"{tmp_path / TOP5_FILE}, line 2: got")
 
 
 def test_csv_that_is_no_text_or_too_large(tmp_path: Path) -> None:
     """Bytes that are no UTF-8, and more bytes than any benchmark needs."""
     (tmp_path / TOP5_FILE).write_bytes(HEADER.encode() + b"\xff,1 2 3 4 5\n")
     with pytest.raises(ResultError, match="UTF-8"):
-        read_answers(tmp_path, probabilities=False, isolated=True)
+        read_answers(tmp_path, probabilities=False, isolated=False)
     with (tmp_path / TOP5_FILE).open("wb") as file:
         file.truncate(MAX_CSV_BYTES + 1)
     with pytest.raises(ResultError, match="more than"):
-        read_answers(tmp_path, probabilities=False, isolated=True)
+        read_answers(tmp_path, probabilities=False, isolated=False)
 
 
 @pytest.mark.parametrize(

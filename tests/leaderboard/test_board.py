@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def board(tmp_path: Path) -> Board:
 
 
 def with_spot_check(report: Report) -> Report:
-    checks = (*report.checks, check("spot check", "passed", "fine", when=datetime(2026, 1, 1, tzinfo=UTC)))
+    done = check("spot check", "passed", "fine", when=datetime(2026, 1, 1, tzinfo=UTC), miss=0.01)
+    checks = (*report.checks, done)
     return report.model_copy(update={"checks": checks, "tier": tier_of(checks)})
 
 
@@ -33,7 +35,7 @@ def test_tiers_come_from_reports(board: Board) -> None:
     found = {each.entry.id: each for each in read_board(board.root)}
     assert found[board.first.name].tier == "spot-checked"
     assert found[board.first.name].checks[-1].name == "spot check"
-    assert found[board.first.name].rescored.metrics is not None
+    assert found[board.first.name].answers.predictions is not None
     assert [each.tier for each in found.values()].count("self-reported") == 2
 
 
@@ -63,10 +65,30 @@ def test_a_report_on_another_state_is_void(board: Board, caplog: pytest.LogCaptu
 
 def test_what_contradicts_its_predictions_is_not_shown(board: Board) -> None:
     """The board scores again whenever it is read."""
+    right = read_entry(board.first).claim.n_correct
     value = {"n_correct": 0, "n_top5": 60, "n_total": 60}
     without_result(board.first, claim=value)
-    with pytest.raises(ResultError, match="top-1 is claimed to be 0 of 60"):
-        list(read_board(board.root))
+    left_out: list[str] = []
+    assert board.first.name not in [each.entry.id for each in read_board(board.root, left_out.append)]
+    assert left_out == [
+        f"{board.first.name} is left out: top-1 is claimed to be 0 of 60 images: predictions get {right}"
+    ]
+
+
+def test_what_cannot_be_placed_stops_nobody(board: Board) -> None:
+    """Twins by capitals, an entry without gold, a damaged record: named, and the others are there."""
+    twin = board.first.with_name(board.first.name.upper())
+    shutil.copytree(board.first, twin)
+    change(board.entries / "Some-Lab__ResNet-50", "benchmark", "fingerprint", to="0" * 64)
+    without_result(board.entries / "Some-Lab__ResNet-50")
+    (board.root / "verified").mkdir()
+    (board.root / "verified" / "Some-Lab__ConvNeXt.json").write_text("{}")
+    left_out: list[str] = []
+    assert [each.entry.id for each in read_board(board.root, left_out.append)] == ["Some-Lab__ConvNeXt"]
+    told = "\n".join(left_out)
+    assert told.count("another entry's name differs from it in capitals only") == 2
+    assert "Some-Lab__ResNet-50 is left out: the fingerprint 000000000000... is of no benchmark" in told
+    assert "the record on Some-Lab__ConvNeXt is left out" in told
 
 
 def test_folders_of_entries(board: Board, tmp_path: Path) -> None:

@@ -179,7 +179,10 @@ def test_submitted_and_verified_on_the_hub(hub: LoopbackHub, board: Board) -> No
     assert done.returncode == 0, done.stderr
     (report,) = json.loads(done.stdout)
     assert (report["entry"], report["tier"]) == (FIRST, "re-scored")
-    assert "a new entry" in [c["detail"] for c in report["checks"]]
+    assert "a new entry of hub:bob" in [c["detail"] for c in report["checks"]]
+    hub.push("dataset", REPO, {"entries/README.md": b"what main got since the request was opened"})
+    later = cli(hub, "verify", "--hub", REPO, "--pr", 1)
+    assert (later.returncode, later.stdout.startswith(f"{FIRST}: re-scored")) == (0, True), later.stdout
     whole = cli(hub, "verify", "--hub", REPO)
     assert whole.returncode == 0, whole.stderr
     assert whole.stdout.count(": re-scored") == 2
@@ -208,10 +211,10 @@ def test_requests_that_are_no_submission(hub: LoopbackHub, board: Board) -> None
     open_request(hub, {}, delete=f"entries/{FIRST}/entry.json")
     open_request(hub, {f"entries/{FIRST}/entry.json": stolen})
     for number, message in (
-        (1, f"changes 'benchmarks/{gold.name}': a submission changes files below entries/ only"),
-        (2, f"changes 'verified/{FIRST}.json'"),
-        (3, f"removes 1 files, the first 'entries/{FIRST}/entry.json'"),
-        (4, "with the submitter 'Some Lab': got 'mallory'"),
+        (1, f"REFUSED: 'benchmarks/{gold.name}' is the maintainers' to change"),
+        (2, f"REFUSED: 'verified/{FIRST}.json' is the maintainers' to change"),
+        (3, "FAILED"),
+        (4, "the request was opened by hub:bob: the entry names nobody as its owner"),
         (99, "no revision 'refs/pr/99'"),
     ):
         done = cli(hub, "verify", "--hub", REPO, "--pr", number)

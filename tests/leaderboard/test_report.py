@@ -23,7 +23,10 @@ WHEN = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def made(*outcomes: tuple[str, Outcome], detail: str = "") -> tuple[Check, ...]:
-    return tuple(check(name, outcome, detail, when=WHEN) for name, outcome in outcomes)
+    return tuple(
+        check(name, outcome, detail, when=WHEN, miss=0.0 if name == "spot check" else None)
+        for name, outcome in outcomes
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,19 +60,50 @@ def test_round_trip() -> None:
     assert Report.model_validate_json(report.model_dump_json()) == report
 
 
+def test_a_check_that_finds_little_makes_no_tier() -> None:
+    """A spot check counts by what it could have missed; a record from before that was kept is still read."""
+    score = check("score", "passed", when=WHEN)
+    for miss, tier in (
+        (0.01, "spot-checked"),
+        (0.011, "re-scored"),
+        (0.99, "re-scored"),
+        (None, "re-scored"),
+    ):
+        checks = (score, check("spot check", "passed", when=WHEN, miss=miss))
+        assert tier_of(checks) == tier
+    old = {
+        "entry": "a__b",
+        "tier": "spot-checked",
+        "checks": [score, {**checks[1].model_dump(), "miss": None}],
+    }
+    assert tier_of(Report.model_validate(old).checks) == "re-scored"
+
+
 def test_markdown_is_inert() -> None:
-    """What a stranger wrote becomes no tag, link, mention, column or second table."""
-    hostile = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) @everyone | pipe `tick` \\| \n| a | b |"
-    report = Report(entry="`x` | y", tier=None, checks=made(("schema", "failed"), detail=hostile))
-    text = markdown_report([report])
+    """What a stranger wrote stands in one block of code that it cannot end, and only what matters."""
+    hostile = (
+        "<img src=x onerror=alert(1)> [x](javascript:alert(1)) @everyone | `tick` ``` ~~~ \\| \n```\n| a |"
+    )
+    checks = (*made(("schema", "failed"), detail=hostile), *made(("folder", "passed"), detail="all is well"))
+    text = markdown_report([Report(entry="```\nx", tier=None, checks=checks)], problems=["a\n```"])
     assert text.startswith(MARKER)
-    row = next(line for line in text.splitlines() if line.startswith("| schema"))
-    cell = row.removeprefix("| schema | **FAILED** | `").removesuffix("` |")
-    assert "`" not in cell
-    assert cell.count("|") == cell.count("\\|") == 5
-    assert "\n" not in cell
-    assert "### `'x' \\| y`: FAILED" in text
-    assert "No entry was changed" in markdown_report([])
+    lines = text.splitlines()
+    assert [i for i, line in enumerate(lines) if "`" in line] == [3, len(lines) - 3]
+    assert (lines[3], lines[-3]) == ("```text", "```")
+    assert lines[4] == "REFUSED: a\N{REPLACEMENT CHARACTER}" + 3 * "'"
+    assert lines[6].startswith("  failed  schema: <img src=x")
+    assert "all is well" not in text
+    assert "no entry was changed" in markdown_report([])
+
+
+def test_a_long_report_is_cut_at_a_line() -> None:
+    """Of 300 entries that fail, as many as fit; how many lines are left out is said."""
+    report = Report(entry="a__b", tier=None, checks=made(("schema", "failed"), detail="é" * 400))
+    text = markdown_report([report] * 300)
+    assert len(text.encode()) < 51_000
+    shown = text.split("```text\n")[1].split("\n...")[0].count("\n") + 1
+    assert f"... and {600 - shown} more lines: see the full report" in text
+    assert 100 < shown < 150
 
 
 def test_text_moves_no_cursor() -> None:

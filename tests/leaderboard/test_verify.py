@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,9 @@ def test_an_honest_entry_is_rescored(board: Board) -> None:
     assert {c.when for c in report.checks} == {NOW.replace(microsecond=0)}
     outcomes = {c.name: c.outcome for c in report.checks}
     assert list(outcomes) == [
-        *("folder", "schema", "benchmark", "predictions", "hash", "ids", "score", "metrics", "probabilities"),
-        *("curation", "unsolved images", "near-copies", "canaries", "calibration"),
+        *("folder", "schema", "benchmark", "date", "predictions", "hash", "ids", "score", "metrics"),
+        *("probabilities", "curation", "plausible score", "unsolved images", "near-copies", "canaries"),
+        *("calibration", "look-alikes"),
     ]
     assert set(outcomes.values()) == {"passed", "skipped"}
 
@@ -314,6 +315,49 @@ def test_no_entry_takes_anothers_place(board: Board, tmp_path: Path) -> None:
     for key, value in (("id", lower.name), ("org", "some lab"), ("name", "vit-b/32")):
         change(lower, key, to=value)
     assert "differs in capitals only" in failure(check(board, lower, base=board.entries))[1]
+
+
+@pytest.mark.parametrize("day", ["1970-01-01", "2011-12-31", "2026-02-03", "9999-12-31"])
+def test_dates_from_elsewhere(board: Board, day: str) -> None:
+    """Before the images were out, or after tomorrow."""
+    change(board.first, "date", to=day)
+    assert failure(check(board)) == (
+        "date",
+        f"date is {day}: expected 2012-01-01, when the images came out, to 2026-02-02",
+    )
+
+
+def test_a_benchmark_may_say_since_when_it_is_out(tmp_path: Path) -> None:
+    """Then no entry on it is older."""
+    board = Board(tmp_path, since=date(2023, 4, 11))
+    folder = board.submit()
+    change(folder, "date", to="2023-04-10")
+    assert "expected 2023-04-11" in failure(check(board, folder))[1]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("parameters", 10**40), ("parameters", 10**14), ("input_size", [0, 9])]
+)
+def test_numbers_that_no_model_has(board: Board, key: str, value: object) -> None:
+    """Each is refused by the schema."""
+    for place in (("model",), ("result", "model")):
+        change(board.first, *place, key, to=value)
+    assert failure(check(board))[0] == "schema"
+
+
+def test_a_fault_of_ours_ends_one_report_alone(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that breaks a check in a way nobody foresaw fails; the others have their reports."""
+
+    def broken(entry: object, rescored: object) -> None:
+        if entry.id == board.first.name:  # type: ignore[attr-defined]
+            raise RecursionError("too deep")
+
+    monkeypatch.setattr("imagenet_hard.leaderboard.examine.check_metrics", broken)
+    reports = verify(sorted(board.entries.iterdir()), golds=board.golds, trusted=True)
+    assert {r.entry: r.failed for r in reports} == {
+        each.name: each == board.first for each in board.entries.iterdir()
+    }
+    assert "RecursionError: too deep" in next(r for r in reports if r.failed).checks[-1].detail
 
 
 def test_copied_labels_are_flagged(tmp_path: Path) -> None:

@@ -1,17 +1,25 @@
-"""The check on pull requests: its script on real git repositories, and the form of what is posted."""
+"""The check on pull requests: its script on real git repositories, and what is posted of it."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import yaml
 
+from imagenet_hard.errors import ResultError
+from imagenet_hard.leaderboard.changes import Verdict
+from imagenet_hard.leaderboard.git_changes import judged
+from imagenet_hard.leaderboard.ownership import Author
 from imagenet_hard.leaderboard.report import MARKER, Report, check, markdown_report, tier_of
 from imagenet_hard.leaderboard.verify import verify
 from tests.conftest import ROOT
@@ -21,43 +29,129 @@ WORKFLOWS = ROOT / ".github" / "workflows"
 SCRIPT = ROOT / ".github" / "verify-entries"
 
 
-def ours() -> re.Pattern[str]:
-    """The pattern of a line that may be posted, out of the workflow itself."""
-    text = (WORKFLOWS / "comment-entries.yml").read_text()
-    found = re.search(r"const ours = /(.*)/$", text, re.MULTILINE)
-    assert found
-    return re.compile(found[1], re.ASCII)
+def commented(
+    folder: Path, report: str | None, *, files: tuple[str, ...] = (), before: str | None = None
+) -> list[list[object]]:
+    """What the workflow's own script does with a report: its calls as [name, argument]."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node")
+    (folder / "report").mkdir()
+    if report is not None:
+        (folder / "report" / "report.md").write_text(report)
+    steps = yaml.safe_load((WORKFLOWS / "comment-entries.yml").read_text())["jobs"]["comment"]["steps"]
+    changed = files or (f"leaderboard/entries/{FIRST}/entry.json",)
+    comments = [
+        {"id": 1, "user": {"login": "mallory"}, "body": MARKER},
+        *([{"id": 7, "user": {"login": "github-actions[bot]"}, "body": before}] if before else []),
+    ]
+    script = f"""
+      const calls = []
+      const note = name => async value => {{ calls.push([name, value]) }}
+      const core = {{info: text => calls.push(['info', text])}}
+      const context = {{repo: {{}}, payload: {{workflow_run: {{head_sha: 'c0ffee', head_branch: 'x',
+        conclusion: 'success', html_url: 'https://example.org/run',
+        head_repository: {{owner: {{login: 'm'}}}}}}}}}}
+      const listFiles = {json.dumps([{"filename": name} for name in changed])}
+      const listComments = {json.dumps(comments)}
+      const github = {{paginate: async all => all, rest: {{
+        pulls: {{list: async () => ({{data: [{{number: 5, head: {{sha: 'c0ffee'}}}}]}}), listFiles}},
+        issues: {{listComments, updateComment: note('update'), createComment: note('create')}}}}}};
+      (async () => {{ {steps[1]["with"]["script"]} }})().then(() => console.log(JSON.stringify(calls)))
+    """
+    # `require` is the action's; a file has it as well.
+    (folder / "script.js").write_text(script)
+    done = subprocess.run([node, "script.js"], cwd=folder, capture_output=True, text=True, check=True)
+    calls: list[list[object]] = json.loads(done.stdout)
+    return calls
 
 
-def test_our_reports_have_the_form_that_is_posted(tmp_path: Path) -> None:
-    """Passed, failed, flagged and empty reports, with whatever strangers wrote in them."""
-    board = standard(tmp_path)
-    change(board.entries / "Some-Lab__ConvNeXt", "name", to="<script>`|@all](x)")
-    reports = verify(sorted(board.entries.iterdir()), golds=board.golds)
-    hostile = (check("schema", "flagged", "`a` | <b> @all \\ \n ![x](https://evil.org)"),)
-    reports = (*reports, Report(entry="x`|<i>\n", tier=tier_of(hostile), checks=hostile))
-    for text in (markdown_report(reports), markdown_report([])):
-        first, *lines = text.split("\n")
-        assert first == MARKER
-        assert [line for line in lines if not ours().fullmatch(line)] == []
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "[click](https://evil.org)",
-        "@everyone",
-        "<img src=x>",
-        "### `a`: [x](y)",
-        "| schema | passed | `a` [x](y) |",
-        "| schema | passed | `a` @x `b` |",
-        "| <b> | passed | `a` |",
-        "imagenet-hard 1.0. A flag fails nothing: a person looks at it before merging. @x",
-    ],
+HOSTILE = (
+    "`a` | <b> @torvalds #1 www.evil.org a@b.org [x](https://evil.org) ![x](https://evil.org) "
+    "<!-- x --> <img src=x> ``` ~~~ \\` \u202e"
 )
-def test_other_lines_are_not_posted(line: str) -> None:
-    """A request can change the workflow that makes the report; this is all it gets posted."""
-    assert not ours().fullmatch(line)
+
+
+def test_a_report_is_posted_as_one_block_of_code(tmp_path: Path) -> None:
+    """Whatever strangers wrote stands between two fences that it cannot close; the commit is named."""
+    checks = (check("schema", "flagged", HOSTILE), check("x", "failed", "```\n# live"))
+    report = Report(entry="x```\n# live", tier=tier_of(checks), checks=checks)
+    ((name, posted),) = commented(tmp_path, markdown_report([report], problems=["```\n@all"]))
+    assert name == "create"
+    lines = posted["body"].split("\n")
+    assert [i for i, line in enumerate(lines) if "`" in line] == [3, 5, len(lines) - 3]
+    assert lines[3] == "Commit `c0ffee`: success. [Full report](https://example.org/run)"
+    assert (lines[5], lines[-3]) == ("```text", "```")
+    assert lines[6].startswith("REFUSED: ")
+    assert "@torvalds" in lines[8]
+
+
+def test_a_forged_report_is_as_harmless(tmp_path: Path) -> None:
+    """A request can write any file for ours: no fence in it ends ours, and a comment's length is kept."""
+    forged = f"{MARKER}\n\n```text\n" + "``\u200b` @all\r\n" * 9000 + "\n```\n[approve](https://evil.org)\n"
+    ((_, posted),) = commented(tmp_path, forged)
+    inside, after = posted["body"].split("\n```text\n")[1].split("\n```\n")
+    assert "`" not in inside
+    assert "evil" not in posted["body"]
+    assert "see the full report" in inside
+    assert after.strip() == "A flag fails nothing: a person looks at it before merging."
+    assert len(posted["body"]) < 65_536
+
+
+def test_the_next_run_replaces_the_comment(tmp_path: Path) -> None:
+    """Also one that reports nothing, or breaks off; somebody else's comment stays."""
+    for i, (report, said) in enumerate(
+        [(markdown_report([]), "no entry was changed"), (None, "The check ended without a report.")]
+    ):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        ((name, posted),) = commented(folder, report, before=f"{MARKER}\nof the run before")
+        assert (name, posted["comment_id"]) == ("update", 7)
+        assert said in posted["body"]
+
+
+def test_a_request_that_may_have_changed_its_own_check(tmp_path: Path) -> None:
+    """Its report is not repeated."""
+    files = (".github/workflows/verify-entries.yml", f"leaderboard/entries/{FIRST}/entry.json")
+    ((_, posted),) = commented(tmp_path, markdown_report([], problems=["all is well"]), files=files)
+    assert "all is well" not in posted["body"]
+    assert "changes 1 files outside leaderboard/" in posted["body"]
+
+
+def test_actions_are_pinned_by_commit_and_packages_by_hash() -> None:
+    """A tag can be moved; a hash cannot."""
+    for path in WORKFLOWS.glob("*.yml"):
+        for action in re.findall(r"uses: (.*)", path.read_text()):
+            assert re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v[0-9.]+", action), (path.name, action)
+    steps = yaml.safe_load((WORKFLOWS / "verify-entries.yml").read_text())["jobs"]["verify"]["steps"]
+    installs = [line for step in steps for line in step.get("run", "").splitlines() if "pip install" in line]
+    assert all("--require-hashes" in line or "--no-deps --no-build-isolation" in line for line in installs)
+    wanted = re.findall(
+        r"^([a-z0-9-]+)==[0-9.]+ \\\n    --hash", (ROOT / ".github/requirements.txt").read_text(), re.M
+    )
+    asked = (ROOT / ".github" / "requirements.in").read_text().replace("_", "-").split()
+    assert set(asked) <= set(wanted)
+
+
+def test_what_is_installed_is_enough(tmp_path: Path) -> None:
+    """Every package that `verify` imports is among those with a hash."""
+    board = standard(tmp_path)
+    code = f"""
+import importlib.metadata as metadata, sys
+from imagenet_hard.cli.main import run
+from imagenet_hard.cli.verify import command
+run(command, [{str(board.first)!r}, "--entries", {str(board.entries)!r}], "x")
+owners = metadata.packages_distributions()
+print("=>", *{{each for name in sys.modules if "." not in name for each in owners.get(name, ())}})
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    used = {re.sub("[_.]", "-", name.lower()) for name in done.stdout.split("=>")[1].split()}
+    pinned = (ROOT / ".github" / "requirements.txt").read_text()
+    # Others may be there as well, such as what pyarrow uses where it is installed.
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    ours = {re.split("[>=<]", each)[0].replace("_", "-") for each in declared} & used
+    assert {"pillow", "pyarrow", "pydantic"} <= ours
+    assert not {name for name in ours if f"\n{name}==" not in pinned}
 
 
 def test_no_secret_and_no_write_access_meets_a_request() -> None:
@@ -101,11 +195,22 @@ class Request:
         self.git(where, "add", "-A")
         self.git(where, "commit", "-q", "-m", "x")
 
-    def check(self) -> subprocess.CompletedProcess[str]:
+    def merge(self) -> None:
+        """Put what lies in the request's folder on a branch, and merge that."""
         self.git(self.request, "checkout", "-q", "-b", "theirs")
         self.commit(self.request)
         self.git(self.request, "checkout", "-q", "-")
         self.git(self.request, "merge", "-q", "--no-ff", "-m", "merge", "theirs")
+
+    def judged(self, author: str = "", *, maintainer: bool = False) -> Verdict:
+        """Merge the request, and judge its paths in this process."""
+        self.merge()
+        who = Author("github", author) if author else None
+        return judged(self.request, self.base / "leaderboard/entries", author=who, maintainer=maintainer)
+
+    def check(self, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Merge the request, and run the script on it."""
+        self.merge()
         tools = self.root / "bin"
         tools.mkdir()
         program = tools / "imagenet-hard"
@@ -119,7 +224,7 @@ class Request:
         return subprocess.run(
             ["bash", SCRIPT, "base", "request", "report.md"],
             cwd=self.root,
-            env={**os.environ, **path, "GITHUB_ACTIONS": ""},
+            env={**os.environ, **path, "GITHUB_ACTIONS": "", **variables},
             capture_output=True,
             text=True,
             check=False,
@@ -147,9 +252,10 @@ def test_a_new_entry_passes(request_: Request) -> None:
     done = request_.check()
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stdout.startswith("Some-Lab__New: re-scored")
-    assert "passed  ownership: a new entry" in done.stdout
+    assert "passed: a new entry" in done.stdout
     text = (request_.root / "report.md").read_text()
-    assert text.count("### `") == 1
+    assert "```text\nSome-Lab__New: re-scored, top-1 " in text
+    assert (request_.root / "report.md.txt").read_text() == done.stdout
 
 
 def test_a_request_without_entries_has_nothing_to_verify(request_: Request) -> None:
@@ -160,25 +266,192 @@ def test_a_request_without_entries_has_nothing_to_verify(request_: Request) -> N
 
 
 def test_a_submission_that_changes_more(request_: Request) -> None:
-    """Entries together with gold labels, or with a tier of one's own."""
+    """Entries together with a tier of one's own: refused, and the entry is verified all the same."""
     renamed(request_, "New")
     verified = request_.request / "leaderboard" / "verified"
     verified.mkdir()
     (verified / "Some-Lab__New.json").write_text("{}")
-    done = request_.check()
+    done = request_.check(REQUEST_ASSOCIATION="OWNER")
     assert done.returncode == 1
-    assert "this one also changes 1 others, the first leaderboard/verified/Some-Lab__New.json" in done.stdout
+    assert (
+        "'verified/Some-Lab__New.json' is no entry's: a request with entries changes nothing" in done.stdout
+    )
+    assert "Some-Lab__New: re-scored" in done.stdout
+
+
+def forged_record(request: Request) -> None:
+    path = request.request / "leaderboard" / "verified" / f"{FIRST}.json"
+    path.parent.mkdir()
+    path.write_text("{}")
+
+
+def gold_changed(request: Request) -> None:
+    next((request.request / "leaderboard" / "benchmarks").glob("*.json")).write_text("{}")
+
+
+def text_beside_gold(request: Request) -> None:
+    (request.request / "leaderboard" / "benchmarks" / "README.md").write_text("x")
+
+
+def stray_file(request: Request) -> None:
+    (request.entries / "numpy.py").write_text("x")
+
+
+def link_as_entry(request: Request) -> None:
+    (request.entries / "X__Y").symlink_to(FIRST)
+
+
+def link_for_the_entries(request: Request) -> None:
+    shutil.move(request.entries, request.request / "leaderboard" / "elsewhere")
+    request.entries.symlink_to("elsewhere")
+
+
+def submodule_as_entry(request: Request) -> None:
+    inner = request.entries / "X__Z"
+    inner.mkdir()
+    request.git(inner, "init", "-q")
+    request.git(inner, "commit", "-q", "--allow-empty", "-m", "x")
+
+
+def program_in_an_entry(request: Request) -> None:
+    (renamed(request, "New") / "entry.json").chmod(0o755)
+
+
+def code_changed(request: Request) -> None:
+    (request.request / "leaderboard" / "README.md").write_text("x")
+    (request.request / "setup.py").write_text("x")
+
+
+def git_attributes(request: Request) -> None:
+    renamed(request, "New")
+    (request.request / ".gitattributes").write_text("*.json filter=x diff=x")
+
+
+def removed_entry(request: Request) -> None:
+    shutil.rmtree(request.entries / FIRST)
+
+
+@pytest.mark.parametrize(
+    ("attack", "why"),
+    [
+        (forged_record, f"'verified/{FIRST}.json' is the maintainers' to change"),
+        (gold_changed, ".json' is the maintainers' to change"),
+        (text_beside_gold, "'benchmarks/README.md' is the maintainers' to change"),
+        (stray_file, "'entries/numpy.py' is of no kind that a board holds"),
+        (link_as_entry, "'entries/X__Y' is not a plain file"),
+        (link_for_the_entries, "'entries' is not a plain file"),
+        (submodule_as_entry, "'entries/X__Z' is not a plain file"),
+        (program_in_an_entry, "'entries/Some-Lab__New/entry.json' is not a plain file"),
+        (code_changed, "'setup.py' is the maintainers' to change"),
+        (git_attributes, "'.gitattributes' is no entry's"),
+        (removed_entry, f"{FIRST} is removed: only its proven owner"),
+    ],
+)
+def test_what_a_request_may_not_change(
+    request_: Request, attack: Callable[[Request], None], why: str
+) -> None:
+    """Each is red and says why."""
+    attack(request_)
+    problems = request_.judged("mallory").problems
+    assert any(why in each for each in problems), problems
+
+
+def test_what_maintainers_change(request_: Request) -> None:
+    """Gold and records, where the board still holds together with them."""
+    gold = next((request_.request / "leaderboard" / "benchmarks").glob("*.json"))
+    gold.write_text(gold.read_text().replace('"note": ""', '"note": "mended"'))
+    assert request_.judged(maintainer=True) == Verdict((), ())
+
+
+def test_maintainers_err(request_: Request) -> None:
+    """Gold that does not hold what it says is red for everybody."""
+    gold_changed(request_)
+    assert f"{FIRST} is left out" in "".join(request_.judged(maintainer=True).problems)
+
+
+def test_git_that_fails(request_: Request) -> None:
+    """No repository, no merge, another base: red."""
+    renamed(request_, "New")
+    request_.merge()
+    run = partial(judged, base=request_.base / "leaderboard" / "entries")
+    (request_.root / "folder").mkdir()
+    with pytest.raises(ResultError, match="git rev-list failed"):
+        run(request_.root / "folder")
+    request_.git(request_.base, "commit", "-q", "--allow-empty", "-m", "later")
+    with pytest.raises(ResultError, match="is merged into"):
+        run(request_.request)
+    with pytest.raises(ResultError, match="has 1 parents"):
+        judged(request_.base, request_.base / "leaderboard" / "entries")
+
+
+@pytest.mark.parametrize(
+    ("had", "has", "author", "outcome"),
+    [
+        ("alice", "alice", "Alice", "passed: replaces an entry of the same owner, github:Alice"),
+        ("alice", "alice", "mallory", "failed: the request was opened by github:mallory"),
+        ("alice", "mallory", "mallory", "failed: the board has"),
+        (
+            "alice",
+            "alice",
+            "",
+            "flagged: replaces an entry of the same submitter and model; not proven",
+        ),
+        (None, "mallory", "mallory", "flagged: replaces"),
+        (None, None, "mallory", "failed: the request was opened by github:mallory"),
+    ],
+)
+def test_an_entry_is_its_owners(
+    tmp_path: Path, had: str | None, has: str | None, author: str, outcome: str
+) -> None:
+    """Who types another's submitter does not get the entry: the account that asks has to own it."""
+    board = standard(tmp_path / "board")
+    asked = tmp_path / FIRST
+    shutil.copytree(board.first, asked)
+    change(asked, "training_data", to="other")
+    for folder, owner in ((board.first, had), (asked, has)):
+        change(folder, "owner", to=owner and {"github": owner})
+    who = Author("github", author) if author else None
+    (report,) = verify([asked], golds=board.golds, base=board.entries, author=who, trusted=True)
+    (found,) = [c for c in report.checks if c.name == "ownership"]
+    assert f"{found.outcome}: {found.detail}".startswith(outcome)
+
+
+def test_an_owner_takes_an_entry_back(tmp_path: Path) -> None:
+    """And nobody else does."""
+    for author, refused in (("alice", False), ("mallory", True), ("", True)):
+        board = standard(tmp_path / f"by {author}" / "board")
+        change(board.first, "owner", to={"github": "alice"})
+        request = Request(tmp_path / f"by {author}", board)
+        removed_entry(request)
+        assert bool(request.judged(author).problems) == refused
 
 
 def test_attacks_by_file_names(request_: Request) -> None:
-    """A line end, an option and commands in folder names, a removed entry, a link: all fail, none runs."""
-    for name in ("a\nb", "--all", "$(touch pwned)", ";touch pwned"):
+    """A line end, an option and commands in folder names, a link: all are refused, none runs."""
+    names = ("a\nb", "--all", "$(touch pwned)", ";touch pwned")
+    for name in names:
         shutil.copytree(request_.entries / FIRST, request_.entries / name)
     (request_.entries / "Some-Lab__link").mkdir()
     (request_.entries / "Some-Lab__link" / "entry.json").symlink_to("/etc/passwd")
-    shutil.rmtree(request_.entries / "Some-Lab__ResNet-50")
     done = request_.check()
     assert done.returncode == 1, done.stderr
-    assert done.stdout.count(": FAILED") == 6, done.stdout
+    assert all(f"{f'entries/{name}/entry.json'!r} is of no kind" in done.stdout for name in names), (
+        done.stdout
+    )
+    assert "'entries/Some-Lab__link/entry.json' is not a plain file" in done.stdout
     assert "root:" not in done.stdout + (request_.root / "report.md").read_text()
     assert not list(request_.root.rglob("pwned"))
+
+
+def test_case_twins_in_one_request(request_: Request) -> None:
+    """Two new entries that differ in capitals only: both fail, the third of the request is reported."""
+    first = renamed(request_, "New")
+    twin = request_.entries / "some-lab__new"
+    shutil.copytree(first, twin)
+    for key, value in (("id", twin.name), ("org", "some lab"), ("name", "new")):
+        change(twin, key, to=value)
+    renamed(request_, "Other")
+    done = request_.check()
+    assert done.returncode == 1
+    assert done.stdout.count("among the entries to verify are Some-Lab__New and some-lab__new") == 2
+    assert "Some-Lab__Other: re-scored" in done.stdout

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.errors import UsageError
-from imagenet_hard.evaluation.metrics import PerClass, Rate
+from imagenet_hard.evaluation.calibration import calibrate
+from imagenet_hard.evaluation.metrics import PerClass, Rate, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
+from imagenet_hard.leaderboard.ownership import said_owner
 from imagenet_hard.leaderboard.plain_text import Link as EntryLink
 from imagenet_hard.leaderboard.site.data import (
     Board,
@@ -26,9 +29,10 @@ from imagenet_hard.leaderboard.site.data import (
     SiteData,
     SiteEntry,
 )
+from imagenet_hard.leaderboard.site.imagenet import against_imagenet
 from imagenet_hard.leaderboard.site.provenance import model_facts, result_facts
-from imagenet_hard.leaderboard.site.standing import Standing, standing
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.leaderboard.site.standing import standing
+from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.version import __version__
 
 Groups = Mapping[str, Mapping[str, NDArray[np.bool_]]]
@@ -37,17 +41,21 @@ Groups = Mapping[str, Mapping[str, NDArray[np.bool_]]]
 def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteData:
     """The site of an entries folder; gold and verification reports lie in the folders beside it.
 
+    What cannot be placed stops nobody else's entry: it is left out, and ``SiteData.left_out`` names it.
+
     Raises:
         UsageError: there is no such folder.
-        ResultError: an entry, gold file or report that is malformed or contradicts itself: nothing is
-            left out in silence.
     """
-    by_benchmark: dict[str, list[BoardEntry]] = defaultdict(list)
-    for each in read_board(_board_folder(entries)):
-        by_benchmark[each.gold.info.fingerprint].append(each)
-    boards = [make_board(scored) for scored in by_benchmark.values()]
+    gathered: dict[str, _Gathering] = {}
+    left_out: list[str] = []
+    for each in read_board(_board_folder(entries), left_out.append):
+        fingerprint = each.gold.info.fingerprint
+        if fingerprint not in gathered:
+            gathered[fingerprint] = _Gathering(each.gold)
+        gathered[fingerprint].add(each)
+    boards = [each.board() for each in gathered.values()]
     boards.sort(key=lambda b: (not b.title.lower().startswith("imagenet-hard"), -len(b.entries), b.slug))
-    return SiteData(tuple(map(_told_apart(boards), boards)), tuple(published), __version__)
+    return SiteData(tuple(map(_told_apart(boards), boards)), tuple(published), __version__, tuple(left_out))
 
 
 def _told_apart(boards: Sequence[Board]) -> Callable[[Board], Board]:
@@ -75,31 +83,55 @@ def _board_folder(entries: Path) -> Path:
     return entries.resolve().parent
 
 
-def make_board(scored: Sequence[BoardEntry]) -> Board:
-    """The board of the entries of one benchmark: ranked, best first, ids breaking ties."""
-    gold = scored[0].gold
-    ordered = sorted(scored, key=lambda s: (-s.rescored.top1.n_correct, s.entry.id))
-    correct = np.stack([s.rescored.correct for s in ordered])
-    ranks = standing(correct)
-    incidence, groups = _incidence(gold.labels), _groups(gold)
-    return Board(
-        slug=slug_of(gold),
-        title=title_of(gold),
-        source="published predictions" if gold.info.source == "predictions" else gold.info.source,
-        fingerprint=gold.info.fingerprint,
-        entries=tuple(_site_entry(s, ranks, i, incidence, groups) for i, s in enumerate(ordered)),
-        image_ids=gold.ids,
-        labels=gold.labels,
-        image_origins=gold.origins,
-        correct=correct,
-        predicted=np.stack([s.rescored.top1_class for s in ordered]),
-        kappa=ranks.kappa,
-        tied=ranks.tied,
-        similar=ranks.similar,
-        neighbours_apart=ranks.neighbours_apart,
-        oracle=Rate.of(int(correct.any(axis=0).sum()), len(gold.ids)),
-        note=gold.info.note,
-    )
+class _Gathering:
+    """The entries of one benchmark as they are read, one at a time: of each what the page shows, no more.
+
+    A thousand entries' answers do not fit into a gigabyte.
+    """
+
+    def __init__(self, gold: Gold) -> None:
+        self._gold, self._groups = gold, _groups(gold)
+        self._incidence = gold.right.astype(np.float32)  # sums of whole numbers below 2^24: exact
+        self._n_total = tuple(gold.right.sum(axis=0).tolist())
+        self._about: list[dict[str, Any]] = []
+        self._correct: list[NDArray[np.uint8]] = []
+        self._predicted: list[NDArray[np.int16]] = []
+
+    def add(self, scored: BoardEntry) -> None:
+        self._about.append(_about(scored, self._incidence, self._n_total, self._groups))
+        self._correct.append(np.packbits(scored.rescored.correct))
+        self._predicted.append(scored.rescored.top1_class.copy())  # not the whole array that it is a part of
+
+    def board(self) -> Board:
+        """Ranked, best first, ids breaking ties."""
+        gold, n = self._gold, len(self._gold.ids)
+        places = range(len(self._about))
+        order = sorted(places, key=lambda i: (-self._about[i]["top1"].n_correct, self._about[i]["id"]))
+        packed = Correctness(np.stack([self._correct[i] for i in order]), n)
+        stands = standing(packed)
+        against = against_imagenet([self._about[i] for i in order])
+        correct = np.unpackbits(packed.bits, axis=1, count=n).view(np.bool_)
+        return Board(
+            slug=slug_of(gold),
+            title=title_of(gold),
+            source="published predictions" if gold.info.source == "predictions" else gold.info.source,
+            fingerprint=gold.info.fingerprint,
+            entries=tuple(
+                SiteEntry(**self._about[i], **more, rank=rank)
+                for i, more, rank in zip(order, against, stands.ranks, strict=True)
+            ),
+            image_ids=gold.ids,
+            labels=gold.labels,
+            image_origins=gold.origins,
+            correct=correct,
+            predicted=np.stack([self._predicted[i] for i in order]),
+            kappa=stands.kappa,
+            tied=stands.tied,
+            similar=stands.similar,
+            neighbours_apart=stands.neighbours_apart,
+            oracle=Rate.of(int(correct.any(axis=0).sum()), n),
+            note=gold.info.note,
+        )
 
 
 def title_of(gold: Gold) -> str:
@@ -114,10 +146,11 @@ def slug_of(gold: Gold) -> str:
     return f"{name or 'benchmark'}-{gold.info.fingerprint[:8]}"
 
 
-def _site_entry(
-    scored: BoardEntry, ranks: Standing, i: int, incidence: NDArray[np.int64], groups: Groups
-) -> SiteEntry:
-    entry, again = scored.entry, scored.rescored
+def _about(
+    scored: BoardEntry, incidence: NDArray[np.float32], n_total: tuple[int, ...], groups: Groups
+) -> dict[str, Any]:
+    """The fields of an entry but for its rank, which the others decide as well."""
+    entry, again, predictions = scored.entry, scored.rescored, scored.answers.predictions
     rates = {
         kind: {
             name: Rate.of(int(again.correct[inside].sum()), int(inside.sum()))
@@ -125,39 +158,39 @@ def _site_entry(
         }
         for kind, parts in groups.items()
     }
-    return SiteEntry(
-        id=entry.id,
-        name=entry.name,
-        org=entry.org,
-        submitter=entry.submitter,
-        links=tuple(map(_link, entry.links)),
-        training_data=entry.training_data,
-        date=entry.date,
-        used_in_curation=entry.used_in_curation or scored.gold.curated_by(entry.model),
-        tier=scored.tier,
-        backend=entry.model.backend[:500],
-        architecture=entry.model.name[:500],
-        tag=(entry.model.tag or "")[:500],
-        parameters=entry.model.parameters,
-        imagenet_top1=entry.imagenet.percent if entry.imagenet else None,
-        imagenet_source=_link(entry.imagenet.source) if entry.imagenet else None,
-        top1=again.top1,
-        top5=again.top5,
-        rank=ranks.ranks[i],
-        origins=rates["origins"],
-        n_labels=rates["n_labels"],
-        per_class=PerClass(
-            n_total=tuple(incidence.sum(axis=0).tolist()),
-            n_correct=tuple(incidence[again.correct].sum(axis=0).tolist()),
+    return {
+        "id": entry.id,
+        "name": entry.name,
+        "org": entry.org,
+        "submitter": entry.submitter,
+        "owner": said_owner(entry) if entry.owner else "",
+        "links": tuple(map(_link, entry.links)),
+        "training_data": entry.training_data,
+        "date": entry.date,
+        "used_in_curation": entry.used_in_curation or scored.gold.curated_by(entry.model),
+        "tier": scored.tier,
+        "backend": entry.model.backend[:500],
+        "architecture": entry.model.name[:500],
+        "tag": (entry.model.tag or "")[:500],
+        "parameters": entry.model.parameters,
+        "imagenet_top1": entry.imagenet.percent if entry.imagenet else None,
+        "imagenet_source": _link(entry.imagenet.source) if entry.imagenet else None,
+        "top1": again.top1,
+        "top5": again.top5,
+        "origins": rates["origins"],
+        "n_labels": rates["n_labels"],
+        "per_class": PerClass(
+            n_total=n_total,
+            n_correct=tuple((again.correct.astype(np.float32) @ incidence).astype(int).tolist()),
         ),
-        calibration=again.metrics.calibration if again.metrics else None,
-        checks=tuple(
+        "calibration": calibrate(confidence(predictions), again.correct) if predictions else None,
+        "checks": tuple(
             Check(name=c.name, outcome=c.outcome, detail=c.detail, when=c.when.isoformat(), version=c.version)
             for c in scored.checks
         ),
-        provenance=_provenance(entry),
-        predictions_sha256=entry.predictions_sha256,
-    )
+        "provenance": _provenance(entry),
+        "predictions_sha256": entry.predictions_sha256,
+    }
 
 
 def _link(link: EntryLink) -> Link:
@@ -179,11 +212,3 @@ def _groups(gold: Gold) -> dict[str, dict[str, NDArray[np.bool_]]]:
         "origins": by_origin if len(by_origin) > 1 else {},
         "n_labels": by_count if len(by_count) > 1 else {},
     }
-
-
-def _incidence(labels: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-    """(n, 1000): 1 where the image has the label."""
-    made = np.zeros((len(labels), N_CLASSES), dtype=np.int64)
-    for row, each in enumerate(labels):
-        made[row, list(each)] = 1
-    return made

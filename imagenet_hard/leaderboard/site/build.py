@@ -141,7 +141,7 @@ def _write_manifest(out: Path, written: Mapping[str, str]) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Only where something changes: a site of 1,000 entries has thousands of files to flush."""
+    """Only where something changes, and unflushed: a site of 1,000 entries has thousands of files."""
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
-    write_atomically(path, data)
+    write_atomically(path, data, flush=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -50,10 +51,9 @@ class Link(Record):
 class Rank(Record):
     """Where an entry stands on its board, and how surely."""
 
-    shared: int = Field(ge=1, description="1 + the number of entries that are significantly better")
-    low: int = Field(ge=1, description="best rank that the paired tests allow")
-    high: int = Field(ge=1, description="worst rank that they allow")
-    bootstrap: tuple[int, int] | None = Field(default=None, description="95 % interval over resampled images")
+    place: int = Field(ge=1, description="1 + the number of entries that have more images right")
+    low: int = Field(ge=1, description="best rank that its comparisons leave open")
+    high: int = Field(ge=1, description="worst rank that they leave open")
 
 
 class Check(Record):
@@ -79,6 +79,7 @@ class SiteEntry(Record):
     id: EntryId
     name: Text
     org: Text
+    owner: Text = ""
     submitter: Text = ""
     links: tuple[Link, ...] = ()
     training_data: Text = ""
@@ -91,6 +92,13 @@ class SiteEntry(Record):
     parameters: int | None = Field(default=None, ge=0)
     imagenet_top1: float | None = Field(default=None, ge=0, le=100, description="percent, as reported")
     imagenet_source: Link | None = None
+    effective_robustness: float | None = Field(
+        default=None, description="top-1 less what the line through the board's entries expects, a share"
+    )
+    rank_diff: int | None = Field(
+        default=None,
+        description="place by reported ImageNet top-1 less the place here, among those with both",
+    )
     top1: Rate
     top5: Rate | None = None
     rank: Rank
@@ -131,7 +139,7 @@ class Board:
 
     With m entries and n images: ``correct`` bool (m, n) and ``predicted`` int16 (m, n) are the top-1;
     ``kappa`` float (m, m) is the error consistency, NaN where undefined; ``tied`` bool (m, m) says
-    which pairs the paired tests cannot tell apart; ``similar`` (m,) orders the entries so that those
+    which pairs the images do not tell apart; ``similar`` (m,) orders the entries so that those
     that err alike stand side by side.
     """
 
@@ -177,18 +185,28 @@ class Board:
         """Number of images."""
         return len(self.image_ids)
 
-    @property
+    @cached_property
     def origins(self) -> tuple[str, ...]:
         """Names of the variants that the images come from, the largest first; empty if there is only one."""
         names, counts = np.unique(np.array(self.image_origins, dtype=object), return_counts=True)
         order = np.lexsort((np.arange(len(names)), -counts))
         return tuple(str(names[i]) for i in order) if len(names) > 1 else ()
 
+    @cached_property
+    def solved_by(self) -> NDArray[np.intp]:
+        """intp (n,): for each image the number of entries whose top-1 is right."""
+        counts: NDArray[np.intp] = self.correct.sum(axis=0, dtype=np.intp)
+        return counts
+
 
 @dataclass(frozen=True)
 class SiteData:
-    """The whole site: boards in the order they are shown, and what was published elsewhere."""
+    """The whole site: boards in the order they are shown, and what was published elsewhere.
+
+    ``left_out``: entries and records that could not be placed, each with the reason.
+    """
 
     boards: tuple[Board, ...]
     published: tuple[PublishedTable, ...] = ()
     version: str = ""
+    left_out: tuple[str, ...] = ()

@@ -11,12 +11,12 @@ from typing import Any
 from imagenet_hard.classes import names as class_names
 from imagenet_hard.evaluation.table import spreadsheet_cell
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
-from imagenet_hard.leaderboard.site.payload import commonest_wrong, solved_by
+from imagenet_hard.leaderboard.site.payload import commonest_wrong
 
 HEADER = (
     *("rank", "rank_low", "rank_high", "id", "name", "org", "backend", "architecture", "tag", "tier"),
     *("n_correct", "n_total", "top1", "low", "high", "top5", "parameters", "training_data", "date"),
-    *("used_in_curation", "imagenet_top1_reported"),
+    *("used_in_curation", "imagenet_top1_reported", "effective_robustness", "rank_diff"),
 )
 
 
@@ -49,7 +49,7 @@ def _head(board: Board) -> dict[str, Any]:
 def _cells(e: SiteEntry) -> list[Any]:
     text = (e.id, e.name, e.org, e.backend, e.architecture, e.tag, e.tier)
     return [
-        *(e.rank.shared, e.rank.low, e.rank.high),
+        *(e.rank.place, e.rank.low, e.rank.high),
         *map(spreadsheet_cell, text),
         *(e.top1.n_correct, e.top1.n_total, e.top1.accuracy, e.top1.low, e.top1.high),
         "" if e.top5 is None else e.top5.accuracy,
@@ -58,6 +58,8 @@ def _cells(e: SiteEntry) -> list[Any]:
         e.date.isoformat() if e.date else "",
         str(e.used_in_curation).lower(),
         "" if e.imagenet_top1 is None else e.imagenet_top1 / 100,
+        "" if e.effective_robustness is None else e.effective_robustness,
+        "" if e.rank_diff is None else e.rank_diff,
     ]
 
 
@@ -67,9 +69,7 @@ def _origins(board: Board, entry: SiteEntry) -> list[Any]:
 
 def _images(board: Board) -> str:
     wrong, votes = commonest_wrong(board)
-    rows = zip(
-        board.image_ids, board.labels, board.image_origins, solved_by(board), wrong, votes, strict=True
-    )
+    rows = zip(board.image_ids, board.labels, board.image_origins, board.solved_by, wrong, votes, strict=True)
     header = ("id", "labels", "origin", "solved_by", "commonest_wrong", "commonest_wrong_votes")
     return _csv(
         header,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from imagenet_hard.leaderboard.site.data import SiteEntry
+from imagenet_hard.leaderboard.site.text import points, signed
 from imagenet_hard.leaderboard.stats.correlation import Coefficient, correlate
+from imagenet_hard.leaderboard.stats.robustness import fit, rank_differences
 
 
 def reported(entry: SiteEntry) -> str:
@@ -14,6 +17,37 @@ def reported(entry: SiteEntry) -> str:
         return ""
     source = f", {entry.imagenet_source.url}" if entry.imagenet_source else ""
     return f"{entry.imagenet_top1:.2f} %{source}"
+
+
+def effective(entry: SiteEntry) -> str:
+    """Points above the line, and places against ImageNet; empty where there is no line."""
+    if entry.effective_robustness is None or entry.rank_diff is None:
+        return ""
+    return (
+        f"{points(entry.effective_robustness)} points against the board's line; "
+        f"{signed(entry.rank_diff)} places against ImageNet"
+    )
+
+
+def against_imagenet(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """``effective_robustness`` and ``rank_diff`` of each entry; nothing where no ImageNet accuracy is known.
+
+    ``entries``: fields of ``SiteEntry``. The line leaves out the models that chose the images: their score
+    is biased low, which would lift all others.
+    """
+    made: list[dict[str, Any]] = [{} for _ in entries]
+    with_both = [i for i, e in enumerate(entries) if e["imagenet_top1"] is not None]
+    x = [entries[i]["imagenet_top1"] / 100 for i in with_both]
+    y = [entries[i]["top1"].accuracy for i in with_both]
+    fair = [k for k, i in enumerate(with_both) if not entries[i]["used_in_curation"]]
+    line = fit([x[k] for k in fair], [y[k] for k in fair])
+    if line is None:
+        return made
+    for i, imagenet, accuracy, places in zip(with_both, x, y, rank_differences(x, y).tolist(), strict=True):
+        made[i]["rank_diff"] = places
+        if 0 < imagenet < 1:
+            made[i]["effective_robustness"] = accuracy - line.expected(imagenet)
+    return made
 
 
 def along(entries: Sequence[SiteEntry]) -> str:

@@ -14,8 +14,8 @@ from imagenet_hard.evaluation.intervals import wilson
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.site import text
 from imagenet_hard.leaderboard.site.data import Board, Facts, SiteData, SiteEntry
-from imagenet_hard.leaderboard.site.imagenet import along, reported
-from imagenet_hard.leaderboard.site.payload import few, group_of, solved_by
+from imagenet_hard.leaderboard.site.imagenet import along, effective, reported
+from imagenet_hard.leaderboard.site.payload import few, group_of
 
 CSP = "; ".join(
     (
@@ -31,9 +31,12 @@ TIERS: Mapping[str, str] = {
     "self-reported": "No verification of the entry as it is now is recorded; its score here is still "
     "computed from its predictions.",
     "re-scored": "The score was computed again from the submitted predictions.",
-    "spot-checked": "Re-scored, and the model was run again on images that the submitter could not foresee.",
+    "spot-checked": "Re-scored, and the model was run again on enough images that nobody could foresee.",
     "reproduced": "Re-scored, and the model was run again on all images.",
 }
+
+WORD = "Training data, device, speed and software are the submitter's word"
+"""At every tier; what else is, depends on whether the model was run again."""
 
 NAV = (("Leaderboard", "index.html"), ("Submit", "submit.html"), ("Verification", "verification.html"))
 NAV_END = (("Changes", "changes.html"),)
@@ -76,7 +79,7 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
             yield page(f"entries/{entry.id}.html", "entry", **values)
     for name in ("submit", "verification"):
         yield page(f"{name}.html", name)
-    yield page("changes.html", "changes", changes=_changes(site.boards))
+    yield page("changes.html", "changes", changes=_changes(site.boards), left_out=site.left_out)
     yield page("licences.html", "licences", vendor=vendor)
 
 
@@ -96,16 +99,13 @@ def _templates() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("pct", "pct1", "span", "count", "size", "https"):
+    for name in ("points", "signed", "pct", "pct1", "span", "count", "size", "https"):
         env.filters[name] = getattr(text, name)
     return env
 
 
 def _board(board: Board) -> dict[str, Any]:
     m = len(board.entries)
-    starts = [
-        i > 0 and e.rank.shared != board.entries[i - 1].rank.shared for i, e in enumerate(board.entries)
-    ]
     groups = {key: int(flags.sum()) for key, flags in group_of(board).items()}
     options = {
         "backend": sorted({e.backend for e in board.entries} - {""}),
@@ -118,13 +118,16 @@ def _board(board: Board) -> dict[str, Any]:
         f"its predictions. Images: {board.source}, fingerprint {board.fingerprint[:12]}.",
         "groups": groups,
         "group_texts": _group_texts(board),
-        "starts": starts,
-        "rails": (np.cumsum(starts) % 2).tolist(),
         "axis": text.axis_for([e.top1 for e in board.entries]),
         "along": along(board.entries),
         "choices": options,
         "columns": [
-            *(("interval", "95 % interval"), ("top5", "Top-5"), ("params", "Parameters")),
+            *(("range", "Rank range"), ("interval", "95 % interval"), ("top5", "Top-5")),
+            *(
+                ("robust", "Effective robustness"),
+                ("rankdiff", "Rank against ImageNet"),
+                ("params", "Parameters"),
+            ),
             *(("training", "Training data"), ("date", "Date"), ("tier", "Tier")),
             *((f"o{i}", name) for i, name in enumerate(board.origins)),
         ],
@@ -181,8 +184,11 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
     cal = entry.calibration
     return {
         "e": entry,
+        "word": f"{WORD}."
+        if entry.tier in ("spot-checked", "reproduced")
+        else f"{WORD}; so are weights, transform and parameters, as the model was not run again.",
         "index": index,
-        "alone": int((board.correct[index] & (solved_by(board) == 1)).sum()),
+        "alone": int((board.correct[index] & (board.solved_by == 1)).sum()),
         "ties": [e for j, e in enumerate(board.entries) if j != index and board.tied[index, j]],
         "facts": [_model_facts(entry, board), *entry.provenance],
         "full_axis": text.FULL_AXIS,
@@ -208,6 +214,7 @@ def _model_facts(entry: SiteEntry, board: Board) -> Facts:
         ("Parameters", size),
         ("Training data", entry.training_data),
         ("ImageNet top-1, as reported", reported(entry)),
+        ("Effective robustness", effective(entry)),
         ("Date", entry.date.isoformat() if entry.date else ""),
         ("Images", f"{board.title}, {board.n:,}, fingerprint {board.fingerprint}"),
         ("Predictions, sha256", entry.predictions_sha256),
@@ -219,18 +226,12 @@ def _model_facts(entry: SiteEntry, board: Board) -> Facts:
 def _extreme_classes(entry: SiteEntry) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
     """The hardest by the interval's upper end, the easiest by its lower: few images prove little."""
     names, per_class = class_names(), entry.per_class
-    rows = [
-        (names[i], k, n)
-        for i, (k, n) in enumerate(zip(per_class.n_correct, per_class.n_total, strict=True))
-        if n
-    ]
-    hardest = sorted((row for row in rows if row[1] < row[2]), key=lambda row: (wilson(*row[1:])[1], row[0]))[
-        :N_EXTREME_CLASSES
-    ]
-    easiest = sorted((row for row in rows if row[1]), key=lambda row: (-wilson(*row[1:])[0], row[0]))[
-        :N_EXTREME_CLASSES
-    ]
-    return hardest, easiest
+    counts = list(zip(per_class.n_correct, per_class.n_total, strict=True))
+    ends = {pair: wilson(*pair) for pair in set(counts) if pair[1]}  # few pairs, each of many classes
+    rows = [(names[i], *pair) for i, pair in enumerate(counts) if pair[1]]
+    hardest = sorted((row for row in rows if row[1] < row[2]), key=lambda row: (ends[row[1:]][1], row[0]))
+    easiest = sorted((row for row in rows if row[1]), key=lambda row: (-ends[row[1:]][0], row[0]))
+    return hardest[:N_EXTREME_CLASSES], easiest[:N_EXTREME_CLASSES]
 
 
 def _changes(boards: Sequence[Board]) -> list[tuple[str, list[tuple[str, str, str]]]]:
@@ -238,7 +239,7 @@ def _changes(boards: Sequence[Board]) -> list[tuple[str, list[tuple[str, str, st
     days: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for board in boards:
         for e in board.entries:
-            line = f"on {board.title}: {text.pct(e.top1.accuracy)} %, rank {e.rank.shared}."
+            line = f"on {board.title}: {text.pct(e.top1.accuracy)} %, rank {e.rank.place}."
             days[e.date.isoformat() if e.date else ""].append((e.id, e.name, line))
             for check in e.checks:
                 days[check.when[:10]].append((e.id, e.name, f"{check.name}: {check.outcome}."))

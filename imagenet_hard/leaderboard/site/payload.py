@@ -23,7 +23,7 @@ def board_payload(board: Board) -> dict[str, Any]:
         "labels": sorted(_label_groups(board)),
         "entries": [_row(entry) for entry in board.entries],
         "tied": bits(board.tied),
-        "solvedBy": np.bincount(solved_by(board), minlength=len(board.entries) + 1).tolist(),
+        "solvedBy": np.bincount(board.solved_by, minlength=len(board.entries) + 1).tolist(),
         "n": board.n,
     }
 
@@ -55,18 +55,12 @@ def images_payload(board: Board) -> dict[str, Any]:
         "labels": [list(each) for each in board.labels],
         "origins": list(names),
         "origin": [place[name] for name in board.image_origins],
-        "solvedBy": solved_by(board).tolist(),
+        "solvedBy": board.solved_by.tolist(),
         "wrong": wrong.tolist(),
         "votes": votes.tolist(),
         "m": len(board.entries),
         "few": few(board),
     }
-
-
-def solved_by(board: Board) -> NDArray[np.intp]:
-    """For each image the number of entries whose top-1 is right: (n,)."""
-    counts: NDArray[np.intp] = board.correct.sum(axis=0, dtype=np.intp)
-    return counts
 
 
 def few(board: Board) -> int:
@@ -76,7 +70,7 @@ def few(board: Board) -> int:
 
 def group_of(board: Board) -> dict[str, NDArray[np.bool_]]:
     """The images that none, few or all of the entries solve: bool (n,) each."""
-    solved = solved_by(board)
+    solved = board.solved_by
     return {
         "none": solved == 0,
         "few": (solved > 0) & (solved <= few(board)),
@@ -87,8 +81,8 @@ def group_of(board: Board) -> dict[str, NDArray[np.bool_]]:
 def commonest_wrong(board: Board) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Per image the wrong class that most entries give (lowest on a tie, -1 for none), and how many do."""
     m = len(board.entries)
-    answers = np.sort(np.where(board.correct, -1, board.predicted).astype(np.intp), axis=0)
-    best, votes, run = np.full(board.n, -1), np.zeros(board.n, np.intp), np.zeros(board.n, np.intp)
+    answers = np.sort(np.where(board.correct, np.int16(-1), board.predicted.astype(np.int16)), axis=0)
+    best, votes, run = np.full(board.n, -1, np.intp), np.zeros(board.n, np.intp), np.zeros(board.n, np.intp)
     for row in range(m):
         same = (answers[row] == answers[row - 1]) if row else np.zeros(board.n, dtype=bool)
         run = np.where(same, run + 1, 1)
@@ -112,12 +106,14 @@ def _row(entry: SiteEntry) -> dict[str, Any]:
         "curation": entry.used_in_curation,
         "params": entry.parameters,
         "imagenet": entry.imagenet_top1,
+        "robust": None if entry.effective_robustness is None else round(entry.effective_robustness, 6),
+        "rankDiff": entry.rank_diff,
         "date": entry.date.isoformat() if entry.date else None,
         "right": entry.top1.n_correct,
         "low": round(entry.top1.low, 6),
         "high": round(entry.top1.high, 6),
         "top5": round(entry.top5.accuracy, 6) if entry.top5 else None,
-        "rank": [entry.rank.shared, entry.rank.low, entry.rank.high],
+        "rank": [entry.rank.place, entry.rank.low, entry.rank.high],
         "origins": {name: [rate.n_correct, rate.n_total] for name, rate in entry.origins.items()},
         "labels": {name: [rate.n_correct, rate.n_total] for name, rate in entry.n_labels.items()},
     }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from imagenet_hard.leaderboard.site.data import Rank
 from imagenet_hard.leaderboard.stats.correctness import Correctness
-from imagenet_hard.leaderboard.stats.pairs import better, error_consistency
+from imagenet_hard.leaderboard.stats.pairs import error_consistency
 from imagenet_hard.leaderboard.stats.ranks import ranks
 
 _MOST_ORDERED_EXACTLY = 300
@@ -20,7 +20,7 @@ _MOST_ORDERED_EXACTLY = 300
 class Standing:
     """Ranks in the order of the entries; ``kappa``, ``tied``, ``similar`` as in ``Board``.
 
-    ``neighbours_apart``: of the m - 1 neighbours in that order, those that the tests over all pairs part.
+    ``neighbours_apart``: of the m - 1 neighbours in that order, those that are told apart.
     """
 
     ranks: tuple[Rank, ...]
@@ -30,23 +30,17 @@ class Standing:
     neighbours_apart: int
 
 
-def standing(correct: NDArray[np.bool_], *, seed: int = 0) -> Standing:
-    """``correct``: bool (m, n), one row an entry, the best first; ``seed``: of the resampled images."""
-    packed = Correctness.of(correct)
-    significant = better(packed)
-    found = ranks(packed, significant, seed=seed)
-    columns = (found.shared, found.low, found.high, found.boot_low, found.boot_high)
-    kappa = error_consistency(packed)
-    apart = significant | significant.T
+def standing(correct: Correctness, *, seed: int = 0) -> Standing:
+    """``correct``: one row an entry, the best first; ``seed``: of the resampled images."""
+    found = ranks(correct, seed=seed)
+    kappa = error_consistency(correct)
+    columns = (found.place.tolist(), found.low.tolist(), found.high.tolist())
     return Standing(
-        ranks=tuple(
-            Rank(shared=shared, low=low, high=high, bootstrap=(boot_low, boot_high))
-            for shared, low, high, boot_low, boot_high in zip(*(c.tolist() for c in columns), strict=True)
-        ),
-        tied=~apart,
+        ranks=tuple(Rank(place=place, low=low, high=high) for place, low, high in zip(*columns, strict=True)),
+        tied=~found.apart,
         kappa=kappa,
         similar=_side_by_side(kappa),
-        neighbours_apart=int(apart.diagonal(1).sum()),
+        neighbours_apart=int(found.apart.diagonal(1).sum()),
     )
 
 

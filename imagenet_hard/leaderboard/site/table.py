@@ -19,6 +19,7 @@ _MAX_README = 4 * 2**20
 _NOTHING = "No entry has been submitted yet."
 _HEADER = (
     "Rank",
+    "Rank range",
     "Model",
     "By",
     "Top-1 %",
@@ -28,7 +29,7 @@ _HEADER = (
     "Training data",
     "Tier",
 )
-_RIGHT = (True, False, False, True, True, True, True, False, False)
+_RIGHT = (True, True, False, False, True, True, True, True, False, False)
 _CURATION = "used in curation"
 
 
@@ -119,11 +120,10 @@ def _cut(board: Board, top: int | None) -> Board:
 
 
 def _cells(e: SiteEntry) -> tuple[str, ...]:
-    ranks = (
-        str(e.rank.shared) if e.rank.low == e.rank.high else f"{e.rank.shared} ({e.rank.low}–{e.rank.high})"
-    )
+    low, high = e.rank.low, e.rank.high
     return (
-        *(ranks, e.name, e.org, pct(e.top1.accuracy), span(e.top1)),
+        *(str(e.rank.place), str(low) if low == high else f"{low}–{high}"),
+        *(e.name, e.org, pct(e.top1.accuracy), span(e.top1)),
         pct(e.top5.accuracy) if e.top5 else "",
         size(e.parameters) if e.parameters is not None else "",
         *(e.training_data, f"{e.tier}, {_CURATION}" if e.used_in_curation else e.tier),
@@ -135,7 +135,8 @@ def _markdown_board(board: Board, top: int | None) -> str:
     more = f" The first {len(shown)} of {len(board.entries)}." if len(shown) < len(board.entries) else ""
     lines = [
         f"**{markdown_cell(board.title)}**: {len(board.entries)} entries on {board.n:,} images, fingerprint "
-        f"`{board.fingerprint[:12]}`. Entries that share a rank cannot be told apart.{more}",
+        f"`{board.fingerprint[:12]}`. Rank is the place by score; the range holds the ranks that the images "
+        f"leave open for an entry (95 %, each entry for itself).{more}",
         "",
         f"| {' | '.join(_HEADER)} |",
         f"| {' | '.join('---:' if right else '---' for right in _RIGHT)} |",

@@ -34,6 +34,24 @@ def span(rate: Rate) -> str:
     return f"{pct(rate.low)}–{pct(rate.high)}"
 
 
+def signed(n: int) -> str:
+    """A whole number with its sign.
+
+    >>> signed(3), signed(-2), signed(0)
+    ('+3', '−2', '0')
+    """
+    return f"{n:+,}".replace("-", "−") if n else "0"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign.
+
+    >>> points(0.0125), points(-0.2)
+    ('+1.25', '−20.00')
+    """
+    return f"{100 * share:+.2f}".replace("-", "−")
+
+
 def count(n: int) -> str:
     """A whole number with thousands set apart."""
     return f"{n:,}"

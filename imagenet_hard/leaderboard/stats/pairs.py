@@ -1,4 +1,4 @@
-"""Pairs of entries on the same images: which of them the images tell apart, and who errs alike."""
+"""Pairs of entries on the same images: McNemar's test, Holm's correction, and who errs alike."""
 
 from __future__ import annotations
 
@@ -34,31 +34,6 @@ def holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     adjusted = np.empty_like(p, dtype=np.float64)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
     return adjusted
-
-
-def better(correct: Correctness, alpha: float = ALPHA) -> NDArray[np.bool_]:
-    """bool (m, m): the row's entry is significantly better than the column's, Holm over all pairs."""
-    only = correct.only()
-    upper = np.triu_indices(correct.m, 1)
-    apart = np.zeros((correct.m, correct.m), np.bool_)
-    apart[upper] = holm(mcnemar(only[upper], only.T[upper])) <= alpha
-    found: NDArray[np.bool_] = (apart | apart.T) & (only > only.T)
-    return found
-
-
-def neighbours_apart(correct: Correctness, alpha: float = ALPHA) -> int:
-    """How many of the m - 1 neighbours by accuracy are told apart, Holm over just these pairs.
-
-    Fewer pairs need a smaller correction than ``better``'s. It is the kinder count: which pairs are
-    neighbours was chosen by looking at the same images.
-    """
-    if correct.m < 2:
-        return 0
-    order = np.argsort(-correct.counts(), kind="stable")
-    ranked = Correctness(correct.bits[order], correct.n)
-    only = ranked.only()
-    p = mcnemar(only.diagonal(1).copy(), only.T.diagonal(1).copy())
-    return int((holm(p) <= alpha).sum())
 
 
 def error_consistency(correct: Correctness) -> NDArray[np.float64]:

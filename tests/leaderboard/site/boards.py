@@ -1,6 +1,6 @@
 """Boards for tests: made-up ones, small and seeded, and the 67 real models on ImageNet-V2.
 
-Ranks come from a plain reference (all pairs by scipy and statsmodels), so these tests need no other room.
+Ranks and ties are the package's own, which its tests of statistics check.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
-from statsmodels.stats.multitest import multipletests
 
 from imagenet_hard.evaluation.calibration import calibrate
 from imagenet_hard.evaluation.metrics import PerClass, Rate
@@ -26,26 +24,10 @@ from imagenet_hard.leaderboard.site.data import (
     SiteData,
     SiteEntry,
 )
+from imagenet_hard.leaderboard.stats.correctness import Correctness
+from imagenet_hard.leaderboard.stats.ranks import ranks
 
 ORIGINS = ("ImageNet", "ImageNet-Sketch", "ObjectNet")
-
-
-def significantly_better(correct: np.ndarray) -> np.ndarray:
-    """bool (m, m): row i is better than column j by exact McNemar with Holm over all pairs."""
-    m = len(correct)
-    pairs = [(i, j) for i in range(m) for j in range(i + 1, m)]
-    counts = correct.astype(np.int32)
-    only = counts.sum(1)[:, None] - counts @ counts.T
-    p = [
-        binomtest(int(only[i, j]), int(only[i, j] + only[j, i])).pvalue if only[i, j] + only[j, i] else 1.0
-        for i, j in pairs
-    ]
-    better = np.zeros((m, m), dtype=bool)
-    reject = multipletests(p, method="holm")[0] if p else []
-    for (i, j), apart in zip(pairs, reject, strict=True):
-        better[i, j] = apart and only[i, j] > only[j, i]
-        better[j, i] = apart and only[j, i] > only[i, j]
-    return better
 
 
 def kappas(correct: np.ndarray) -> np.ndarray:
@@ -77,7 +59,7 @@ def board_of(
     correct = np.stack([right[np.arange(len(ids)), p] for p in predicted])
     order = np.argsort(-correct.sum(1), kind="stable")
     predicted, correct, texts = predicted[order], correct[order], [texts[i] for i in order]
-    better = significantly_better(correct)
+    stands = ranks(Correctness.of(correct), resamples=200)
     m, n = correct.shape
     origin_of = np.array(origins, dtype=object)
     entries = []
@@ -99,11 +81,7 @@ def board_of(
                     **text,
                 },
                 top1=Rate.of(int(correct[i].sum()), n),
-                rank=Rank(
-                    shared=1 + int(better[:, i].sum()),
-                    low=1 + int(better[:, i].sum()),
-                    high=m - int(better[i].sum()),
-                ),
+                rank=Rank(place=stands.place[i], low=stands.low[i], high=stands.high[i]),
                 origins=rates(by_origin),
                 n_labels=rates(by_labels) if len(by_labels) > 1 else {},
                 per_class=PerClass(
@@ -125,9 +103,9 @@ def board_of(
         correct=correct,
         predicted=predicted.astype(np.int16),
         kappa=kappas(correct),
-        tied=~(better | better.T),
+        tied=~stands.apart,
         similar=tuple(range(m)[::-1]),
-        neighbours_apart=sum(bool(better[i, i + 1]) for i in range(m - 1)),
+        neighbours_apart=int(stands.apart.diagonal(1).sum()),
         oracle=Rate.of(int(correct.any(0).sum()), n),
         **more,
     )

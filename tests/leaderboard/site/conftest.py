@@ -20,8 +20,9 @@ class Watched:
         page.on("request", lambda r: r.url.startswith("file://") or self.wrong.append(f"request: {r.url}"))
 
     def open(self, path: str) -> Any:
-        """Go to a page of the site and wait until its scripts are done."""
-        self.page.goto((self.root / path).as_uri())
+        """Go to a page of the site, ``#fragment`` and all, and wait until its scripts are done."""
+        path, mark, fragment = path.partition("#")
+        self.page.goto((self.root / path).as_uri() + mark + fragment)
         if self.page.evaluate("document.body.dataset.board !== undefined"):
             self.page.wait_for_selector("body[data-ready]", timeout=20_000)
         return self.page

@@ -9,7 +9,7 @@ from copy import copy
 import numpy as np
 import pytest
 
-from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.errors import UsageError
 from imagenet_hard.leaderboard.board import accept
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.imported import import_v2, write_imported
@@ -85,15 +85,28 @@ def test_benchmarks_are_never_mixed(board, tmp_path):
     assert f"board-{site.boards[1].slug}.html" in dict(site_files(site))
 
 
-def test_an_entry_that_lies_stops_the_build(board):
-    """A typed score that the predictions contradict is an error, not shown and not skipped."""
+def test_an_entry_that_lies_is_left_out_and_named(board):
+    """A typed score that the predictions contradict is not shown, and stops nobody else's page."""
     folder = next(board.entries.iterdir())
     value = json.loads((folder / "entry.json").read_text())
     change(folder, "result", to=None)
     change(folder, "claim", "n_correct", to=value["claim"]["n_correct"] + 1)
     change(folder, "claim", "n_top5", to=value["claim"]["n_total"])
-    with pytest.raises(ResultError, match="claimed to be .* predictions get"):
-        read_site(board.entries)
+    site = read_site(board.entries)
+    assert folder.name not in [e.id for e in site.boards[0].entries]
+    (told,) = site.left_out
+    assert told.startswith(f"{folder.name} is left out: top-1 is claimed to be")
+    page = dict(site_files(site))["changes.html"].decode()
+    assert f"<li>{folder.name} is left out: top-1 is claimed" in page
+
+
+def test_what_is_the_submitters_word(board):
+    """Marked on the page of every entry; less of it where the model was run again."""
+    files = dict(site_files(read_site(board.entries)))
+    page = files[f"entries/{next(board.entries.iterdir()).name}.html"].decode()
+    assert "Training data, device, speed and software are the submitter&#39;s word; so are weights" in page
+    assert 'href="../verification.html">More' in page
+    assert '<h2 id="word">' in files["verification.html"].decode()
 
 
 def test_wrong_folders_are_named(board, tmp_path):
@@ -115,13 +128,13 @@ def test_no_entries_but_published_tables(tmp_path):
 
 @pytest.mark.slow
 def test_imagenet_v2_end_to_end(shared, tmp_path):
-    """67 real models through import, verification and assembly: resnet50 63.33 / 84.65, 5 of 66 apart."""
+    """67 real models through import, verification and assembly: resnet50 63.33 / 84.65, 7 of 66 apart."""
     folder = shared / "data" / "predictions" / "imagenetv2-matched-frequency"
     write_imported(tmp_path, import_v2(folder))
     (board,) = read_site(tmp_path / "entries").boards
     entry = next(e for e in board.entries if e.name == "resnet50")
     assert (entry.top1.n_correct, entry.top5.n_correct, entry.tier) == (6333, 8465, "re-scored")
     assert entry.calibration is None
-    assert (len(board.entries), board.neighbours_apart) == (67, 5)
+    assert (len(board.entries), board.neighbours_apart) == (67, 7)
     page = dict(site_files(read_site(tmp_path / "entries")))[f"entries/{entry.id}.html"].decode()
     assert "carry no probabilities" in page

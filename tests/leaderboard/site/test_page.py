@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 
 import pytest
+from scipy.stats import binomtest
+from statsmodels.stats.proportion import proportion_confint
 
 from imagenet_hard.leaderboard.site.build import build_site
 from tests.leaderboard.site.boards import imagenet_v2, made_up, site
@@ -89,12 +91,19 @@ def test_columns_can_be_hidden_and_shown(built, visit):
 
 
 def test_ties_are_marked(built, visit):
-    """Pointing at a row marks the entries that it ties with: models 3 and 2 share rank 9."""
+    """Pointing at a row marks the entries that it is not told apart from; its range says as much in text."""
     page = visit(built).open("index.html")
+    board = made_up()
+    i = next(i for i, e in enumerate(board.entries) if e.name == "Model 3")
     row = page.locator("#table tbody tr", has_text="Model 3")
-    assert row.locator(".col-rank").inner_text().split()[0] == "9"
+    rank = board.entries[i].rank
+    assert (row.locator(".col-rank").inner_text(), rank.place) == ("9", 9)
+    assert rank.low < rank.high
+    assert row.locator(".col-range .sr").text_content() == f"{rank.low} to {rank.high}"
     row.hover()
-    assert page.locator("tr.tie .col-name a").all_inner_texts() == ["Model 2"]
+    ties = [e.name for j, e in enumerate(board.entries) if j != i and board.tied[i, j]]
+    assert ties
+    assert page.locator("tr.tie .col-name a").all_inner_texts() == ties
 
 
 def test_charts_show_and_change(built, visit):
@@ -134,12 +143,79 @@ def test_entry_page(built, visit):
     assert f"{100 * board.correct[mine].mean():.2f}" in page.inner_text(".facts >> nth=0")
     page.select_option("#rival", label="1. Model 11")
     page.wait_for_selector("h3:has-text('Only Model 11 is right')")
-    shown = [int(text.replace(",", "")) for text in page.locator("#flips-result dd b").all_inner_texts()]
+    shown = [int(text.replace(",", "")) for text in page.locator("#flips-result dd b").all_inner_texts()[1:]]
     a, b = board.correct[mine], board.correct[0]
     assert shown == [(a & b).sum(), (a & ~b).sum(), (b & ~a).sum(), (~a & ~b).sum()]
     assert page.locator("#calibration-chart svg circle").count() > 5
     page.fill("#class-search", "goldfish")
     assert page.locator("#class-rows tr").count() == 1
+
+
+def newcombe(both, only_a, only_b, neither):
+    """95 % interval of the difference, by the formulas of Newcombe 1998, section 3, method 10."""
+    n = both + only_a + only_b + neither
+    a, b, c, d = both, only_a, only_b, neither
+    (l1, u1), (l2, u2) = (proportion_confint(k, n, method="wilson") for k in (a + b, a + c))
+    p1, p2 = (a + b) / n, (a + c) / n
+    product = (a + b) * (c + d) * (a + c) * (b + d)
+    cross = a * d - b * c
+    phi = 0 if product == 0 else (cross if cross < 0 else max(cross - n / 2, 0)) / product**0.5
+    lower = (p1 - l1) ** 2 - 2 * phi * (p1 - l1) * (u2 - p2) + (u2 - p2) ** 2
+    upper = (p2 - l2) ** 2 - 2 * phi * (p2 - l2) * (u1 - p1) + (u1 - p1) ** 2
+    return (b - c) / n, (b - c) / n - lower**0.5, (b - c) / n + upper**0.5
+
+
+PAIRS = [
+    (60, 20, 12, 8),
+    (0, 5, 0, 3),
+    (10, 0, 0, 5),
+    (7000, 900, 700, 2380),
+    (3, 4000, 6900, 80),
+    (0, 0, 9, 0),
+]
+
+
+def test_the_statistics_of_a_pair(built, visit):
+    """p against scipy and the interval against the published formulas, in the browser."""
+    page = visit(built).open("index.html")
+    for both, only_a, only_b, neither in PAIRS:
+        p = page.evaluate(f"imagenetHard.mcnemar({only_a}, {only_b})")
+        assert p == pytest.approx(binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1)
+        found = page.evaluate(
+            f"imagenetHard.difference({{both: {both}, onlyA: {only_a}, onlyB: {only_b}, neither: {neither}}})"
+        )
+        assert found == pytest.approx(newcombe(both, only_a, only_b, neither), abs=1e-12)
+
+
+def test_two_entries_are_compared_and_linked_to(built, visit):
+    """The counts of a chosen pair; its address opens it again, and Back leads to the pair before."""
+    watched = visit(built)
+    page = watched.open("index.html")
+    board = made_up()
+    a, b = (next(i for i, e in enumerate(board.entries) if e.name == f"Model {k}") for k in (9, 6))
+    page.select_option("#compare-a", str(a))
+    page.wait_for_function("location.hash.includes('lab1__model-9')")
+    page.select_option("#compare-b", str(b))
+    page.locator("#compare-result dt", has_text="Only Model 6").wait_for()
+    assert page.evaluate("location.hash") == "#compare=lab1__model-9,lab2__model-6"
+    shown = [
+        int(text.replace(",", "")) for text in page.locator("#compare-result dd b").all_inner_texts()[1:]
+    ]
+    x, y = board.correct[a], board.correct[b]
+    assert shown == [(x & y).sum(), (x & ~y).sum(), (y & ~x).sum(), (~x & ~y).sum()]
+    difference = 100 * (x.mean() - y.mean())
+    assert page.locator("#compare-result dd b").first.inner_text() == f"{difference:+.2f}".replace("-", "−")
+    told = "do not tell" if board.tied[a, b] else "tell"
+    assert f"the images {told} the two apart" in page.inner_text("#compare-result > p")
+    page.click("#compare-swap")
+    page.locator("#compare-result dt", has_text="Model 6 minus Model 9").wait_for()
+    page.go_back()
+    page.locator("#compare-result dt", has_text="Model 9 minus Model 6").wait_for()
+    assert page.input_value("#compare-b") == str(b)
+    linked = visit(built).open("index.html#compare=lab2__model-6,lab1__model-9")
+    assert linked.locator("#compare-result dt").first.inner_text().startswith("Model 6 minus Model 9")
+    nobody = visit(built).open("index.html#compare=nobody,lab1__model-9")
+    assert nobody.locator("#compare-result dt").first.inner_text().startswith("Model 11 minus Model 10")
 
 
 def test_image_group_page(built, visit):
@@ -162,7 +238,7 @@ def test_downloads(built, visit):
     href = page.get_attribute(".downloads a:has-text('JSON')", "href")
     entries = json.loads((built / href).read_text())["entries"]
     assert [e["top1"]["n_correct"] for e in entries] == [int(row["n_correct"]) for row in rows]
-    assert [e["rank"]["shared"] for e in entries] == [int(row["rank"]) for row in rows]
+    assert [e["rank"]["place"] for e in entries] == [int(row["rank"]) for row in rows]
 
 
 def test_dark_mode_by_system_and_by_choice(built, visit):

@@ -8,8 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from imagenet_hard.leaderboard.site.standing import standing
-from tests.leaderboard.site.boards import imagenet_v2, significantly_better
+from imagenet_hard.leaderboard.site.standing import Standing
+from imagenet_hard.leaderboard.site.standing import standing as packed_standing
+from imagenet_hard.leaderboard.stats.correctness import Correctness
+from imagenet_hard.leaderboard.stats.ranks import ranks
+from tests.leaderboard.site.boards import imagenet_v2
+
+
+def standing(correct: np.ndarray) -> Standing:
+    """Of bool (m, n)."""
+    return packed_standing(Correctness.of(correct))
 
 
 def random_correct(seed, m=8, n=300):
@@ -19,15 +27,15 @@ def random_correct(seed, m=8, n=300):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_ranks_follow_from_mcnemar_and_holm(seed):
-    """Shared rank, range and ties equal the reference's (binomtest for each pair, multipletests)."""
+def test_ranks_are_those_of_the_statistics(seed):
+    """Place, range and ties, and how many neighbours are told apart."""
     correct = random_correct(seed)
-    better = significantly_better(correct)
+    found = ranks(Correctness.of(correct))
     got = standing(correct)
-    assert [r.shared for r in got.ranks] == (1 + better.sum(0)).tolist()
-    assert [r.high for r in got.ranks] == (len(correct) - better.sum(1)).tolist()
-    np.testing.assert_array_equal(got.tied, ~(better | better.T))
-    assert got.neighbours_apart == sum(better[i, i + 1] or better[i + 1, i] for i in range(len(correct) - 1))
+    expected = zip(found.place.tolist(), found.low.tolist(), found.high.tolist(), strict=True)
+    assert [(r.place, r.low, r.high) for r in got.ranks] == list(expected)
+    np.testing.assert_array_equal(got.tied, ~found.apart)
+    assert got.neighbours_apart == sum(found.apart[i, i + 1] for i in range(len(correct) - 1))
 
 
 def test_kappa_is_cohens():
@@ -45,7 +53,7 @@ def test_order_changes_nothing(seed, order):
     """Permuting the entries permutes ranks and ties."""
     correct = random_correct(seed, m=6, n=120)
     a, b = standing(correct), standing(correct[list(order)])
-    assert [a.ranks[i] for i in order] == list(b.ranks)  # bootstrap intervals included
+    assert [a.ranks[i] for i in order] == list(b.ranks)
     np.testing.assert_array_equal(a.tied[np.ix_(order, order)], b.tied)
 
 
@@ -76,8 +84,9 @@ def test_few_entries(m):
 
 @pytest.mark.slow
 def test_imagenet_v2(shared):
-    """The 67 real models: the four best share rank 1, and 5 of 66 neighbours are told apart."""
-    board = imagenet_v2(shared)
-    got = standing(board.correct)
-    assert [(r.shared, r.high) for r in got.ranks[:5]] == [(1, 4)] * 4 + [(5, 10)]
-    assert got.neighbours_apart == board.neighbours_apart == 5
+    """The 67 real models: any of the four best may be first, and 7 of 66 neighbours are told apart."""
+    got = standing(imagenet_v2(shared).correct)
+    assert [(r.place, r.low, r.high) for r in got.ranks[:5]] == [
+        *((1, 1, 4), (2, 1, 4), (2, 1, 4), (4, 1, 4), (5, 5, 8)),
+    ]
+    assert got.neighbours_apart == 7

@@ -47,7 +47,7 @@ def test_hostile_names_stay_in_their_cell():
     name = "=1+1 |x| [a](https://b) @you <b> \\input{x} 50% & $1_2^3~"
     board = made_up(m=2, n=30, name=name)
     cell = FORMATS["markdown"]([board], None).splitlines()[4]
-    assert cell.replace("\\|", "").count("|") == 10
+    assert cell.replace("\\|", "").count("|") == 11
     assert "\\@you" in cell
     assert "\\[a\\]" in cell
     line = FORMATS["latex"]([board], None).splitlines()[5]

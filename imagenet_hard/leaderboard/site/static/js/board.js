@@ -202,9 +202,10 @@
 
   shared.load(`${slug}/board`).then((board) => {
     shared.ranking(board);
+    const compared = shared.comparison(board, slug);
     scaling(board);
     parts(board);
     images(board);
-    return alike(board);
+    return Promise.all([alike(board), compared]);
   }).then(() => { document.body.dataset.ready = "true"; });
 })();

@@ -49,16 +49,9 @@
     ]);
     const a = shared.bits(mine.correct), b = shared.bits(other.correct);
     const [pa, pb] = [shared.int16(mine.predicted), shared.int16(other.predicted)];
-    const groups = { both: 0, onlyA: [], onlyB: [], neither: 0 };
-    for (let i = 0; i < images.id.length; i++) {
-      if (a(i) && b(i)) groups.both++;
-      else if (a(i)) groups.onlyA.push(i);
-      else if (b(i)) groups.onlyB.push(i);
-      else groups.neither++;
-    }
+    const only = (x, y) => images.id.flatMap((_, i) => (x(i) && !y(i) ? [i] : []));
     const [mineName, rivalName] = [board.entries[own].name, board.entries[rival].name];
-    const told = shared.bits(board.tied)(own * board.entries.length + rival) ? "The images cannot tell the two apart." : "The images tell the two apart.";
-    const figure = (n, label) => element("div", {}, element("dt", { text: label }), element("dd", {}, element("b", { text: count(n) })));
+    const tied = shared.bits(board.tied)(own * board.entries.length + rival);
     const table = (title, list) => [
       element("h3", { text: `${title}: ${count(list.length)} ${list.length === 1 ? "image" : "images"}${list.length > MOST_FLIPS ? `, the first ${MOST_FLIPS}` : ""}` }),
       element("div", { class: "scroll tall", role: "region", "aria-label": title, tabindex: "0" }, element("table", { class: "plain" },
@@ -67,9 +60,8 @@
           cell(images.labels[i].map((c) => names[c]).join(", ")), cell(names[pa[i]]), cell(names[pb[i]])))))),
     ];
     byId("flips-result").replaceChildren(
-      element("dl", { class: "facts small" }, figure(groups.both, "Both right"), figure(groups.onlyA.length, `Only ${mineName}`), figure(groups.onlyB.length, `Only ${rivalName}`), figure(groups.neither, "Both wrong")),
-      element("p", { text: told }),
-      ...table(`Only ${mineName} is right`, groups.onlyA), ...table(`Only ${rivalName} is right`, groups.onlyB),
+      ...shared.pairFacts(shared.cells(a, b, board.n), mineName, rivalName, tied),
+      ...table(`Only ${mineName} is right`, only(a, b)), ...table(`Only ${rivalName} is right`, only(b, a)),
     );
   }
 

@@ -3,7 +3,7 @@
   "use strict";
   const { element } = window.imagenetHard;
   const PAGE = 200;
-  const DESCENDING_FIRST = new Set(["top1", "interval", "top5", "date"]);
+  const DESCENDING_FIRST = new Set(["top1", "interval", "top5", "robust", "rankdiff", "date"]);
 
   const present = (value) => (value === null || value === "" ? undefined : value);
   const share = (pair) => (pair ? pair[0] / pair[1] : undefined);
@@ -15,6 +15,7 @@
     const exact = { filterFn: (row, id, wanted) => row.getValue(id) === wanted };
     return [
       column("rank", (e) => e.rank[0]),
+      column("range", (e) => e.rank[1] * 1e6 + e.rank[2]),
       column("name", (e) => e.name, { sortingFn: "alphanumeric" }),
       column("top1", (e) => e.right),
       column("interval", (e) => e.low),
@@ -25,6 +26,8 @@
           return value !== undefined && value > low * 1e6 && (!high || value <= high * 1e6);
         },
       }),
+      column("robust", (e) => present(e.robust)),
+      column("rankdiff", (e) => present(e.rankDiff)),
       column("training", (e) => present(e.training), exact),
       column("date", (e) => present(e.date)),
       column("tier", (e) => e.tier, exact),
@@ -60,8 +63,6 @@
 
     function render() {
       const shown = table.getSortedRowModel().rows;
-      const byRank = state.sorting.length === 1 && state.sorting[0].id === "rank";
-      document.getElementById("table").classList.toggle("by-rank", byRank && shown.length === rows.length);
       body.replaceChildren(...shown.slice(0, limit).map((row) => rows[row.original.i]));
       const all = rows.length, n = shown.length;
       document.getElementById("count").textContent = n === all ? `${all} entries` : `${n} of ${all} entries`;
@@ -107,7 +108,7 @@
     const empty = (id) => data.every((e) => table.getRow(String(e.i)).getValue(id) === undefined);
     for (const box of boxes) {
       const origin = box.value[0] === "o";
-      box.defaultChecked = box.checked = !narrow && !empty(box.value) && (!origin || board.origins.length <= 8) && !(crowded && box.value === "date");
+      box.defaultChecked = box.checked = (!narrow || box.value === "range") && !empty(box.value) && (!origin || board.origins.length <= 8) && !(crowded && box.value === "date");
     }
     function showColumns() {
       const hidden = new Set(boxes.filter((box) => !box.checked).map((box) => box.value));

@@ -1,0 +1,89 @@
+"""What a request to the board may change, by who asks: nothing but paths of a known kind.
+
+Anybody may add, change and take back entries of their own, or mend the README beside them. Gold labels,
+records of what was checked and published tables are the maintainers', in requests without entries: no entry
+rides along with what it is judged by.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+KINDS: Mapping[str, re.Pattern[str]] = {
+    "entry": re.compile(r"entries/[A-Za-z0-9][A-Za-z0-9._-]*/(entry\.json|predictions\.parquet|top5\.csv)"),
+    "text": re.compile(r"(entries/)?README\.md"),
+    "board": re.compile(
+        r"verified/[A-Za-z0-9][A-Za-z0-9._-]*\.json|benchmarks/[0-9a-f]{64}\.(json|parquet)"
+        r"|published/[a-z0-9][a-z0-9-]*\.yaml|(benchmarks|verified|published)/README\.md"
+    ),
+}
+"""Every path of a board's folder that a request may change."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A changed path, relative to the board's folder or, where it lies ``outside``, to the repository.
+
+    ``regular``: before and after it is a plain file, where it is there.
+    """
+
+    path: str
+    regular: bool = True
+    outside: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``entries``: the names of those to verify; ``problems``: why the request is refused, if it is."""
+
+    entries: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def judge(
+    changes: Iterable[Change],
+    *,
+    is_left: Callable[[str], bool],
+    owns: Callable[[str], bool],
+    maintainer: bool = False,
+) -> Verdict:
+    """What is to verify of a request, and what in it is refused.
+
+    Of an entry's name, ``is_left`` says whether the request leaves its folder there, and ``owns`` whether the
+    board's entry is the author's. ``maintainer``: the platform says that the author may write to the board.
+    """
+    changes = list(changes)
+    names = {change.path.split("/")[1] for change in changes if _kind(change) == "entry"}
+    problems = [
+        f"{change.path!a} {problem}"
+        for change in changes
+        if (problem := _problem(change, submission=bool(names), maintainer=maintainer))
+    ]
+    gone = {name for name in names if not is_left(name)}
+    problems += [
+        f"{name} is removed: only its proven owner or a maintainer takes an entry back"
+        for name in sorted(gone)
+        if not (maintainer or owns(name))
+    ]
+    return Verdict(tuple(sorted(names - gone)), tuple(problems))
+
+
+def _kind(change: Change) -> str | None:
+    if change.outside:
+        return None
+    return next((kind for kind, pattern in KINDS.items() if pattern.fullmatch(change.path)), None)
+
+
+def _problem(change: Change, *, submission: bool, maintainer: bool) -> str:
+    kind = _kind(change)
+    if not change.regular and not change.outside:
+        return "is not a plain file: links, submodules and programs are refused"
+    if kind is None and not change.outside:
+        return "is of no kind that a board holds"
+    if submission and kind != "entry":
+        return "is no entry's: a request with entries changes nothing else"
+    if kind in ("board", None) and not maintainer:
+        return "is the maintainers' to change, in a request of theirs"
+    return ""

@@ -1,0 +1,109 @@
+"""What a pull request on git changes, read from the merge commit that its checkout stands on.
+
+The checkout is a stranger's: git is asked for names, modes and hashes alone, and starts no filter, hook or
+driver that a repository could name.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from itertools import islice
+from pathlib import Path
+
+from imagenet_hard.errors import ResultError
+from imagenet_hard.evaluation.children import GIT, bare_environment
+from imagenet_hard.leaderboard.board import ENTRIES, read_board
+from imagenet_hard.leaderboard.changes import Change, Verdict, judge
+from imagenet_hard.leaderboard.ownership import Author, owns
+
+BOARD = "leaderboard"
+"""The board's folder in the repository."""
+
+_GONE, _PLAIN = b"000000", b"100644"
+
+
+def git_changes(request: Path, base: Path) -> tuple[Change, ...]:
+    """The paths that the merge of a request into ``base`` changes.
+
+    ``request``: a checkout whose HEAD is the merge; ``base``: a checkout of what it is merged into.
+
+    Raises:
+        ResultError: git fails, HEAD is no merge of two commits, or it is a merge into something else.
+    """
+    _, *parents = _git(request, "rev-list", "--parents", "--max-count=1", "HEAD").decode().split()
+    if len(parents) != 2:
+        raise ResultError(
+            f"HEAD of {request} has {len(parents)} parents: expected the merge of a request into the board"
+        )
+    if (here := _git(base, "rev-parse", "--verify", "HEAD").decode().strip()) != parents[0]:
+        raise ResultError(
+            f"{request} is merged into {parents[0][:12]}, and {base} stands on {here[:12]}: check out that "
+            "commit, or merge again"
+        )
+    raw = _git(
+        request, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-ext-diff", *parents[:1], "HEAD"
+    )
+    fields = raw.split(b"\0")[:-1]
+    if not fields:
+        raise ResultError(f"the merge in {request} changes nothing")
+    return tuple(map(_change, islice(fields, 0, None, 2), islice(fields, 1, None, 2)))
+
+
+def judged(request: Path, base: Path, *, author: Author | None = None, maintainer: bool = False) -> Verdict:
+    """What is to verify of a request, and what in it is refused.
+
+    ``base``: the checkout's folder of entries that the request is merged into; ``author``: who opened the
+    request, and ``maintainer``: whether the author may write to the board, as the platform says.
+
+    Raises:
+        ResultError: as ``git_changes``.
+    """
+    changes = git_changes(request, base.resolve().parents[1])
+    verdict = judge(
+        changes,
+        is_left=lambda name: os.path.lexists(request / BOARD / ENTRIES / name),
+        owns=lambda name: owns(base / name, author),
+        maintainer=maintainer,
+    )
+    if verdict.entries or verdict.problems or not maintainer:
+        return verdict
+    left_out: list[str] = []
+    for _ in read_board(request / BOARD, left_out.append):
+        pass
+    return Verdict((), tuple(left_out))
+
+
+def _change(about: bytes, path: bytes) -> Change:
+    """``about``: ``:OLD_MODE NEW_MODE OLD_HASH NEW_HASH STATUS``."""
+    modes = about.removeprefix(b":").split(b" ")[:2]
+    name = os.fsdecode(path)
+    inside = name.startswith(f"{BOARD}/")
+    return Change(
+        name.removeprefix(f"{BOARD}/") if inside else name,
+        regular=all(mode in (_GONE, _PLAIN) for mode in modes),
+        outside=not inside,
+    )
+
+
+def _git(folder: Path, *arguments: str) -> bytes:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
+            [*GIT, "-C", str(folder), *arguments],
+            # No repository around the folder is taken for the folder's own.
+            env=bare_environment(
+                GIT_OPTIONAL_LOCKS="0",
+                GIT_NO_REPLACE_OBJECTS="1",
+                GIT_CEILING_DIRECTORIES=str(folder.resolve().parent),
+            ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ResultError(f"git cannot be run in {folder}: {type(error).__name__}") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise ResultError(f"git {arguments[0]} failed in {folder}: {' '.join(said)[:300]}")
+    return done.stdout

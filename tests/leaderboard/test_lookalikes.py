@@ -1,0 +1,60 @@
+"""Names that a reader takes for another's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imagenet_hard.leaderboard.entry import Entry, read_entry
+from imagenet_hard.leaderboard.lookalikes import look_alikes, skeleton
+from tests.leaderboard.boards import standard
+
+
+@pytest.fixture
+def entry(tmp_path: Path) -> Entry:
+    return read_entry(standard(tmp_path).first)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Gооgle", "Google"),  # Cyrillic о
+        ("ΜETA", "META"),  # Greek capital
+        ("ΟΡΕΝΑΙ", "OPENAI"),  # all of it Greek
+        ("Аррӏе", "Apple"),  # all of it Cyrillic
+        ("Ｇoogle", "Google"),
+        ("𝐆oogle", "google"),
+        ("Faceb00k", "Facebook"),
+        ("OpenAl", "OpenAI"),
+        ("Micrоsoft  Research", "Microsoft Research"),
+        ("Méta", "Meta"),
+        ("ViT–B/16", "ViT-B/16"),
+        ("rnobilenet", "mobilenet"),
+    ],
+)
+def test_what_is_drawn_alike(entry: Entry, one: str, other: str) -> None:
+    """Other letters, the same look: flagged as org, as submitter and as a name of the same org."""
+    assert skeleton(one) == skeleton(other)
+    for field in ("org", "submitter"):
+        mine, theirs = (entry.model_copy(update={field: text}) for text in (one, other))
+        flagged, why = look_alikes(mine, [theirs])
+        assert flagged, field
+        assert field in why or "mixes letters" in why
+    mine, theirs = (entry.model_copy(update={"name": text}) for text in (one, other))
+    assert look_alikes(mine, [theirs])[0]
+
+
+def test_what_is_not(entry: Entry) -> None:
+    """Neighbouring models, one org with several models, other scripts, and the entry itself."""
+    others = [entry.model_copy(update={"name": name}) for name in ("ViT-B/16", "ViT-L/32", "模型", "ViT-β")]
+    for each in (entry, *others):
+        assert look_alikes(each, [entry, *others]) == (False, "")
+
+
+def test_a_submitters_name_in_other_hands(entry: Entry) -> None:
+    """The same typed name, another account."""
+    alice = entry.model_copy(update={"name": "first", "owner": {"github": "alice"}})
+    mallory = entry.model_copy(update={"owner": {"github": "mallory"}})
+    assert "of another owner" in look_alikes(mallory, [alice])[1]
+    assert look_alikes(alice.model_copy(update={"name": "second"}), [alice]) == (False, "")
