@@ -252,7 +252,7 @@ def test_a_new_entry_passes(request_: Request) -> None:
     done = request_.check()
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stdout.startswith("Some-Lab__New: re-scored")
-    assert "passed: a new entry" in done.stdout
+    assert "passed  ownership: a new entry" in done.stdout
     text = (request_.root / "report.md").read_text()
     assert "```text\nSome-Lab__New: re-scored, top-1 " in text
     assert (request_.root / "report.md.txt").read_text() == done.stdout
