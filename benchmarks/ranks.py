@@ -1,4 +1,4 @@
-"""How sure the board's rank ranges are, and what spam does to them: the tables of docs/decisions/0006.
+"""How sure the board's rank ranges are, and what spam does to them: the tables of docs/decisions/0011.
 
     python benchmarks/ranks.py FOLDER [--draws N] [--images N]
 

@@ -1,7 +1,7 @@
 """Places by score, and how surely: the range of ranks that an entry's own comparisons leave open.
 
 The range is a step-down confidence set for one rank (Mogstad, Romano, Shaikh, Wilhelm 2024, "Inference for
-ranks", section 3), with McNemar's exact test for each comparison; docs/decisions/0006 has its coverage.
+ranks", section 3), with McNemar's exact test for each comparison; docs/decisions/0011 has its coverage.
 """
 
 from __future__ import annotations
