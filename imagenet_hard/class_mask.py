@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from imagenet_hard.classes import MASKS, mask, names, wnid_to_index
+from imagenet_hard.class_names import meanings, one_case
+from imagenet_hard.classes import MASKS, mask
 from imagenet_hard.errors import UsageError
 from imagenet_hard.types import N_CLASSES, Record
 
@@ -101,11 +102,12 @@ def _entries(path: Path) -> list[str]:
 
 def _of(name: str, entries: Sequence[str], where: str) -> ClassMask:
     found: dict[int, str] = {}
+    folded = one_case(entries)
     for number, entry in enumerate(entries, start=1):
         text = entry.strip()
         if not text or text.startswith("#"):
             continue
-        index = _index(text, f"{where}, entry {number}")
+        index = _index(text, f"{where}, entry {number}", folded=folded)
         if index in found:
             raise UsageError(f"{where}, entry {number}: {text!r} is class {index}, as {found[index]!r} is")
         found[index] = text
@@ -117,21 +119,16 @@ def _of(name: str, entries: Sequence[str], where: str) -> ClassMask:
     return ClassMask(name=name, indices=tuple(sorted(found)))
 
 
-def _index(text: str, where: str) -> int:
-    """The class that an entry means: by index, wnid or name."""
-    if text.isascii() and text.isdigit():
-        if int(text) < N_CLASSES:
-            return int(text)
+def _index(text: str, where: str, *, folded: bool) -> int:
+    """The class that an entry means: by index, wnid or name; ``folded`` as in ``meanings``."""
+    if text.isascii() and text.isdigit() and int(text) >= N_CLASSES:
         raise UsageError(
             f"{where}: {text}; expected an index of 0 to {N_CLASSES - 1} (1 less where it counts from 1)"
         )
-    wnid = text.replace(",", " ").split(maxsplit=1)[0]
-    if wnid in wnid_to_index():
-        return wnid_to_index()[wnid]
-    places = [i for i, name in enumerate(names()) if name.casefold() == text.strip("'\"").casefold()]
-    if len(places) == 1:
-        return places[0]
-    problem = f"is the name of {len(places)} classes: give the wnid" if places else "is no class"
+    found = meanings(text, folded=folded)
+    if len(found) == 1:
+        return next(iter(found))
+    problem = f"is the name of {len(found)} classes: give the wnid" if found else "is no class"
     raise UsageError(
         f"{where}: {text[:80]!r} {problem}; expected an index of 0 to {N_CLASSES - 1}, a wnid of "
         "ImageNet-1k or one of its class names"

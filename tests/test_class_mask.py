@@ -39,6 +39,12 @@ def test_the_released_list_is_the_known_mask(shared):
     assert (found.label, found.indices) == ("imagenet-a", class_mask("imagenet-a").indices)
 
 
+def test_names_are_those_that_a_data_set_may_have():
+    """torchvision's and WordNet's as well; capitals tell the dog from the jacket where a list has them."""
+    mixed = ["tench, Tinca tinca", "Cardigan", "jellyfish", "electric_ray", "n01498041 stingray"]
+    assert class_mask(mixed).indices == (0, 5, 6, 107, 264)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -52,6 +58,7 @@ def test_the_released_list_is_the_known_mask(shared):
         ("0\n1\n2\n3\nmissile\n", "'missile' is the name of 2 classes: give the wnid"),
         ("0\n1\n2\n3\ngoldfihs\n", "'goldfihs' is no class"),
         ("n99999999\n", "'n99999999' is no class"),
+        ("0\n1\n2\n3\ncrane\n", "'crane' is the name of 2 classes: give the wnid"),
         ("[1, 2,", "begins as a JSON list and is none"),
         ("0\n" * MAX_BYTES, "more than 1048576 bytes"),
     ],

@@ -11,10 +11,10 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+from imagenet_hard.class_names import called
 from imagenet_hard.classes import devkit_order, names, wnid_to_index, wnids
 from imagenet_hard.classifiers.name_lists import NameEntry, read_names
 from imagenet_hard.errors import UsageError
@@ -88,7 +88,7 @@ def _check_places(entries: Sequence[NameEntry], texts: Sequence[str], path: Path
     Raises:
         UsageError: for many, and for classes that have exchanged their names.
     """
-    owners = [_owners(text.casefold()) for text in texts]
+    owners = [_owners(text) for text in texts]
     if sum(map(bool, owners)) < N_CLASSES // 10:
         log.warning(
             "%s: hardly a class name is one of CLIP's or WordNet's; they go into prompts as they are (%r)",
@@ -134,21 +134,7 @@ def _order(texts: Sequence[str], wrong: Mapping[int, int]) -> str:
 
 def _owners(name: str) -> frozenset[int]:
     """The classes that are called so, by the whole or by the first of several words."""
-    return _known().get(name) or _known().get(re.split(r"[,;/|(]", name)[0].strip(), frozenset())
-
-
-@cache
-def _known() -> Mapping[str, frozenset[int]]:
-    """Names in small letters -> the classes that are called so: open_clip's, and WordNet's own words."""
-    from timm.data import ImageNetInfo
-
-    found: dict[str, set[int]] = {}
-    for index, (name, words) in enumerate(
-        zip(names(), ImageNetInfo("imagenet-1k").label_descriptions(), strict=True)
-    ):
-        for each in (name, words, *words.split(",")):
-            found.setdefault(each.strip().casefold(), set()).add(index)
-    return {name: frozenset(classes) for name, classes in found.items()}
+    return called(name) or called(re.split(r"[,;/|(]", name)[0])
 
 
 def _say(entries: Sequence[NameEntry], texts: Sequence[str], path: Path) -> None:

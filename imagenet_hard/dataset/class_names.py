@@ -1,30 +1,18 @@
 """Which classes a data set's own class names mean.
 
 A data set may number its classes as it likes: sorted as strings ("0", "1", "10"), in alphabetical order,
-or a subset. So where classes have names, the names decide and the numbers are theirs. Understood are class
-indices, wnids (also with a name beside them), and the names of open_clip, torchvision and timm (these are
-WordNet's: "tench, Tinca tinca" or one of them).
+or a subset. So where classes have names, the names decide and the numbers are theirs.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
 
 from imagenet_hard import classes
+from imagenet_hard.class_names import Found, meanings, one_case
 from imagenet_hard.errors import DatasetError
 from imagenet_hard.types import N_CLASSES
 
-Found = frozenset[int]
-"""The classes that a name may mean: none where it is not understood, several where it has several."""
-
-_WNID = re.compile(r"(?<![0-9A-Za-z])n\d{8}(?![0-9A-Za-z])", re.IGNORECASE)
-_APOSTROPHE = re.compile(r"['’`]")
-_OTHER = re.compile(r"[^0-9A-Za-z]+")
 SHOWN = 5
 """Names that a message lists."""
 
@@ -40,7 +28,7 @@ def class_indices(names: Sequence[str], where: str) -> tuple[int, ...]:
         DatasetError: names that are not understood, have two meanings, or mean the same class; the first
             of them are listed.
     """
-    meant = [meanings(name, folded=_one_case(names)) for name in names]
+    meant = [meanings(name, folded=one_case(names)) for name in names]
     if (order := _in_known_order(meant)) is not None:
         return order
     meant = _by_elimination(meant)
@@ -59,77 +47,6 @@ def class_indices(names: Sequence[str], where: str) -> tuple[int, ...]:
                 f"({classes.wnids()[index]}). Name the classes by wnid or class index."
             )
     return indices
-
-
-def meanings(name: str, *, folded: bool = True) -> Found:
-    """The classes that ``name`` may mean.
-
-    ``folded``: capitals tell nothing, as in a list without any; else "Cardigan" is the dog and "cardigan"
-    the jacket.
-
-    >>> sorted(meanings("n01440764_tench")), sorted(meanings("tench, Tinca tinca")), sorted(meanings("0"))
-    ([0], [0], [0])
-    >>> sorted(meanings("crane")), sorted(meanings("cat"))
-    ([134, 517], [])
-    """
-    text = name.strip()
-    if re.fullmatch(r"[0-9]{1,9}", text):
-        return frozenset({int(text)}) if int(text) < N_CLASSES else frozenset()
-    if wnids := {wnid.lower() for wnid in _WNID.findall(text)}:
-        index = classes.wnid_to_index()
-        return frozenset(index[wnid] for wnid in wnids) if wnids <= index.keys() else frozenset()
-    key = _key(text)
-    words = _vocabulary()
-    if not folded and key in words.exact:
-        return words.exact[key]
-    return words.folded.get(key.lower(), frozenset())
-
-
-@dataclass(frozen=True)
-class _Vocabulary:
-    """Key of a name -> the classes, with capitals as written and without."""
-
-    exact: Mapping[str, Found]
-    folded: Mapping[str, Found]
-
-
-@cache
-def _vocabulary() -> _Vocabulary:
-    """The names in use, each class's own before its synonyms ("polecat" is no skunk)."""
-    from timm.data import ImageNetInfo
-    from torchvision.models import AlexNet_Weights
-
-    info = ImageNetInfo()
-    assert tuple(info.label_names()) == classes.wnids(), "timm has ImageNet's classes in another order"
-    wordnet = [str(info.index_to_description(i)) for i in range(N_CLASSES)]
-    synonyms = [(i, lemma) for i, lemmas in enumerate(wordnet) for lemma in lemmas.split(",")]
-    own = [
-        *enumerate(classes.names()),
-        *enumerate(AlexNet_Weights.IMAGENET1K_V1.meta["categories"]),
-        *enumerate(wordnet),
-        *((i, lemmas.split(",")[0]) for i, lemmas in enumerate(wordnet)),
-    ]
-    return _Vocabulary(
-        exact={**_table(synonyms), **_table(own)},
-        folded={**_table(synonyms, lower=True), **_table(own, lower=True)},
-    )
-
-
-def _table(pairs: Iterable[tuple[int, str]], *, lower: bool = False) -> dict[str, Found]:
-    found: defaultdict[str, set[int]] = defaultdict(set)
-    for index, name in pairs:
-        key = _key(name)
-        found[key.lower() if lower else key].add(index)
-    return {key: frozenset(indices) for key, indices in found.items()}
-
-
-def _key(name: str) -> str:
-    """Letters and digits: underscores, hyphens, commas and apostrophes are written in many ways."""
-    return _OTHER.sub(" ", _APOSTROPHE.sub("", unicodedata.normalize("NFKC", name))).strip()
-
-
-def _one_case(names: Sequence[str]) -> bool:
-    return all(name == name.lower() for name in names) or all(name == name.upper() for name in names)
 
 
 def _in_known_order(meant: Sequence[Found]) -> tuple[int, ...] | None:

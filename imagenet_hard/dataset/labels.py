@@ -11,8 +11,8 @@ from collections.abc import Collection, Sequence
 from operator import index as as_int
 from typing import Any
 
+from imagenet_hard.class_names import meanings
 from imagenet_hard.classes import names, wnid_to_index
-from imagenet_hard.dataset.class_names import meanings
 from imagenet_hard.errors import DatasetError
 from imagenet_hard.types import N_CLASSES
 

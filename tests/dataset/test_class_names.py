@@ -7,7 +7,7 @@ import random
 import pytest
 
 from imagenet_hard.classes import MASKS, names, wnids
-from imagenet_hard.dataset.class_names import class_indices, meanings
+from imagenet_hard.dataset.class_names import class_indices
 from imagenet_hard.errors import DatasetError
 
 
@@ -130,13 +130,3 @@ def test_what_is_not_understood_is_refused_by_name(given: list[str], message: st
     """Nothing is guessed."""
     with pytest.raises(DatasetError, match=message):
         class_indices(given, "x")
-
-
-def test_every_own_name_means_its_class() -> None:
-    """Of the three lists, only these keys are shared by two classes."""
-    twins = {"crane", "cardigan", "maillot", "missile", "sunglasses"}
-    for known in (list(names()), torchvision_names(), wordnet_names()):
-        for index, name in enumerate(known):
-            found = meanings(name)
-            assert index in found
-            assert len(found) == 1 or name.lower() in twins
