@@ -15,6 +15,7 @@ from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.code_hash import holds_own_code
 from imagenet_hard.classifiers.identity import weights_sha256
 from imagenet_hard.classifiers.loading import load_into
+from imagenet_hard.classifiers.module_state import in_eval_mode
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.policy import explicit_transform
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
@@ -109,7 +110,7 @@ def from_module(
         raise UsageError(f"got {type(model).__name__}: expected a torch.nn.Module or a function of a batch")
     name = name or _name(model)
     found = _transform(model, transform, name)
-    module = model.eval() if isinstance(model, torch.nn.Module) else LogitsOf(model)
+    module = in_eval_mode(model) if isinstance(model, torch.nn.Module) else LogitsOf(model)
     with random_numbers_kept():
         if not isinstance(module, LogitsOf) and not isinstance(probe(module, found, name), torch.Tensor):
             module = LogitsOf(module)

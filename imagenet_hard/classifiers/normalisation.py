@@ -55,7 +55,11 @@ def role(name: str) -> str | None:
 
 
 def triple(value: Any) -> Triple | None:
-    """Three numbers of a tensor, an array or a list, whatever its shape; float32 becomes what was written."""
+    """Three numbers of a tensor, an array or a list, whatever its shape; float32 becomes what was written.
+
+    A list of one, among settings, is for all three channels, as in ``Normalize([0.5], [0.5])``.
+    """
+    lengths = (3,) if hasattr(value, "detach") else (1, 3)
     if hasattr(value, "detach"):
         value = value.detach().float().numpy()
     if not isinstance(value, (list, tuple, np.ndarray)):
@@ -64,9 +68,9 @@ def triple(value: Any) -> Triple | None:
         flat = np.asarray(value).reshape(-1)
     except ValueError:  # a ragged list
         return None
-    if len(flat) != 3 or flat.dtype.kind not in "fiu":
+    if len(flat) not in lengths or flat.dtype.kind not in "fiu":
         return None
-    red, green, blue = (float(str(x)) for x in flat)
+    red, green, blue = (float(str(x)) for x in np.broadcast_to(flat, 3))
     return red, green, blue
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from imagenet_hard.classifiers.base import Classifier, Outputs
+from imagenet_hard.classifiers.module_state import in_eval_mode
 from imagenet_hard.errors import ClassifierError, UsageError
 from imagenet_hard.types import N_CLASSES, DropClass, OutputForm
 
@@ -61,7 +62,7 @@ def read_as(classifier: Classifier, form: OutputForm, drop_class: DropClass | No
     outputs = Outputs(form, drop_class)
     if form != "probabilities" and drop_class is None:
         return replace(classifier, outputs=outputs)
-    return replace(classifier, module=AsLogits(classifier.module, outputs).eval(), outputs=outputs)
+    return replace(classifier, module=in_eval_mode(AsLogits(classifier.module, outputs)), outputs=outputs)
 
 
 def unread(module: nn.Module) -> nn.Module:
@@ -73,7 +74,7 @@ def with_classes(classifier: Classifier, classes: ClassMask | None) -> Classifie
     """``classifier`` among these classes only."""
     if classes is None:
         return classifier
-    mask = AsLogits(classifier.module, Outputs(classes=classes)).eval()
+    mask = in_eval_mode(AsLogits(classifier.module, Outputs(classes=classes)))
     return replace(classifier, module=mask, outputs=replace(classifier.outputs, classes=classes))
 
 

@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from imagenet_hard.curation.curators import Curator
 from imagenet_hard.curation.hardness import HardnessFilter
-from imagenet_hard.curation.intake import Intake, Place, too_large
+from imagenet_hard.curation.intake import Intake, Place
 from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.records import FilterProgress, OpenSource
 from imagenet_hard.curation.screening import Tolerance, reopen
 from imagenet_hard.curation.store import CurationStore, ImageRecord
 from imagenet_hard.dataset.benchmark import Benchmark
+from imagenet_hard.dataset.decode import too_large
 from imagenet_hard.engine.prepare import overlapped
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.errors import ImageError

@@ -17,7 +17,7 @@ from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.curation.lane import Candidate
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.store import CurationStore, ImageRecord, listing
-from imagenet_hard.dataset.decode import decode
+from imagenet_hard.dataset.decode import decode, too_large
 from imagenet_hard.errors import DatasetError, ImageError
 
 CHUNK = 64
@@ -151,11 +151,6 @@ class Intake:
 
 def _pixels(found: Candidate | ImageRecord) -> int:
     return found.image.width * found.image.height if isinstance(found, Candidate) else 1
-
-
-def too_large(id: str) -> ImageError:
-    """An image for which memory does not suffice: not the others' fault."""
-    return ImageError(f"image {id!r} does not fit into the memory that is left")
 
 
 def changed(source: OpenSource, ids: Sequence[str]) -> DatasetError:

@@ -95,6 +95,11 @@ def decode(data: bytes, *, id: str = "", exif: bool = False) -> Image.Image:
     return _turned(image) if exif else image
 
 
+def too_large(id: str) -> ImageError:
+    """An image for which memory does not suffice: not the others' fault."""
+    return ImageError(f"image {id!r} does not fit into the memory that is left")
+
+
 def is_image(path: str) -> bool:
     """Whether the file's header is that of an image in ``FORMATS``; no pixel is decoded.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from imagenet_hard.classifiers.module_state import undisturbed
+from imagenet_hard.classifiers.module_state import in_eval_mode, undisturbed
 from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.compiled import compiled
 from imagenet_hard.engine.fold import fold_batch_norms
@@ -50,7 +50,7 @@ class Forward:
         self._compiles = self._may_compile = settings.compile
         self._freeze = self._may_fold
         self.optimizations: list[str] = []
-        self._module = classifier.module.eval().to(device)
+        self._module = in_eval_mode(classifier.module).to(device)
         self._layout, self._transform = layout_of(classifier), apart(classifier.transform)
 
     @property

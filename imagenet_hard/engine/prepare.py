@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from imagenet_hard.dataset.decode import decode
+from imagenet_hard.dataset.decode import decode, too_large
 from imagenet_hard.engine.store import Row
 from imagenet_hard.errors import ClassifierError, ImageError
 from imagenet_hard.types import Example
@@ -62,13 +62,20 @@ def preparer(predictors: Sequence[Predictor], known: Sequence[Mapping[str, Row]]
             wanted = [rows.get(row.id) != row for rows in known]
             if not any(wanted):
                 return Prepared(row, (KNOWN,) * len(known))
-            image = decode(example.image, id=example.id, exif=exif)
+            image = _decoded(example, exif=exif)
         except (ImageError, OSError) as error:
             return str(error)
         pairs = zip(predictors, wanted, strict=True)
         return Prepared(row, tuple(_pixels(p, image, row) if want else KNOWN for p, want in pairs))
 
     return prepare
+
+
+def _decoded(example: Example, *, exif: bool) -> Image.Image:
+    try:
+        return decode(example.image, id=example.id, exif=exif)
+    except MemoryError:  # of several large ones at once, perhaps: the others go on
+        raise too_large(example.id) from None
 
 
 def _pixels(predictor: Predictor, image: Image.Image, row: Row) -> Any:

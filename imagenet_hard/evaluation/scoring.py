@@ -116,6 +116,7 @@ class Scoring:
             path = write_result(self._place.folder, result, scored.predictions, stem=self._place.stem)
             log.info("%s: the result is %s", self.classifier.spec.name, path)
             self.store.clear()
+        _tell(self.classifier, result)
         return result
 
     def close(self) -> None:
@@ -146,7 +147,9 @@ def begin(
         keys = replace(keys, witness=look())
     place, finished = find(out, benchmark, stem_of(classifier, how), keys.run)
     if finished is not None:
-        log.info("%s on %s is finished: read from %s", spec.name, benchmark.name, place.folder)
+        file = place.folder / f"{place.stem}.json"
+        log.info("%s on %s is finished: read from %s", spec.name, benchmark.name, file)
+        _tell(classifier, finished)
         return finished
     if keys.witness is not None:
         tell_of_others(spec, place, keys, look)
@@ -184,6 +187,13 @@ def _beyond(classes: ClassMask | None, labels: Sequence[Sequence[int]]) -> list[
             f"{said} ({classes.name}): these classes are not the data set's; leave out --classes"
         )
     return [f"{said}: they cannot be right"]
+
+
+def _tell(classifier: Classifier, result: Result) -> None:
+    """Say what a reader must know of the number, but for what was said when the classifier was loaded."""
+    for each in result.protocol.warnings:
+        if each not in classifier.warnings:
+            log.warning("%s on %s: %s", classifier.spec.name, result.benchmark.name, each)
 
 
 def _settings_key(classifier: Classifier, benchmark: Benchmark, how: How) -> str:

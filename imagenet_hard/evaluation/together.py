@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from imagenet_hard.classifiers.module_state import as_it_was
+from imagenet_hard.classifiers.own_code import brings_own_code
 from imagenet_hard.engine.batch_size import choose_batch_size
 from imagenet_hard.engine.memory import free_bytes, model_bytes
 from imagenet_hard.engine.settings import RunSettings, resolve_device
@@ -86,6 +89,7 @@ def _passes(
                 how = _how(model, classifier, common)
                 if not group.takes(classifier, how):
                     yield from group.run(benchmark)
+                group.keep(classifier)
                 here = common.engine.loading_device(common.settings.device)
                 found = begin(classifier, benchmark, how, common.out, device=here)
                 group.add(model, found, classifier, how)
@@ -106,9 +110,11 @@ class _Group:
         alone = common.engine.workers is not None or common.tta is not None
         self._most = common.together or (1 if alone else AUTOMATIC)
         self._device = None if alone or common.together else resolve_device(common.settings.device)
+        self._modules = ExitStack()
         self._clear()
 
     def _clear(self) -> None:
+        self._modules.close()
         self._waiting: list[tuple[SuiteModel, Scoring | Result]] = []
         self._stems: set[str] = set()
         self._n = self._bytes = 0
@@ -130,6 +136,11 @@ class _Group:
             return True
         models = self._bytes + model_bytes(classifier.module)
         return COPIES * models <= SHARE * (free + (0 if self._device.type == "cuda" else models))
+
+    def keep(self, classifier: Classifier) -> None:
+        """Let the module come back as it is, once the pass is over: one's own code may hold on to it."""
+        if brings_own_code(classifier):
+            self._modules.enter_context(as_it_was(classifier.module))
 
     def add(self, model: SuiteModel, found: Scoring | Result, classifier: Classifier, how: How) -> None:
         self._waiting.append((model, found))
@@ -165,6 +176,7 @@ class _Group:
         for _, found in self._waiting:
             if isinstance(found, Scoring):
                 found.close()
+        self._modules.close()
 
 
 def _load(model: SuiteModel, common: Common) -> Classifier:

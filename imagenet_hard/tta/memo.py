@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from imagenet_hard.classifiers.module_state import undisturbed
+from imagenet_hard.classifiers.module_state import in_eval_mode, undisturbed
 from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.forward import REWRITE_TOLERANCE, exact_float32
 from imagenet_hard.engine.layout import layout_of
@@ -59,7 +59,7 @@ class MemoPredictor:
         self.batch_size, self.optimizations = tta.views, list[str]()
         self._ahead = ahead(tta, self._viewing.transform)
         self.name, self.precision = classifier.spec.name, settings.precision
-        self._module = classifier.module.eval().to(device)
+        self._module = in_eval_mode(classifier.module).to(device)
         self._layout, self._transform = layout_of(classifier), apart(classifier.transform)
         self._weights = [p for p in self._module.parameters() if p.is_floating_point()]
         self._originals = [p.detach().clone() for p in self._weights]

@@ -15,6 +15,7 @@ from torch import nn
 from torchvision import transforms
 from torchvision.models import ResNet50_Weights
 
+import imagenet_hard
 from imagenet_hard.classifiers.custom import DEFAULT_TRANSFORM, from_module
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.timm_transform import transform_of
@@ -147,6 +148,20 @@ def test_any_callable_is_a_classifier() -> None:
     assert torch.equal(wrapped.module(batch), module(batch))
     assert wrapped.spec.name == "WithLogits"
     assert wrapped.spec.parameters == 13000
+
+
+def test_an_exported_program_is_a_classifier() -> None:
+    """It has no mode to be put into, bare or inside a module."""
+    module = tiny().eval()
+    n = torch.export.Dim("n", min=1)
+    program = torch.export.export(module, (torch.rand(2, 3, 224, 224),), dynamic_shapes=({0: n},)).module()
+    batch = torch.rand(3, 3, 224, 224)
+    for given in (program, nn.Sequential(program, nn.Softmax(1))):
+        found = from_module(given, DEFAULT_TRANSFORM)
+        assert torch.allclose(found.module(batch).log_softmax(1), module(batch).log_softmax(1), atol=1e-5)
+    small = imagenet_hard.load_dataset("sample").take(3)
+    found, expected = (imagenet_hard.evaluate(each, small, device="cpu") for each in (program, module))
+    assert found.metrics.correct().tolist() == expected.metrics.correct().tolist()
 
 
 class WithLogits(nn.Module):

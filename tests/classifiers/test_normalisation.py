@@ -145,6 +145,17 @@ def test_what_is_not_understood_is_refused(entries: dict[str, Any], message: str
         find_normalisation(entries, "w.pth")
 
 
+def test_a_list_of_one_is_for_all_channels(tmp_path: Path) -> None:
+    """Among a script's settings, as ``Normalize([0.5], [0.25])`` takes it; one alone is refused."""
+    net = nn.Linear(2, 2)
+    settings = {"data": {"mean": [0.5], "std": (0.25,)}}
+    torch.save({"model": net.state_dict(), "args": settings}, path := tmp_path / "w.pth")
+    found = load_checkpoint(path, net.state_dict()).normalisation
+    assert found == Normalisation((0.5,) * 3, (0.25,) * 3, ("args.data.mean", "args.data.std"))
+    with pytest.raises(WeightsError, match="and none for the std"):
+        find_normalisation({"mean": [0.5]}, "w.pth")
+
+
 def test_the_transform_takes_them_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     """The same constants change nothing; a transform that cannot show its own is refused."""
     own = Transform(256, (224, 224))

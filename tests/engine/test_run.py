@@ -13,6 +13,7 @@ from torch import nn
 from torchvision import transforms
 
 from imagenet_hard.classifiers.transform import Transform
+from imagenet_hard.engine import prepare
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
@@ -111,6 +112,22 @@ def test_bad_images_are_named_and_the_others_kept():
     data.examples[3] = good
     scored, report = run(data=data, store=store)
     assert (report.n_scored, len(scored.predictions)) == (1, 20)
+
+
+def test_an_image_that_memory_does_not_suffice_for_ends_no_other(monkeypatch):
+    """It is named like any that cannot be read."""
+    real = prepare.decode
+
+    def short(image, *, id, exif):
+        if id == "003.jpg":
+            raise MemoryError
+        return real(image, id=id, exif=exif)
+
+    monkeypatch.setattr(prepare, "decode", short)
+    with pytest.raises(
+        ImageError, match=r"(?s)1 of 9 images.*'003\.jpg' does not fit into the memory.*other 8"
+    ):
+        run(data=benchmark(9))
 
 
 def test_a_stored_row_counts_only_for_the_same_bytes_and_labels(tmp_path):

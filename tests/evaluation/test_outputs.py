@@ -171,6 +171,21 @@ def test_a_background_class_is_dropped_and_recorded(module, images, tmp_path):
         assert "-drop0" in next((tmp_path / type(form).__name__).rglob("*.json")).stem
 
 
+def test_what_a_mask_leaves_out_is_said_when_scored_and_when_read(module, images, tmp_path, caplog):
+    """By its number, not in the file alone."""
+    caplog.set_level("INFO")
+    others = [i for i in range(1000) if i not in images.labels[0]]
+    for _ in range(2):
+        caplog.clear()
+        result = score(module, images, classes=others, out=tmp_path)
+        (warning,) = result.protocol.warnings
+        assert warning.endswith("they cannot be right")
+        assert [each.getMessage() for each in caplog.records if warning in each.getMessage()] == [
+            f"Sequential on small: {warning}"
+        ]
+    assert f"is finished: read from {next(tmp_path.rglob('*.json'))}" in caplog.text
+
+
 def test_what_cannot_repeat_is_in_the_result(module, images):
     """In its JSON, where every reader of the number finds it."""
 

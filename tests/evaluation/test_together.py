@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 import imagenet_hard
@@ -116,6 +118,25 @@ def test_one_model_under_two_names_is_scored_once(data, tmp_path):
     (_, third), (_, fourth) = evaluate_all(crops, data, common)
     assert third.run_key != fourth.run_key
     assert len(list(tmp_path.rglob("*.json"))) == len(list(tmp_path.rglob("*.parquet"))) == 3
+
+
+def test_a_module_that_its_file_keeps_comes_back_as_it_was(data, tmp_path, monkeypatch):
+    """Its strides and flags, though it was scored twice in the pass."""
+    (tmp_path / "kept_model.py").write_text(
+        "from torch import nn\n"
+        "pool = nn.AdaptiveAvgPool2d(1)\n"
+        "MODEL = nn.Sequential(nn.Conv2d(3, 8, 3), pool, nn.Flatten(), nn.Linear(8, 1000))\n"
+        "T = {'resize': 40, 'crop': 32}\n"
+        "def build(): return MODEL, T\n"
+        "def again(): return MODEL, T\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    found = run(data, "kept_model:build", "kept_model:again")
+    first, second = (result.predictions_sha256 for _, result in found)
+    assert first == second
+    weight = sys.modules["kept_model"].MODEL[0].weight
+    assert weight.is_contiguous()
+    assert weight.requires_grad
 
 
 def test_when_a_cluster_is_lost_all_that_are_left_have_failed(data):
