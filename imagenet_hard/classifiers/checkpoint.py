@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.classifiers.allow_list import Array
-from imagenet_hard.classifiers.normalisation import Normalisation, find_normalisation, role
+from imagenet_hard.classifiers.normalisation import Normalisation, find_normalisation, role, triple
 from imagenet_hard.classifiers.weight_sets import (
-    DEPTH,
     NOT_WEIGHTS,
     TOP,
     WeightSet,
@@ -41,6 +40,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Beside a network these change none of its outputs.
+SETTINGS_DEPTH = 8
+"""Levels of a script's settings that are looked through: ``hyper_parameters.data.transforms.val.mean``."""
+
 _HARMLESS = re.compile(
     r"(^|[._])(criterion|loss(es)?|metrics?|acc(uracy)?|(train|val|test)_\w+|decay|num_updates)([._]|$)"
 )
@@ -82,7 +84,9 @@ def load_checkpoint(path: str | Path, own: Mapping[str, torch.Tensor]) -> Checkp
     known = [*fits, chosen]
     named = {join(label, key): value for label, state in entries.items() for key, value in state.items()}
     of_a_set = {join(each.entry, each.prefix + key) for each in known for key in own}
-    beside = {name: v for name, v in (named | _settings(content)).items() if name not in of_a_set}
+    settings = _settings(content)
+    _check_settings({name: v for name, v in settings.items() if name not in of_a_set}, file)
+    beside = {name: v for name, v in (named | settings).items() if name not in of_a_set}
     normalisation = find_normalisation(beside, file.name)
     used = set(normalisation.names) if normalisation else set()
     if chosen.label != wanted:  # else exactly this was asked for
@@ -93,17 +97,35 @@ def load_checkpoint(path: str | Path, own: Mapping[str, torch.Tensor]) -> Checkp
     return Checkpoint(_alone(chosen, known, used), normalisation, _held(content))
 
 
-def _settings(content: Any, label: str = "", depth: int = DEPTH) -> dict[str, Any]:
-    """What is called mean or std among a script's settings: name -> list of numbers or array."""
+def _settings(content: Any, label: str = "", depth: int = SETTINGS_DEPTH) -> dict[str, Any]:
+    """What is called mean or std among a script's settings: name -> what stands there, an array as numpy's.
+
+    Also in a list of steps, as of a pipeline of transforms.
+    """
     inside = content if isinstance(content, Mapping) else getattr(content, "__dict__", None)
+    if isinstance(content, list | tuple):
+        inside = {str(n): each for n, each in enumerate(content) if isinstance(each, Mapping)}
     found: dict[str, Any] = {}
     for key, value in inside.items() if isinstance(inside, Mapping) and depth else ():
-        if isinstance(key, str):
-            if role(key) and isinstance(value, list | tuple | Array):
-                found[join(label, key)] = value.values if isinstance(value, Array) else value
-            else:
-                found |= _settings(value, join(label, key), depth - 1)
+        if not isinstance(key, str):
+            continue
+        name = join(label, key)
+        deeper = _settings(value, name, depth - 1)
+        plain = isinstance(value, list | tuple | Array | int | float | str | Mapping)
+        if role(key) and plain and not isinstance(value, bool) and not deeper:
+            found[name] = value.values if isinstance(value, Array) else value
+        found |= deeper
     return found
+
+
+def _check_settings(settings: Mapping[str, Any], file: Path) -> None:
+    """Say which settings are called as a normalisation and are not read as one."""
+    if unread := [n for n, v in settings.items() if triple(v) is None and not _HARMLESS.search(n)]:
+        log.warning(
+            "%s: %s among its settings is not read as mean or std, being no list of three numbers: if the "
+            "model was trained under it, its numbers are others",
+            file.name, _few(unread),
+        )  # fmt: skip
 
 
 def _check_left(left: State, chosen: WeightSet, file: Path) -> None:

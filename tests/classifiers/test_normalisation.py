@@ -47,6 +47,10 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "numbers": {"model": STATE, "normalization": {"mean": MEAN.tolist(), "std": STD.tolist()}},
     "arrays": {"model": STATE, "hyper_parameters": {"img_mean": MEAN.numpy(), "img_std": STD.numpy()}},
     "arguments": {"state_dict": STATE, "args": argparse.Namespace(mean=MEAN.tolist(), std=STD.tolist())},
+    "a pipeline": {
+        "model": STATE,
+        "cfg": {"a": {"b": {"c": [{"type": "Resize"}, {"mean": MEAN.tolist(), "std": STD.tolist()}]}}},
+    },
 }  # fmt: skip
 
 
@@ -154,6 +158,21 @@ def test_a_list_of_one_is_for_all_channels(tmp_path: Path) -> None:
     assert found == Normalisation((0.5,) * 3, (0.25,) * 3, ("args.data.mean", "args.data.std"))
     with pytest.raises(WeightsError, match="and none for the std"):
         find_normalisation({"mean": [0.5]}, "w.pth")
+
+
+@pytest.mark.parametrize(
+    ("mean", "told"),
+    [(0.5, True), ("0.5,0.4,0.3", True), ({"r": 0.5}, True), ([0.5] * 4, True), (None, False)],
+)
+def test_settings_that_are_not_read_are_told(
+    mean: Any, told: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They may be a normalisation or not: nobody has to guess that they were left out."""
+    content = {"model": STATE, "config": {"mean": mean}, "metrics": {"mean": 0.7}}
+    torch.save(content, path := tmp_path / "w.pth")
+    assert load_checkpoint(path, STATE).normalisation is None
+    assert ("w.pth: config.mean among its settings is not read as mean or std" in caplog.text) == told
+    assert "metrics" not in caplog.text
 
 
 def test_the_transform_takes_them_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
