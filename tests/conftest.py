@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes depends on what else the machine does; the whole test has its timeout.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 # No test may reach a real hub: what would, fails at once; the loopback tests set their own endpoint.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -92,7 +92,7 @@ def read_release(folder: Path) -> Release:
 
 def _check(folder: Path, files: Mapping[str, ReleaseFile]) -> None:
     problems = [problem for file in files.values() if (problem := _difference(file)) is not None]
-    strays = {file.id for file in walk(folder)} - {*files, MANIFEST}
+    strays = {file.id for file in walk(folder) if not file.system} - {*files, MANIFEST}
     problems += [f"{name} is not in the manifest" for name in sorted(strays)]
     if problems:
         raise DatasetError(
