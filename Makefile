@@ -12,8 +12,9 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
 	touch $(STAMP)
 
-demo: $(STAMP)  ## score real weights on real images, offline
+demo: $(STAMP)  ## score real weights on real images, offline, and show the results as a page
 	HF_HUB_OFFLINE=1 $(BIN)/imagenet-hard-eval --dataset sample --suite demo --out results/demo
+	$(BIN)/imagenet-hard leaderboard preview results/demo --out results/demo-page
 
 test: $(STAMP)  ## the whole suite without its slow part
 	$(BIN)/python -m pytest -q

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from imagenet_hard.cli import preview
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -172,6 +174,9 @@ def gold(
     click.echo(f"{made.info.name}: {made.info.n} images, fingerprint {made.info.fingerprint}", err=True)
     click.echo(path)
     return 0
+
+
+command.add_command(preview.command)
 
 
 def _read(entries: Path) -> SiteData:

@@ -26,7 +26,7 @@ from imagenet_hard.types import Record
 Text = Annotated[str, Field(max_length=500)]
 EntryId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
-Tier = Literal["published", "self-reported", "re-scored", "spot-checked", "reproduced"]
+Tier = Literal["unsubmitted", "published", "self-reported", "re-scored", "spot-checked", "reproduced"]
 
 
 class Link(Record):
@@ -140,7 +140,7 @@ class Board:
     With m entries and n images: ``correct`` bool (m, n) and ``predicted`` int16 (m, n) are the top-1;
     ``kappa`` float (m, m) is the error consistency, NaN where undefined; ``tied`` bool (m, m) says
     which pairs the images do not tell apart; ``similar`` (m,) orders the entries so that those
-    that err alike stand side by side.
+    that err alike stand side by side. ``labels`` has an empty set for each image where they are not known.
     """
 
     slug: str
@@ -185,6 +185,11 @@ class Board:
         """Number of images."""
         return len(self.image_ids)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the images' labels are at hand: not on a page made of results alone."""
+        return any(self.labels)
+
     @cached_property
     def origins(self) -> tuple[str, ...]:
         """Names of the variants that the images come from, the largest first; empty if there is only one."""
@@ -210,3 +215,8 @@ class SiteData:
     published: tuple[PublishedTable, ...] = ()
     version: str = ""
     left_out: tuple[str, ...] = ()
+
+    @property
+    def preview(self) -> bool:
+        """Whether it is made of results alone, which nobody submitted or scored again."""
+        return any(not board.labelled for board in self.boards)

@@ -27,6 +27,7 @@ CSP = "; ".join(
 """Nothing from elsewhere, nothing inline. Data travel as scripts, so nothing is fetched either."""
 
 TIERS: Mapping[str, str] = {
+    "unsubmitted": "A result as it lies on this machine: who is right is what it says.",
     "published": "A figure that a paper reports; no predictions were seen.",
     "self-reported": "No verification of the entry as it is now is recorded; its score here is still "
     "computed from its predictions.",
@@ -61,6 +62,7 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
             "csp": CSP,
             "nav": (*NAV, *NAV_END),
             "tiers": TIERS,
+            "preview": site.preview,
         }
         html = _templates().get_template(f"{template}.html.jinja")
         return path, html.render(**common, version=site.version, boards=boards, **values)
@@ -106,6 +108,8 @@ def _templates() -> Any:
 
 def _board(board: Board) -> dict[str, Any]:
     m = len(board.entries)
+    what = ("entry", "entries") if board.labelled else ("result", "results")
+    how = "each scored again from its predictions" if board.labelled else "as they say themselves"
     groups = {key: int(flags.sum()) for key, flags in group_of(board).items()}
     options = {
         "backend": sorted({e.backend for e in board.entries} - {""}),
@@ -114,8 +118,8 @@ def _board(board: Board) -> dict[str, Any]:
     }
     return {
         "board": board,
-        "lead": f"{m:,} {'entry' if m == 1 else 'entries'} on {board.n:,} images, each scored again from "
-        f"its predictions. Images: {board.source}, fingerprint {board.fingerprint[:12]}.",
+        "lead": f"{m:,} {what[m != 1]} on {board.n:,} images, {how}. "
+        f"Images: {board.source}, fingerprint {board.fingerprint[:12]}.",
         "groups": groups,
         "group_texts": _group_texts(board),
         "axis": text.axis_for([e.top1 for e in board.entries]),
@@ -184,9 +188,7 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
     cal = entry.calibration
     return {
         "e": entry,
-        "word": f"{WORD}."
-        if entry.tier in ("spot-checked", "reproduced")
-        else f"{WORD}; so are weights, transform and parameters, as the model was not run again.",
+        "word": _word(entry),
         "index": index,
         "alone": int((board.correct[index] & (board.solved_by == 1)).sum()),
         "ties": [e for j, e in enumerate(board.entries) if j != index and board.tied[index, j]],
@@ -203,6 +205,15 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
         if cal
         else [],
     }
+
+
+def _word(entry: SiteEntry) -> str:
+    """Whose word stands behind the provenance."""
+    if entry.tier == "unsubmitted":
+        return "As the result says."
+    if entry.tier in ("spot-checked", "reproduced"):
+        return f"{WORD}."
+    return f"{WORD}; so are weights, transform and parameters, as the model was not run again."
 
 
 def _model_facts(entry: SiteEntry, board: Board) -> Facts:

@@ -27,8 +27,16 @@ def model_facts(model: ModelSpec) -> Facts:
 
 
 def result_facts(result: Result) -> tuple[Facts, ...]:
-    """Protocol, run and environment of a result."""
+    """Benchmark, protocol, run and environment of a result."""
     p, r, e, ties = result.protocol, result.runtime, result.environment, result.metrics.near_ties
+    b, warnings = result.benchmark, result.protocol.warnings
+    benchmark = (
+        ("Name", b.name),
+        ("Revision", b.revision),
+        ("Split", b.split),
+        ("Part", b.part),
+        *((f"Left out: {kind}", n) for kind, n in b.left_out.items()),
+    )
     run = (
         ("Device", r.device),
         ("Seconds", f"{r.seconds:.1f}"),
@@ -45,6 +53,10 @@ def result_facts(result: Result) -> tuple[Facts, ...]:
         ("TF32", "on" if p.tf32 else "off"),
         ("Rewrites", ", ".join(p.optimizations) or None),
         ("Test-time augmentation", p.tta.model_dump_json(exclude_none=True) if p.tta else None),
+        ("Outputs", None if p.outputs == "logits" else p.outputs),
+        ("Background class", None if p.drop_class is None else f"{p.drop_class}, left out"),
+        ("Classes that compete", f"{len(p.classes.indices)} ({p.classes.label})" if p.classes else None),
+        *((f"Warning {i}" if len(warnings) > 1 else "Warning", each) for i, each in enumerate(warnings, 1)),
     )
     dirty = {True: " with changes", False: "", None: ""}[e.dirty]
     environment = (
@@ -53,7 +65,12 @@ def result_facts(result: Result) -> tuple[Facts, ...]:
         ("Commit", f"{e.commit}{dirty}" if e.commit else None),
         *e.versions.items(),
     )
-    return _facts("Protocol", protocol), _facts("Run", run), _facts("Environment", environment)
+    return (
+        _facts("Benchmark", benchmark),
+        _facts("Protocol", protocol),
+        _facts("Run", run),
+        _facts("Environment", environment),
+    )
 
 
 def _facts(title: str, rows: Iterable[tuple[str, Any]]) -> Facts:

@@ -58,7 +58,8 @@ def test_entries_are_scored_again_and_ranked(board):
             expected[list(each)] += hit
         assert list(e.per_class.n_correct) == expected.tolist()
         assert e.calibration is not None
-        assert [group.title for group in e.provenance] == ["Model", "Protocol", "Run", "Environment"]
+        titles = ["Model", "Benchmark", "Protocol", "Run", "Environment"]
+        assert [group.title for group in e.provenance] == titles
 
 
 def test_the_tier_is_the_boards_not_the_submitters(board):

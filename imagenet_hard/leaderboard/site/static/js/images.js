@@ -20,7 +20,7 @@
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
       const shown = list.filter((_, k) => words.every((word) => text[k].includes(word)));
       byId("rows").replaceChildren(...shown.slice(0, limit).map((i) => element("tr", {},
-        element("th", { scope: "row", class: "id", text: images.id[i] }), cell(labels(i)), cell(origin(i)), cell(`${images.solvedBy[i]} / ${images.m}`, "num"),
+        element("th", { scope: "row", class: "id", text: images.id[i] }), cell(labels(i) || "–"), cell(origin(i)), cell(`${images.solvedBy[i]} / ${images.m}`, "num"),
         cell(images.wrong[i] < 0 ? "–" : `${names[images.wrong[i]]} (${images.votes[i]} of ${images.m})`))));
       byId("count").textContent = shown.length === list.length ? `${count(list.length)} images` : `${count(shown.length)} of ${count(list.length)} images`;
       more.hidden = shown.length <= limit;

@@ -1,0 +1,138 @@
+"""The results of one benchmark as they are read, and the ranked board that they make."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.leaderboard.site.data import Board, SiteEntry
+from imagenet_hard.leaderboard.site.imagenet import against_imagenet
+from imagenet_hard.leaderboard.site.standing import standing
+from imagenet_hard.leaderboard.stats.correctness import Correctness
+
+Groups = Mapping[str, NDArray[np.bool_]]
+
+
+class Gathering:
+    """What the page shows of each entry, added one at a time, and no more.
+
+    A thousand entries' answers do not fit into a gigabyte.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        source: str,
+        fingerprint: str,
+        ids: tuple[str, ...],
+        labels: tuple[tuple[int, ...], ...] | None,
+        origins: tuple[str, ...],
+        kind: str = "",
+        note: str = "",
+    ) -> None:
+        """``labels``: None where they are not at hand; ``kind``: what tells it from the whole benchmark."""
+        self._board: dict[str, Any] = {
+            "slug": slug_of(name, fingerprint, kind),
+            "title": title_of(name) + kind,
+            "source": source,
+            "fingerprint": fingerprint,
+            "image_ids": ids,
+            "labels": ((),) * len(ids) if labels is None else labels,
+            "image_origins": origins,
+            "note": note,
+        }
+        self.origins = by_value(origins)
+        self._about: list[dict[str, Any]] = []
+        self._correct: list[NDArray[np.uint8]] = []
+        self._predicted: list[NDArray[np.int16]] = []
+
+    def add(
+        self, about: dict[str, Any], correct: NDArray[np.bool_], predicted: NDArray[np.integer[Any]]
+    ) -> None:
+        """An entry: fields of ``SiteEntry`` but its rank, which the others decide too; bool and int (n,)."""
+        self._about.append(about)
+        self._correct.append(np.packbits(correct))
+        self._predicted.append(predicted.astype(np.int16))  # a copy: not the whole array that it is a part of
+
+    def board(self) -> Board:
+        """Ranked, best first, ids breaking ties."""
+        n = len(self._board["image_ids"])
+        places = range(len(self._about))
+        order = sorted(places, key=lambda i: (-self._about[i]["top1"].n_correct, self._about[i]["id"]))
+        packed = Correctness(np.stack([self._correct[i] for i in order]), n)
+        stands = standing(packed)
+        against = against_imagenet([self._about[i] for i in order])
+        correct = np.unpackbits(packed.bits, axis=1, count=n).view(np.bool_)
+        return Board(
+            **self._board,
+            entries=tuple(
+                SiteEntry(**self._about[i], **more, rank=rank)
+                for i, more, rank in zip(order, against, stands.ranks, strict=True)
+            ),
+            correct=correct,
+            predicted=np.stack([self._predicted[i] for i in order]),
+            kappa=stands.kappa,
+            tied=stands.tied,
+            similar=stands.similar,
+            neighbours_apart=stands.neighbours_apart,
+            oracle=Rate.of(int(correct.any(axis=0).sum()), n),
+        )
+
+
+def in_order(boards: Iterable[Board]) -> tuple[Board, ...]:
+    """ImageNet-Hard first, then by the number of entries; titles that two share get their fingerprint."""
+    ordered = sorted(
+        boards, key=lambda b: (not b.title.lower().startswith("imagenet-hard"), -len(b.entries), b.slug)
+    )
+    return tuple(map(_told_apart(ordered), ordered))
+
+
+def _told_apart(boards: Sequence[Board]) -> Callable[[Board], Board]:
+    uses = Counter(board.title for board in boards)
+
+    def titled(board: Board) -> Board:
+        if uses[board.title] == 1:
+            return board
+        return replace(board, title=f"{board.title} ({board.fingerprint[:8]})")
+
+    return titled
+
+
+def by_value(values: Sequence[Any], title: Callable[[Any], str] = str) -> Groups:
+    """The images of each value, bool (n,), in order of the values; nothing where there is one only."""
+    given = np.array(values, dtype=object)
+    found = {title(value): given == value for value in sorted(set(values))}
+    return found if len(found) > 1 else {}
+
+
+def n_labels(k: int) -> str:
+    """The name of the images that have ``k`` labels."""
+    return f"{k} label{'s' if k > 1 else ''}"
+
+
+def rates(correct: NDArray[np.bool_], groups: Groups) -> dict[str, Rate]:
+    """Top-1 within each group."""
+    return {name: Rate.of(int(correct[inside].sum()), int(inside.sum())) for name, inside in groups.items()}
+
+
+def title_of(name: str) -> str:
+    """The benchmark's name as one writes it in a heading: ``imagenet-hard`` is ImageNet-Hard."""
+    return re.sub(r"^ImageNet-hard", "ImageNet-Hard", re.sub(r"^imagenet", "ImageNet", name))
+
+
+def slug_of(name: str, fingerprint: str, kind: str = "") -> str:
+    """A name for files: the benchmark's, and 8 digits of its fingerprint to tell two of one name apart."""
+    last = "-".join(filter(None, (fingerprint[:8], _safe(kind)[:40])))
+    return f"{_safe(name)[: 68 - len(last)].strip('-') or 'benchmark'}-{last}"
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")

@@ -1,0 +1,235 @@
+"""A page from results alone, as they lie on this machine: no gold, no entries, nothing submitted.
+
+A result says who was right on which image, but not what the labels are. So nothing is scored again here;
+results that contradict each other are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.evaluation.result import Result, read_result
+from imagenet_hard.evaluation.table import used_in_curation
+from imagenet_hard.leaderboard.imagenet_top1 import published_top1
+from imagenet_hard.leaderboard.site.build import MANIFEST
+from imagenet_hard.leaderboard.site.data import Board, Link, SiteData
+from imagenet_hard.leaderboard.site.gather import Gathering, in_order, n_labels, rates
+from imagenet_hard.leaderboard.site.provenance import model_facts, result_facts
+from imagenet_hard.types import N_CLASSES, Predictions
+from imagenet_hard.validation import shorten, some
+from imagenet_hard.version import __version__
+
+NOTE = "A preview of results on this machine: nothing here was submitted, and nothing was scored again."
+_LONGEST = 200
+
+
+def read_results(paths: Sequence[Path]) -> SiteData:
+    """The site of results: ``.json`` files of ``imagenet-hard eval``, and folders of them, at any depth.
+
+    Results of one fingerprint among which the same classes compete make one board. What cannot be read in a
+    folder is left out, and ``SiteData.left_out`` names it.
+
+    Raises:
+        UsageError: there is no such file or folder, or no result in it.
+        ResultError: a file that was named is no result, or results contradict each other.
+    """
+    left_out: list[str] = []
+    groups: dict[tuple[str, Any], _Group] = {}
+    files = _result_files(paths)
+    for (path, named), id in zip(files.items(), _ids(list(files)), strict=True):
+        try:
+            result, predictions = read_result(path)
+        except ResultError as error:
+            if named:
+                raise
+            left_out.append(f"{path} is left out: {error}")
+            continue
+        mask = result.protocol.classes
+        key = (result.benchmark.fingerprint, mask.indices if mask else None)
+        groups.setdefault(key, _Group(predictions.ids)).add(path, id, result, predictions)
+    if not groups:
+        told = f": {some(left_out)}" if left_out else ""
+        raise UsageError(
+            f"there is no result in {some([str(each) for each in paths])}{told}; expected what "
+            "`imagenet-hard eval` writes, DATASET/MODEL.json with MODEL.parquet beside it"
+        )
+    boards = in_order(group.board() for group in groups.values())
+    return SiteData(boards, version=__version__, left_out=tuple(left_out))
+
+
+def _result_files(paths: Sequence[Path]) -> dict[Path, bool]:
+    """The files in order, each once -> whether it was named itself."""
+    found: dict[Path, bool] = {}
+    seen: set[Path] = set()
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"there is no file or folder {path}: expected results of `imagenet-hard eval`")
+        for each in _below(path) if path.is_dir() else [path]:
+            if each.resolve() not in seen:
+                seen.add(each.resolve())
+                found[each] = not path.is_dir()
+    return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The JSON files of a folder and those inside, but for hidden ones and built sites."""
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if MANIFEST in names:
+            folders.clear()
+            continue
+        yield from (Path(root, name) for name in sorted(names) if name.endswith(".json") and name[0] != ".")
+
+
+def _ids(files: Sequence[Path]) -> list[str]:
+    """A name for the files of each result's page: its own, with a number where another had it before."""
+    taken: set[str] = set()
+    found = []
+    for path in files:
+        stem = re.sub(r"[^A-Za-z0-9._-]+", "_", path.stem).lstrip("._-")[:180] or "result"
+        id, k = stem, 1
+        while id.casefold() in taken:
+            k += 1
+            id = f"{stem}-{k}"
+        taken.add(id.casefold())
+        found.append(id)
+    return found
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A result as it was read; ``top1`` int16 (n,): the class that came first."""
+
+    path: Path
+    id: str
+    result: Result
+    top1: NDArray[np.int16]
+
+
+class _Group:
+    """Results on the same images, among the same classes."""
+
+    def __init__(self, image_ids: tuple[str, ...]) -> None:
+        self._image_ids = image_ids
+        self._read: list[_Read] = []
+        self._known = np.zeros((len(image_ids), N_CLASSES), np.int8)
+        """What the results say of each image and class: 1 it is a label, -1 it is none, 0 nothing."""
+
+    def add(self, path: Path, id: str, result: Result, predictions: Predictions) -> None:
+        """A result that agrees with those before.
+
+        Raises:
+            ResultError: it has other images or labels.
+        """
+        top1, correct = predictions.top5[:, 0].copy(), result.metrics.correct()
+        first = self._read[0] if self._read else _Read(path, id, result, top1)
+        if predictions.ids != self._image_ids or _labels_in(result) != _labels_in(first.result):
+            raise ResultError(
+                f"{path} and {first.path} name the same benchmark, but have other images or labels in it: "
+                "one was changed; score it again"
+            )
+        rows, said = np.arange(len(top1)), np.where(correct, 1, -1).astype(np.int8)
+        if len(against := np.flatnonzero(self._known[rows, top1] * said < 0)):
+            at = int(against[0])
+            other = next(each for each in self._read if each.top1[at] == top1[at])
+            raise ResultError(
+                f"{path} and {other.path} contradict each other: both answer class {top1[at]} to the image "
+                f"{shorten(self._image_ids[at])}, which only one counts as right. One was changed; score it "
+                "again"
+            )
+        self._known[rows, top1] = said
+        self._read.append(_Read(path, id, result, top1))
+
+    def board(self) -> Board:
+        """The ranked board."""
+        results = [each.result for each in self._read]
+        first, metrics = results[0], results[0].metrics
+        mask = first.protocol.classes
+        kinds = (min(each.benchmark.part for each in results), f"among {mask.label}" if mask else "")
+        warned = sum(bool(each.protocol.warnings) for each in results)
+        notes = [NOTE] + [f"{warned} of the results have a warning: see their pages."] * bool(warned)
+        into = Gathering(
+            name=first.benchmark.name[:_LONGEST],
+            source=first.benchmark.source[:_LONGEST],
+            fingerprint=first.benchmark.fingerprint,
+            ids=self._image_ids,
+            labels=None,
+            origins=tuple(metrics.origins.names[i] for i in metrics.origin_codes()),
+            kind="".join(f" {kind}" for kind in kinds if kind),
+            note=" ".join(notes),
+        )
+        for each, name in zip(self._read, _names(self._read), strict=True):
+            correct = each.result.metrics.correct()
+            about = _about(each.result) | {"id": each.id, "name": name}
+            into.add({**about, "origins": rates(correct, into.origins)}, correct, each.top1)
+        return into.board()
+
+
+def _labels_in(result: Result) -> tuple[Any, ...]:
+    """What a result tells of the images' labels, whoever the model is."""
+    metrics = result.metrics
+    return metrics.per_class.n_total, {k: rate.n_total for k, rate in metrics.per_label_count.items()}
+
+
+def _names(read: Sequence[_Read]) -> list[str]:
+    """The model of each, with as much more as it takes to tell them all apart."""
+    names = [_model(each.result) for each in read]
+    for more in (_weights, _protocol, lambda each: each.id):
+        uses = Counter(names)
+        names = [
+            name if uses[name] == 1 else f"{name}, {more(each)}"
+            for name, each in zip(names, read, strict=True)
+        ]
+    return names
+
+
+def _model(result: Result) -> str:
+    tta = result.protocol.tta
+    return result.model.name[:_LONGEST] + (f" + {tta.label}" if tta else "")
+
+
+def _weights(each: _Read) -> str:
+    return (each.result.model.tag or "untagged")[:100]
+
+
+def _protocol(each: _Read) -> str:
+    protocol = each.result.protocol
+    return f"{protocol.transform} {protocol.precision}"
+
+
+def _about(result: Result) -> dict[str, Any]:
+    """The fields of an entry but for its rank, id, name and origins."""
+    model, metrics = result.model, result.metrics
+    imagenet = published_top1(model)
+    facts = (model_facts(model), *result_facts(result))
+    by_labels = {n_labels(k): rate for k, rate in metrics.per_label_count.items()}
+    return {
+        "org": "",
+        "submitter": "",
+        "date": result.created.date(),
+        "used_in_curation": used_in_curation(model, result.benchmark),
+        "tier": "unsubmitted",
+        "backend": model.backend[:_LONGEST],
+        "architecture": model.name[:_LONGEST],
+        "tag": (model.tag or "")[:_LONGEST],
+        "parameters": model.parameters,
+        "imagenet_top1": imagenet.percent if imagenet else None,
+        "imagenet_source": Link(label=imagenet.source.label, url=imagenet.source.url) if imagenet else None,
+        "top1": metrics.top1,
+        "top5": metrics.top5,
+        "n_labels": by_labels if len(by_labels) > 1 else {},
+        "per_class": metrics.per_class,
+        "calibration": metrics.calibration,
+        "provenance": tuple(each for each in facts if each.rows),
+        "predictions_sha256": result.predictions_sha256,
+    }
