@@ -10,6 +10,7 @@ from typing import Any
 
 from imagenet_hard.classes import names as class_names
 from imagenet_hard.evaluation.table import spreadsheet_cell
+from imagenet_hard.leaderboard.site.cite import badge
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
 from imagenet_hard.leaderboard.site.payload import commonest_wrong
 
@@ -28,6 +29,8 @@ def downloads(board: Board) -> Iterator[tuple[str, str]]:
     for entry in board.entries:
         yield f"downloads/entries/{entry.id}.json", _json({**_head(board), **entry.model_dump(mode="json")})
         yield f"downloads/entries/{entry.id}.csv", _classes(entry)
+        if board.labelled:
+            yield f"badges/{entry.id}.svg", badge(board, entry)
 
 
 def table_csv(board: Board) -> str:

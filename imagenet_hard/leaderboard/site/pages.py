@@ -12,7 +12,9 @@ import numpy as np
 from imagenet_hard.classes import names as class_names
 from imagenet_hard.evaluation.intervals import wilson
 from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.evaluation.table import markdown_cell
 from imagenet_hard.leaderboard.site import text
+from imagenet_hard.leaderboard.site.cite import bibtex
 from imagenet_hard.leaderboard.site.data import Board, Facts, SiteData, SiteEntry
 from imagenet_hard.leaderboard.site.imagenet import along, effective, reported
 from imagenet_hard.leaderboard.site.payload import few, group_of
@@ -193,6 +195,8 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
         "alone": int((board.correct[index] & (board.solved_by == 1)).sum()),
         "ties": [e for j, e in enumerate(board.entries) if j != index and board.tied[index, j]],
         "facts": [_model_facts(entry, board), *entry.provenance],
+        "bibtex": bibtex(board, entry) if board.labelled else "",
+        "badge_alt": markdown_cell(board.title),
         "full_axis": text.FULL_AXIS,
         "groups": [
             (title, [(name, rate, best[kind, name]) for name, rate in rates.items()])
@@ -245,13 +249,18 @@ def _extreme_classes(entry: SiteEntry) -> tuple[list[tuple[str, int, int]], list
     return hardest[:N_EXTREME_CLASSES], easiest[:N_EXTREME_CLASSES]
 
 
-def _changes(boards: Sequence[Board]) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """What the entries' own dates tell, by day, the newest first."""
-    days: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+def _changes(boards: Sequence[Board]) -> list[dict[str, Any]]:
+    """What the entries' own dates tell, by day, the newest first: entries as lines, checks to be folded."""
+    entries: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    checks: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for board in boards:
         for e in board.entries:
             line = f"on {board.title}: {text.pct(e.top1.accuracy)} %, rank {e.rank.place}."
-            days[e.date.isoformat() if e.date else ""].append((e.id, e.name, line))
+            entries[e.date.isoformat() if e.date else ""].append((e.id, e.name, line))
+            found: dict[str, list[str]] = defaultdict(list)
             for check in e.checks:
-                days[check.when[:10]].append((e.id, e.name, f"{check.name}: {check.outcome}."))
-    return [(day, sorted(set(days[day]))) for day in sorted(days, reverse=True)]
+                found[check.when[:10]].append(f"{check.name}: {check.outcome}")
+            for day, each in found.items():
+                checks[day].append((e.id, e.name, f"{'; '.join(each)}."))
+    days = sorted({*entries, *checks}, reverse=True)
+    return [{"day": d, "entries": sorted(entries[d]), "checks": sorted(checks[d])} for d in days]

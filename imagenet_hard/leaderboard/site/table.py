@@ -11,7 +11,7 @@ from imagenet_hard.evaluation.table import markdown_cell, plain
 from imagenet_hard.files import read_bounded, write_atomically
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
 from imagenet_hard.leaderboard.site.downloads import table_csv, table_json
-from imagenet_hard.leaderboard.site.text import pct, size, span
+from imagenet_hard.leaderboard.site.text import pct, size, span, tex
 
 START = "<!-- leaderboard:start -->"
 END = "<!-- leaderboard:end -->"
@@ -146,7 +146,7 @@ def _markdown_board(board: Board, top: int | None) -> str:
 
 
 def _latex_board(board: Board, top: int | None) -> str:
-    rows = [" & ".join(map(_tex, _cells(e))) + r" \\" for e in board.entries[:top]]
+    rows = [" & ".join(map(tex, _cells(e))) + r" \\" for e in board.entries[:top]]
     columns = "".join("r" if right else "l" for right in _RIGHT)
     return (
         "\n".join(
@@ -154,7 +154,7 @@ def _latex_board(board: Board, top: int | None) -> str:
                 f"% {plain(board.title)}, {board.n} images, fingerprint {board.fingerprint[:12]}",
                 rf"\begin{{tabular}}{{{columns}}}",
                 r"\toprule",
-                " & ".join(map(_tex, _HEADER)) + r" \\",
+                " & ".join(map(tex, _HEADER)) + r" \\",
                 r"\midrule",
                 *rows,
                 r"\bottomrule",
@@ -163,18 +163,3 @@ def _latex_board(board: Board, top: int | None) -> str:
         )
         + "\n"
     )
-
-
-_TEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "–": "--",
-}
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(c, c) for c in plain(text))

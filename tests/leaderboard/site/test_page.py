@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from scipy.stats import binomtest
@@ -104,6 +105,101 @@ def test_ties_are_marked(built, visit):
     ties = [e.name for j, e in enumerate(board.entries) if j != i and board.tied[i, j]]
     assert ties
     assert page.locator("tr.tie .col-name a").all_inner_texts() == ties
+    assert page.inner_text("#ties") == f"Model 3 is not told apart from {', '.join(ties)}."
+    page.locator("#table tbody tr", has_text="Model 11").locator(".col-name a").focus()
+    assert page.inner_text("#ties").startswith("Model 11 is ")
+
+
+def test_the_address_keeps_what_is_chosen(built, visit):
+    """Search, filter, order, columns, a row: a link leads back to them, Back undoes, Reset ends all."""
+    page = visit(built).open("index.html")
+    page.select_option("#backend", "timm")
+    page.locator("#search").press_sequentially("model")
+    page.locator("th[data-key=params] button").click()
+    page.click(".columns summary")
+    page.uncheck(".columns input[value=tier]")
+    page.locator("#table tbody tr", has_text="Model 6").locator(".col-rank a").click()
+    chosen = page.evaluate("Object.fromEntries(new URLSearchParams(location.hash.slice(1)))")
+    columns = chosen.pop("columns").split(",")
+    assert chosen == {"backend": "timm", "q": "model", "sort": "params", "entry": "lab2__model-6"}
+    assert "tier" not in columns
+    assert {"range", "interval", "o0"} <= set(columns)
+
+    def check(page):
+        page.mouse.move(0, 0)  # the row under the mouse is the one that is marked
+        assert names(page) == ["Model 0", "Model 3", "Model 6", "Model 9"]
+        assert page.input_value("#search") == "model"
+        assert page.input_value("#backend") == "timm"
+        assert page.locator("th[data-key=params]").get_attribute("aria-sort") == "ascending"
+        assert not page.is_visible("th[data-key=tier]")
+        assert page.locator("tr.tie-self .col-name a").inner_text() == "Model 6"
+        assert page.inner_text("#ties") == "Model 6 is told apart from every other entry."
+
+    check(page)
+    linked = visit(built).open("index.html" + page.evaluate("location.hash"))
+    check(linked)
+    assert linked.locator("tr.tie-self").bounding_box()["y"] < linked.viewport_size["height"]
+    for _ in range(3):  # the row, the column, the order
+        page.go_back()
+    assert page.is_visible("th[data-key=tier]")
+    assert names(page) == ["Model 9", "Model 6", "Model 3", "Model 0"]
+    page.go_back()  # the whole word, not its last letter
+    assert (page.input_value("#search"), page.evaluate("location.hash")) == ("", "#backend=timm")
+    for _ in range(4):
+        page.go_forward()
+    check(page)
+    page.click("button[type=reset]")
+    assert page.evaluate("location.hash") == ""
+    assert len(names(page)) == 12
+    assert page.locator("th[data-key=rank]").get_attribute("aria-sort") == "ascending"
+    assert page.is_visible("th[data-key=tier]")
+    assert page.locator("tr.tie-self").count() == 0
+
+
+def test_an_address_that_means_nothing_is_harmless(built, visit):
+    """Unknown entries, columns, orders and filters leave the usual table."""
+    page = visit(built).open("index.html#sort=x&backend=%3Cb%3E&columns=none&entry=nobody&size=1&q=")
+    assert len(names(page)) == 12
+    assert page.locator("th[data-key=rank]").get_attribute("aria-sort") == "ascending"
+    assert page.locator("#table thead th:visible").count() == 3  # rank, model, top-1
+
+
+def test_what_is_shown_as_csv(built, visit):
+    """The visible rows and columns in their order, with plain numbers."""
+    page = visit(built, accept_downloads=True).open(
+        "index.html#backend=timm&sort=params&columns=interval,params,o1"
+    )
+    with page.expect_download() as got:
+        page.click("#save-shown")
+    assert got.value.suggested_filename == "made-up-shown.csv"
+    rows = list(csv.DictReader(Path(got.value.path()).read_text().splitlines()))
+    entries = {e.id: e for e in made_up().entries}
+    assert [row["name"] for row in rows] == ["Model 0", "Model 3", "Model 6", "Model 9"]
+    origin = made_up().origins[1]
+    assert {*rows[0]} == {
+        *("rank", "id", "name", "org", "backend", "used_in_curation", "n_correct", "n_total", "top1"),
+        *("low", "high", "parameters", f"top1 {origin}"),
+    }
+    for row in rows:
+        e = entries[row["id"]]
+        assert float(row["top1"]) == e.top1.accuracy
+        assert float(row[f"top1 {origin}"]) == e.origins[origin].accuracy
+        assert int(row["parameters"]) == e.parameters
+        assert float(row["low"]) == pytest.approx(e.top1.low, abs=1e-6)
+    text = page.evaluate(
+        "imagenetHard.csv({n: 1, origins: []}, ['training'], [{training: '=1+1'}, {training: 'a, \"b\"'}])"
+    )
+    assert text == 'training_data\n\'=1+1\n"a, ""b"""\n'
+
+
+def test_the_header_stays_in_sight(tmp_path, visit):
+    """In a long table the columns' names are seen at any row, and the table has a caption."""
+    build_site(site(made_up(m=40, n=60)), tmp_path)
+    page = visit(tmp_path).open("index.html")
+    page.locator("#table tbody tr").last.scroll_into_view_if_needed()
+    head, frame = (page.locator(each).bounding_box() for each in ("th[data-key=top1]", ".ranks"))
+    assert frame["y"] <= head["y"] < frame["y"] + 5
+    assert page.locator("#table caption").text_content().startswith("Made up: 40 entries")
 
 
 def test_charts_show_and_change(built, visit):
@@ -149,6 +245,36 @@ def test_entry_page(built, visit):
     assert page.locator("#calibration-chart svg circle").count() > 5
     page.fill("#class-search", "goldfish")
     assert page.locator("#class-rows tr").count() == 1
+
+
+def test_an_entry_is_cited_and_has_a_badge(built, visit):
+    """BibTeX with the counts and hashes, and an image with the score, under its whole address."""
+    page = visit(built).open("entries/lab1__model-9.html")
+    e = next(e for e in made_up().entries if e.name == "Model 9")
+    cited = page.inner_text("pre[aria-label=BibTeX]")
+    assert cited.startswith("@misc{lab1__model-9,")
+    assert "title = {{Model 9} on {Made up}}" in cited
+    assert f"Top-1 {100 * e.top1.accuracy:.2f} \\% (95 \\% interval" in cited
+    assert f"{e.top1.n_correct} of {e.top1.n_total})" in cited
+    assert cited.count("{") == cited.count("}")
+    image = page.locator("img[src$='badges/lab1__model-9.svg']")
+    assert image.evaluate("image => image.complete && image.naturalWidth > 100")
+    svg = ElementTree.parse(built / "badges" / "lab1__model-9.svg").getroot()
+    texts = [each.text for each in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[0] == "Made up"
+    assert texts[1].startswith(f"{100 * e.top1.accuracy:.2f} % (")
+    root = built.as_uri()
+    expected = f"[![Made up]({root}/badges/lab1__model-9.svg)]({root}/entries/lab1__model-9.html)"
+    assert page.inner_text("#badge-code") == expected
+
+
+def test_the_changes_are_short(built, visit):
+    """A line an entry; what was checked is folded."""
+    page = visit(built).open("changes.html")
+    assert page.locator("section > ul li").count() == 12
+    assert not page.locator("details li").first.is_visible()
+    page.click("details summary")
+    assert page.locator("details li").all_inner_texts()[0] == "Model 0 score: passed."
 
 
 def newcombe(both, only_a, only_b, neither):
@@ -380,12 +506,14 @@ def test_hostile_text_is_inert(tmp_path, visit):
         }
     )
     build_site(type(data)(boards=(board,), published=(published,), version=HOSTILE), tmp_path)
+    badge = ElementTree.parse(tmp_path / "badges" / f"{board.entries[0].id}.svg").getroot()
+    assert {each.tag.rpartition("}")[2] for each in badge.iter()} == {"svg", "title", "rect", "g", "text"}
     watched = visit(tmp_path)
     entry = f"entries/{board.entries[0].id}.html"
     for path in ("index.html", entry, "images/made-up-none.html", "images/made-up-few.html", "changes.html"):
         page = watched.open(path)
         assert page.evaluate("window.hit") is None
-        assert page.locator("main img, main script").count() == 0
+        assert page.locator("main img:not([src^='../badges/']), main script").count() == 0
         assert "<script>window.hit=1</script>" in page.inner_text("main")
 
 

@@ -201,7 +201,7 @@
   }
 
   shared.load(`${slug}/board`).then((board) => {
-    shared.ranking(board);
+    shared.ranking(board, slug);
     const compared = shared.comparison(board, slug);
     scaling(board);
     parts(board);

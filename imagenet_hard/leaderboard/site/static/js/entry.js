@@ -65,7 +65,14 @@
     );
   }
 
+  /** The badge's Markdown with whole addresses, which the page alone knows. */
+  function wholeAddresses() {
+    const code = byId("badge-code");
+    if (code) code.textContent = code.textContent.replace(/\(((?:badges|entries)\/[^()]+)\)/g, (_, path) => `(${new URL(`../${path}`, location.href).href})`);
+  }
+
   async function start() {
+    wholeAddresses();
     if (byId("calibration-chart")) calibration();
     const [board, mine] = await Promise.all([shared.load(`${slug}/board`), shared.load(`${slug}/entries/${id}`)]);
     await classes(mine);

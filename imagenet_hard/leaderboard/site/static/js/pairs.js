@@ -70,9 +70,8 @@
     const tied = shared.bits(board.tied);
     for (const select of picks) select.append(...board.entries.map((e, i) => element("option", { value: i, text: `${e.rank[0]}. ${e.name}` })));
 
-    const params = () => new URLSearchParams(location.hash.slice(1));
     const asked = () => {
-      const ids = (params().get("compare") ?? "").split(",");
+      const ids = (shared.address.params().get("compare") ?? "").split(",");
       const both = ids.map((id) => place.get(id));
       return both.length === 2 && both.every((i) => i !== undefined) && both[0] !== both[1] ? both : null;
     };
@@ -97,19 +96,21 @@
         ...pairFacts(found, board.entries[a].name, board.entries[b].name, tied(a * m + b)),
       );
     }
-    function choose() {
-      const next = params();
-      next.set("compare", picks.map((select) => board.entries[Number(select.value)].id).join(","));
-      location.hash = next.toString().replaceAll("%2C", ",");
-    }
+    const choose = () => shared.address.choose({ compare: picks.map((select) => board.entries[Number(select.value)].id).join(",") });
     for (const select of picks) select.addEventListener("change", choose);
     byId("compare-swap").addEventListener("click", () => {
       [picks[0].value, picks[1].value] = [picks[1].value, picks[0].value];
       choose();
     });
-    window.addEventListener("hashchange", () => show(asked() ?? [0, 1]));
+    let pair = "";
+    shared.address.follow(() => {
+      const now = shared.address.params().get("compare") ?? "";
+      if (now !== pair) show(asked() ?? [0, 1]);
+      pair = now;
+    });
     byId("compare-tools").hidden = false;
     const first = asked();
+    pair = shared.address.params().get("compare") ?? "";
     return show(first ?? [0, 1]).then(() => { if (first) byId("compare").scrollIntoView(); });
   }
 

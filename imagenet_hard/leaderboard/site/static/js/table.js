@@ -1,8 +1,12 @@
-/* The ranking: the rows stand in the page; TanStack Table says which to show, and in which order. */
+/* The ranking: the rows stand in the page; TanStack Table says which to show, and in which order.
+   What is chosen stands in the address: q, sort, columns, entry, and a filter by its name. */
 (() => {
   "use strict";
-  const { element } = window.imagenetHard;
+  const shared = window.imagenetHard;
+  const { element, address } = shared;
   const PAGE = 200;
+  const MOST_NAMED = 8;
+  const FILTERS = ["backend", "size", "training", "tier", "curation"];
   const DESCENDING_FIRST = new Set(["top1", "interval", "top5", "robust", "rankdiff", "date"]);
 
   const present = (value) => (value === null || value === "" ? undefined : value);
@@ -37,7 +41,7 @@
     ];
   }
 
-  function ranking(board) {
+  function ranking(board, slug) {
     const body = document.querySelector("#table tbody");
     const rows = [...body.rows];
     const heads = [...document.querySelectorAll("#table thead th")];
@@ -84,23 +88,10 @@
       button.addEventListener("click", () => {
         const column = table.getColumn(th.dataset.key);
         const now = column.getIsSorted();
-        column.toggleSorting(now ? now === "asc" : column.getFirstSortDir() === "desc");
+        const down = now ? now === "asc" : column.getFirstSortDir() === "desc";
+        address.choose({ sort: th.dataset.key === "rank" && !down ? "" : (down ? "-" : "") + th.dataset.key });
       });
     }
-
-    const filter = (id, value) => table.getColumn(id).setFilterValue(value || undefined);
-    function readForm() {
-      for (const id of ["backend", "training", "tier", "curation"]) filter(id, form.elements[id].value);
-      const size = form.elements.size.value;
-      filter("params", size && size.split("-").map(Number));
-      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-      table.setGlobalFilter(words.length ? words : undefined);
-    }
-    form.addEventListener("input", (event) => { if (!event.target.closest(".columns")) readForm(); });
-    form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("reset", () => setTimeout(() => { readForm(); showColumns(); }));
-    document.getElementById("empty-reset").addEventListener("click", () => form.reset());
-    document.querySelector("#more button").addEventListener("click", () => { limit = Infinity; render(); });
 
     const boxes = [...form.querySelectorAll(".columns input")];
     const narrow = matchMedia("(max-width: 700px)").matches;
@@ -117,34 +108,100 @@
         for (const row of rows) row.cells[column].hidden = th.hidden;
       });
     }
-    form.querySelector(".columns").addEventListener("change", showColumns);
     for (const id of ["backend", "training", "tier"]) {
       form.elements[id].closest(".field").hidden = form.elements[id].options.length <= 2;
     }
     form.elements.size.closest(".field").hidden = empty("params");
     form.elements.curation.closest(".field").hidden = !data.some((e) => e.curation);
 
-    const tied = window.imagenetHard.bits(board.tied);
+    const tied = shared.bits(board.tied), told = document.getElementById("ties");
     let marked = [];
     function mark(row) {
       for (const each of marked) each.classList.remove("tie", "tie-self");
       marked = [];
+      told.textContent = "";
+      row ??= rows[place.get(address.params().get("entry"))];
       if (!row) return;
       const i = Number(row.dataset.i);
+      const others = [];
       rows.forEach((each, j) => {
         if (j !== i && !tied(i * rows.length + j)) return;
         each.classList.add(j === i ? "tie-self" : "tie");
         marked.push(each);
+        if (j !== i) others.push(data[j].name);
       });
+      const more = others.length - MOST_NAMED;
+      told.textContent = !others.length ? `${data[i].name} is told apart from every other entry.`
+        : `${data[i].name} is not told apart from ${others.slice(0, MOST_NAMED).join(", ")}${more > 0 ? ` and ${more} more` : ""}.`;
     }
     for (const type of ["mouseover", "focusin"]) body.addEventListener(type, (e) => mark(e.target.closest("tr")));
     for (const type of ["mouseleave", "focusout"]) body.addEventListener(type, () => mark(null));
 
+    // The address is the one place that says what is shown: controls write it, and all of it is read again.
+    const place = new Map(data.map((e, i) => [e.id, i]));
+    const filter = (id, value) => table.getColumn(id).setFilterValue(value || undefined);
+    const usual = boxes.filter((box) => box.defaultChecked).map((box) => box.value).join();
+    let last = null;
+    function follow() {
+      const asked = address.params();
+      const q = asked.get("q") ?? "";
+      if (search.value !== q) search.value = q;
+      for (const name of FILTERS) {
+        const value = asked.get(name) ?? "";
+        form.elements[name].value = [...form.elements[name].options].some((o) => o.value === value) ? value : "";
+      }
+      const columns = asked.has("columns") ? new Set(asked.get("columns").split(",")) : null;
+      for (const box of boxes) box.checked = columns ? columns.has(box.value) : box.defaultChecked;
+      const [, down, key] = /^(-?)(.*)$/.exec(asked.get("sort") ?? "");
+      state = { ...state, sorting: [heads.some((th) => th.dataset.key === key) ? { id: key, desc: down === "-" } : { id: "rank", desc: false }] };
+      apply();
+      for (const id of ["backend", "training", "tier", "curation"]) filter(id, form.elements[id].value);
+      const size = form.elements.size.value;
+      filter("params", size && size.split("-").map(Number));
+      const words = q.toLowerCase().split(/\s+/).filter(Boolean);
+      table.setGlobalFilter(words.length ? words : undefined);
+      showColumns();
+      const entry = asked.get("entry");
+      const at = place.has(entry) ? table.getSortedRowModel().rows.findIndex((r) => r.original.id === entry) : -1;
+      if (at >= limit) limit = Infinity;
+      render();
+      mark(null);
+      if (at >= 0 && entry !== last) rows[place.get(entry)].scrollIntoView({ block: "center" });
+      last = entry;
+    }
+
+    // One step of Back for a whole search, not for each letter.
+    let typing = false;
+    search.addEventListener("input", () => { address.choose({ q: search.value }, typing); typing = true; });
+    search.addEventListener("change", () => { typing = false; });
+    for (const name of FILTERS) form.elements[name].addEventListener("change", () => address.choose({ [name]: form.elements[name].value }));
+    form.querySelector(".columns").addEventListener("change", () => {
+      const shown = boxes.filter((box) => box.checked).map((box) => box.value).join();
+      address.choose({ columns: shown === usual ? "" : shown || "none" });
+    });
+    body.addEventListener("click", (event) => {
+      const link = event.target.closest(".col-rank a");
+      if (!link) return;
+      event.preventDefault();
+      address.choose({ entry: data[link.closest("tr").dataset.i].id });
+    });
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", (event) => {
+      event.preventDefault();
+      limit = PAGE;
+      typing = false;
+      render();
+      address.choose(Object.fromEntries(["q", "sort", "columns", "entry", ...FILTERS].map((key) => [key, ""])));
+    });
+    document.getElementById("empty-reset").addEventListener("click", () => form.reset());
+    document.querySelector("#more button").addEventListener("click", () => { limit = Infinity; render(); });
+    document.getElementById("save-shown").addEventListener("click", () => shared.save(`${slug}-shown.csv`, shared.csv(
+      board, heads.filter((th) => !th.hidden).map((th) => th.dataset.key), table.getSortedRowModel().rows.map((row) => row.original))));
+    document.getElementById("save-shown").hidden = false;
     form.hidden = false;
-    showColumns();
-    readForm();
-    render();
+    address.follow(follow);
+    follow();
   }
 
-  window.imagenetHard.ranking = ranking;
+  shared.ranking = ranking;
 })();
