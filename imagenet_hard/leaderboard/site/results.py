@@ -21,6 +21,7 @@ from imagenet_hard.errors import ResultError, UsageError
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.table import used_in_curation
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
+from imagenet_hard.leaderboard.plain_text import MAX_NUMBER
 from imagenet_hard.leaderboard.site.build import MANIFEST
 from imagenet_hard.leaderboard.site.data import Board, Link, SiteData
 from imagenet_hard.leaderboard.site.gather import Gathering, in_order, n_labels, rates
@@ -30,7 +31,8 @@ from imagenet_hard.validation import shorten, some
 from imagenet_hard.version import __version__
 
 NOTE = "A preview of results on this machine: nothing here was submitted, and nothing was scored again."
-_LONGEST = 200
+_LONGEST = 150
+"""Characters of a name: what tells one from another comes behind it."""
 
 
 def read_results(paths: Sequence[Path]) -> SiteData:
@@ -83,12 +85,16 @@ def _result_files(paths: Sequence[Path]) -> dict[Path, bool]:
 
 def _below(folder: Path) -> Iterator[Path]:
     """The JSON files of a folder and those inside, but for hidden ones and built sites."""
-    for root, folders, names in os.walk(folder):
+    for root, folders, names in os.walk(folder, onerror=_refused):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if MANIFEST in names:
             folders.clear()
             continue
         yield from (Path(root, name) for name in sorted(names) if name.endswith(".json") and name[0] != ".")
+
+
+def _refused(error: OSError) -> None:
+    raise UsageError(f"cannot look into {error.filename}: {error.strerror}") from error
 
 
 def _ids(files: Sequence[Path]) -> list[str]:
@@ -195,7 +201,7 @@ def _names(read: Sequence[_Read]) -> list[str]:
 
 def _model(result: Result) -> str:
     tta = result.protocol.tta
-    return result.model.name[:_LONGEST] + (f" + {tta.label}" if tta else "")
+    return (result.model.name[:_LONGEST] or "unnamed") + (f" + {tta.label}" if tta else "")
 
 
 def _weights(each: _Read) -> str:
@@ -222,7 +228,7 @@ def _about(result: Result) -> dict[str, Any]:
         "backend": model.backend[:_LONGEST],
         "architecture": model.name[:_LONGEST],
         "tag": (model.tag or "")[:_LONGEST],
-        "parameters": model.parameters,
+        "parameters": model.parameters if (model.parameters or 0) < MAX_NUMBER else None,
         "imagenet_top1": imagenet.percent if imagenet else None,
         "imagenet_source": Link(label=imagenet.source.label, url=imagenet.source.url) if imagenet else None,
         "top1": metrics.top1,

@@ -183,7 +183,7 @@ def test_publish_needs_a_built_site(minihub, tmp_path):
     assert ("space", "alice/board") not in minihub.repos
 
 
-@pytest.mark.parametrize("args", [["--help"], ["build", "--help"], ["table", "--help"], ["preview", "--help"]])
+@pytest.mark.parametrize("args", [["--help"], ["build", "--help"], ["preview", "--help"]])
 def test_help_needs_no_framework(args):
     """Neither help nor the modules of the site import torch."""
     probe = (

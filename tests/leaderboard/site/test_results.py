@@ -175,6 +175,22 @@ def test_results_that_contradict_each_other_are_refused(results):
         read_results([results])
 
 
+def test_a_result_that_says_too_much_is_still_shown(tmp_path):
+    """Names without end or without a letter, and numbers that no model has, break no page."""
+    for seed, name in enumerate(("x" * 5000, "x" * 5000, "", "../<b>\u2028")):
+        scored = make_scored(20, seed)[0]
+        model = make_result(scored).model.model_copy(
+            update={"name": name, "tag": "y" * 5000, "parameters": 10**400}
+        )
+        save(tmp_path / "r", scored, f"{'z' * 200}-{seed}", model=model)
+    site = read_results([tmp_path / "r"])
+    build_site(site, tmp_path / "page")
+    names = {e.name for e in site.boards[0].entries}
+    assert len(names) == 4
+    assert "unnamed" in names
+    assert len({e.id for e in site.boards[0].entries}) == 4
+
+
 def preview(*args):
     """The exit code of ``imagenet-hard leaderboard preview ARGS``."""
     return run(command, ["preview", *map(str, args)], "imagenet-hard leaderboard")
