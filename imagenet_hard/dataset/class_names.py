@@ -6,13 +6,19 @@ or a subset. So where classes have names, the names decide and the numbers are t
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
 
 from imagenet_hard import classes
 from imagenet_hard.class_names import Found, meanings, one_case
+from imagenet_hard.dataset.numbering import own_numbering
 from imagenet_hard.errors import DatasetError
 from imagenet_hard.types import N_CLASSES
 
+log = logging.getLogger(__name__)
+
+_DIGITS = re.compile(r"[0-9]{1,9}")
 SHOWN = 5
 """Names that a message lists."""
 
@@ -22,7 +28,7 @@ def class_indices(names: Sequence[str], where: str) -> tuple[int, ...]:
 
     A name with two meanings ("crane") is understood where the other names leave one of them, or where all
     names stand in the order of ImageNet's classes (or of those of ImageNet-A or -R); there, one name in a
-    hundred may be unknown.
+    hundred may be unknown. Names that are numbers without a gap, as of digits, are warned of.
 
     Raises:
         DatasetError: names that are not understood, have two meanings, or mean the same class; the first
@@ -39,6 +45,8 @@ def class_indices(names: Sequence[str], where: str) -> tuple[int, ...]:
             f"{where} has class names with several meanings: {told}. Name the classes by wnid or class index."
         )
     indices = tuple(next(iter(found)) for found in meant)
+    if all(_DIGITS.fullmatch(name.strip()) for name in names) and (said := own_numbering(indices)):
+        log.warning("%s has the class names %s", where, said)
     first: dict[int, str] = {}
     for name, index in zip(names, indices, strict=True):
         if (other := first.setdefault(index, name)) != name or names.count(name) > 1:

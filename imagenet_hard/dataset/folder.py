@@ -111,7 +111,9 @@ def _labelled(
         counts.update(not_images(f for f in others if len(f.parts) > 1 and class_of(f.parts[0]) is not None))
         return found
     found = {file.id: (index,) for file in images if (index := class_in_name(file)) is not None}
-    check_splits(folder, [file for file in images if file.id in found])
+    check_splits(
+        folder, [file for file in images if file.id in found], [f for f in images if f.id not in found]
+    )
     counts.update(not_images(file for file in others if class_in_name(file) is not None))
     return found
 

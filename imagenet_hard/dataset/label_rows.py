@@ -9,13 +9,15 @@ import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from imagenet_hard.classes import wnid_to_index
 from imagenet_hard.dataset.files import IMAGE_SUFFIXES
 from imagenet_hard.dataset.ground_truth import N_VALIDATION, VALIDATION, ground_truth, validation_number
-from imagenet_hard.dataset.labels import FEW, in_range, parse_label
+from imagenet_hard.dataset.labels import in_range, parse_label
+from imagenet_hard.dataset.numbering import FEW
 from imagenet_hard.errors import DatasetError
 
 # In order of preference: a path says more than an id, and a wnid more than a number. Without "_" and blanks.
@@ -125,9 +127,7 @@ def _from_csv(text: str, file: str, delimiter: str) -> Iterator[Row]:
     lines = text.splitlines()
     start = next(i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#"))
     reader = csv.DictReader(lines[start:], delimiter=delimiter)
-    name, label = _columns(reader.fieldnames or ())
-    if name is None or label is None:
-        raise _no_columns(file, reader.fieldnames or ())
+    name, label = _used(reader.fieldnames or (), file)
     for row in reader:
         yield row[name] or "", _parts(row[label] or ""), f"{file}, line {start + reader.line_num}"
 
@@ -142,11 +142,11 @@ def _delimiter(header: str) -> str | None:
 
 def _from_json(text: str, file: str) -> Iterable[Row]:
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=partial(_once, file))
     except (ValueError, RecursionError) as error:
         lines = [line for line in text.splitlines() if line.strip()]
         try:
-            data = [json.loads(line) for line in lines]
+            data = [json.loads(line, object_pairs_hook=partial(_once, file)) for line in lines]
         except (ValueError, RecursionError):
             data = []
         if len(data) < 2:
@@ -167,10 +167,17 @@ def _from_json(text: str, file: str) -> Iterable[Row]:
     ]
 
 
+def _once(file: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, whose names do not repeat with another value: ``json`` would keep the last."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value) != value:
+            raise DatasetError(f"{file} gives {name!r} the value {value!r}, but {found[name]!r} came before")
+    return found
+
+
 def _from_records(records: Sequence[Mapping[str, Any]], file: str) -> Iterator[Row]:
-    name, label = _columns(list(records[0]))
-    if name is None or label is None:
-        raise _no_columns(file, list(records[0]))
+    name, label = _used(list(records[0]), file)
     for number, record in enumerate(records, start=1):
         where = f"{file}, record {number}"
         if name not in record or label not in record:
@@ -216,14 +223,36 @@ def _numbers(values: Sequence[Any]) -> list[int]:
     return [int(match[1]) for text in texts if (match := re.fullmatch(r"(\d{1,9})(\.0*)?", text))]
 
 
+def _used(header: Sequence[str], file: str) -> tuple[str, str]:
+    """The columns of names and of labels.
+
+    Raises:
+        DatasetError: there is none, or two of one name, of which either may be meant.
+    """
+    name, label = _columns(header)
+    if name is None or label is None:
+        raise _no_columns(file, header)
+    for used in (name, label):
+        if len(same := [column for column in header if _plain(column) == _plain(used)]) > 1:
+            raise DatasetError(
+                f"{file} has {len(same)} columns of one name, {' and '.join(map(repr, same))}: which one is "
+                "meant? Remove or rename the others"
+            )
+    return name, label
+
+
 def _columns(header: Sequence[str]) -> tuple[str | None, str | None]:
     """The columns of names and of labels."""
-    known = {re.sub(r"[\s_-]", "", column).lower(): column for column in header}
+    known = {_plain(column): column for column in header}
     name, label = (
         next((known[name] for name in accepted if name in known), None)
         for accepted in (_NAME_COLUMNS, _LABEL_COLUMNS)
     )
     return name, label
+
+
+def _plain(column: str) -> str:
+    return re.sub(r"[\s_-]", "", column).lower()
 
 
 def _no_columns(file: str, header: Sequence[str]) -> DatasetError:

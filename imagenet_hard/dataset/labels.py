@@ -7,23 +7,15 @@ A number is a class index in 0..999, unless the data set names its classes: then
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from operator import index as as_int
 from typing import Any
 
 from imagenet_hard.class_names import meanings
-from imagenet_hard.classes import names, wnid_to_index
+from imagenet_hard.classes import wnid_to_index
+from imagenet_hard.dataset.numbering import ONE_TOO_HIGH
 from imagenet_hard.errors import DatasetError
 from imagenet_hard.types import N_CLASSES
-
-ONE_TOO_HIGH = (
-    "If they count from 1 in the order of the wnids, subtract 1. If they are ids of ImageNet's development "
-    "kit, they have another order (ILSVRC2012_val_00000001 has id 490 and index 65): use wnids instead"
-)
-"""What numbers may be that are no class indices."""
-
-FEW = 10
-"""Fewer labels than these may be 1, 2, 3, ... by chance."""
 
 Labels = tuple[int, ...]
 _NUMBER = re.compile(r"\s*([+-]?[0-9]{1,9})(\.0*)?\s*")
@@ -61,12 +53,18 @@ def listed(values: Sequence[Any], where: str, n: int = N_CLASSES) -> Sequence[An
     ``n``: the number of classes, which is the length of such a vector.
 
     Raises:
-        DatasetError: a number is there twice, as in a vector of another length.
+        DatasetError: a number is there twice, as in a vector of another length; or of two classes, 0 and 1
+            may be either.
     """
     if len(values) < 2:
         return values
     numbers = [number for value in values if isinstance(number := _number(value), int | float)]
-    if len(numbers) == len(values) == n > 2 and set(numbers) <= {0, 1}:
+    if len(numbers) == len(values) == n and set(numbers) <= {0, 1}:
+        if n == 2 and set(numbers) == {0, 1}:
+            raise DatasetError(
+                f"{where} has the label list {_shown(values)}, which may name both of the two classes, or "
+                "be a multi-hot vector that names one: give class names or wnids"
+            )
         return [place for place, bit in enumerate(numbers) if bit]
     if len(set(map(repr, numbers))) < len(numbers):
         raise DatasetError(
@@ -74,6 +72,11 @@ def listed(values: Sequence[Any], where: str, n: int = N_CLASSES) -> Sequence[An
             f"once, or a multi-hot vector of one 0 or 1 for each of {n} classes"
         )
     return values
+
+
+def is_number(value: Any) -> bool:
+    """Whether one stored label is a number, or written in digits."""
+    return isinstance(_number(value), int | float)
 
 
 def in_range(value: Any, where: str) -> int:
@@ -108,23 +111,6 @@ def parse_label(text: str, where: str) -> int:
     raise DatasetError(
         f"{where} has the label {text!r}: expected a class index in 0..{N_CLASSES - 1} or one of the "
         f"{N_CLASSES} wnids such as n01440764"
-    )
-
-
-def own_numbering(numbers: Collection[int]) -> str | None:
-    """What to say of class numbers that may be a subset's own, or count from 1; None where they hardly are.
-
-    Such numbers go from 0 or 1 to ``k`` without a gap, where ``k`` is too large for chance and no 999.
-    """
-    first, last = min(numbers, default=0), max(numbers, default=0)
-    if len(numbers) < FEW or first > 1 or last - first + 1 != len(set(numbers)):
-        return None
-    if (first, last) == (0, N_CLASSES - 1):
-        return None
-    return (
-        f"{first} to {last} and no others: they are taken for class indices, so that {first} is "
-        f"{names()[first]} and {last} is {names()[last]}. "
-        + (ONE_TOO_HIGH if first else "If they number the classes of a subset, use wnids instead")
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from imagenet_hard.classes import wnid_to_index
 from imagenet_hard.dataset.files import File
 from imagenet_hard.dataset.ground_truth import validation_number
-from imagenet_hard.dataset.labels import ONE_TOO_HIGH, own_numbering
+from imagenet_hard.dataset.numbering import ONE_TOO_HIGH, own_numbering
 from imagenet_hard.errors import DatasetError
 from imagenet_hard.types import N_CLASSES
 
@@ -143,16 +143,22 @@ def _several(folder: Path, there: Counter[Folder], beside: Counter[Folder]) -> D
     )
 
 
-def check_splits(folder: Path, images: Sequence[File]) -> None:
+def check_splits(folder: Path, images: Sequence[File], outside: Sequence[File]) -> None:
     """Images that are labelled by their own names don't lie in several splits.
+
+    ``outside``: the images whose names say no class; those in a split count, as that may be what is meant.
 
     Raises:
         DatasetError: they do.
     """
-    tops = Counter(file.parts[0] if len(file.parts) > 1 else "" for file in images)
+    tops = Counter(map(_top, images)) + Counter(top for top in map(_top, outside) if top.lower() in SPLITS)
     if len(tops) > 1 and SPLITS & {top.lower() for top in tops}:
         said = ", ".join(f"{_shown((top,) if top else ())} ({n:,} images)" for top, n in sorted(tops.items()))
         raise DatasetError(f"{folder} holds several sets of images: {said}. Give one of these folders")
+
+
+def _top(file: File) -> str:
+    return file.parts[0] if len(file.parts) > 1 else ""
 
 
 def check_depth(folder: Path, images: Iterable[File], outer: Mapping[str, Folder]) -> None:

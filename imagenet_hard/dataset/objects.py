@@ -22,7 +22,8 @@ from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_names import class_indices
 from imagenet_hard.dataset.encode import TAKEN, encoded, is_of
 from imagenet_hard.dataset.files import file_at, read_file, state
-from imagenet_hard.dataset.labels import Labels, labels_of, own_numbering
+from imagenet_hard.dataset.labels import Labels, labels_of
+from imagenet_hard.dataset.numbering import own_numbering
 from imagenet_hard.dataset.rows import check_unique, from_dataset
 from imagenet_hard.dataset.splits import choose_split
 from imagenet_hard.errors import DatasetError, ImageNetHardError, UsageError
@@ -97,7 +98,8 @@ def _files(places: Sequence[tuple[Any, int]], exif: bool) -> Benchmark:
         files = [file_at(path, id) for path, id in zip(paths, ids, strict=True)]
     except OSError as error:
         raise DatasetError(f"{error.filename} cannot be read: {error.strerror}") from error
-    about = Source(root.resolve().name, "folder", exif=exif, state=state(files))
+    name = "+".join(dict.fromkeys(root.resolve().name for _, root, _ in roots.values()))
+    about = Source(name, "folder", exif=exif, state=state(files))
     check_unique(ids, about)
     return Benchmark(about, ids, labels, [""] * len(ids), partial(read_file, paths))
 

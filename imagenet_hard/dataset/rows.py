@@ -17,7 +17,8 @@ from typing import Any
 
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_names import class_indices
-from imagenet_hard.dataset.labels import Labels, labels_of, own_numbering
+from imagenet_hard.dataset.labels import Labels, labels_of
+from imagenet_hard.dataset.numbering import own_numbering
 from imagenet_hard.dataset.streaming import StreamingBenchmark
 from imagenet_hard.errors import DatasetError, ImageError
 from imagenet_hard.types import Example

@@ -7,6 +7,7 @@ many on the Hub. Where there is a ``classnames.txt``, it says what the numbers i
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +19,14 @@ from typing import Any
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_names import class_indices
 from imagenet_hard.dataset.files import IMAGE_SUFFIXES, File, state
-from imagenet_hard.dataset.labels import Labels, labels_of
+from imagenet_hard.dataset.labels import Labels, is_number, labels_of
+from imagenet_hard.dataset.numbering import own_numbering
 from imagenet_hard.dataset.shards import SHOWN, check_whole, refuse_part
 from imagenet_hard.dataset.splits import choose_split
 from imagenet_hard.dataset.tars import Member, members, read_member
 from imagenet_hard.errors import DatasetError
+
+log = logging.getLogger(__name__)
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d+)(?P<of>-of-\d+)?\.tar")
@@ -62,14 +66,19 @@ def sharded_folder(folder: Path, files: Sequence[File], *, split: str | None, ex
     places: list[Member] = []
     labels: list[Labels] = []
     keys: list[tuple[str, str]] = []
+    numbers: set[int] = set()
     for shard in shards:
         for key, parts in _samples(shard).items():
             where = f"{key!r} in {shard.id}"
             places.append(_image(parts, where))
-            labels.append(labels_of(_label(parts, where), where, classes))
+            label = _label(parts, where)
+            labels.append(labels_of(label, where, classes))
+            numbers |= set(labels[-1]) if is_number(label) else set()
             keys.append((shard.id.removesuffix(".tar"), key))
     if not keys:
         raise DatasetError(f"{name} ({split}) is empty: got no sample in {len(shards)} shards")
+    if classes is None and (said := own_numbering(numbers)):
+        log.warning("%s (%s) has no classnames.txt, and the labels %s", name, split, said)
     repeated = len({key for _, key in keys}) < len(keys)
     ids = ["/".join(key) if repeated else key[1] for key in keys]
     about = Source(

@@ -25,6 +25,16 @@ def wordnet_names() -> list[str]:
     return list(ImageNetInfo().label_descriptions())
 
 
+def test_digits_without_a_gap_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """They may be MNIST's; a thousand of them, or wnids, are no one else's."""
+    class_indices([str(i) for i in range(1000)], "x")
+    class_indices(wnids()[:10], "x")
+    class_indices(["5", "7"], "x")
+    assert not caplog.text
+    assert class_indices(["10", *map(str, range(1, 10))], "x") == (10, *range(1, 10))
+    assert "x has the class names 1 to 10 and no others: they are taken for class indices" in caplog.text
+
+
 SORTED_AS_TEXT = sorted(map(str, range(1000)))
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_hard.dataset.labels import labels_of, own_numbering, parse_label
+from imagenet_hard.dataset.labels import labels_of, parse_label
 from imagenet_hard.errors import DatasetError
 
 
@@ -59,6 +59,15 @@ def test_a_multi_hot_vector_over_the_classes_of_a_data_set() -> None:
     assert labels_of([0, 1, 1], "x", classes) == (0, 2)
     assert labels_of([2, 0], "x", classes) == (2, 998)
     assert labels_of(1, "x", classes) == (0,)
+
+
+@pytest.mark.parametrize("value", [[0, 1], [1, 0], [True, False], [0.0, 1.0]])
+def test_two_bits_of_two_classes_may_mean_either(value: list[float]) -> None:
+    """Both classes, or a vector that names one: a guess would be wrong half of the time."""
+    with pytest.raises(DatasetError, match="row 4 has the label list .*may name both of the two classes, or"):
+        labels_of(value, "row 4", (3, 7))
+    assert labels_of([0, 1], "row 4", (3, 7, 9)) == (3, 7)
+    assert labels_of([0, 1], "row 4") == (0, 1)
 
 
 @given(st.lists(st.integers(0, 999), min_size=2, max_size=40))
@@ -151,20 +160,3 @@ def test_other_texts_are_no_label(text: str) -> None:
     """Nothing is rounded or guessed."""
     with pytest.raises(DatasetError, match=r"row 4 has the label .*one of the 1000 wnids such as n01440764"):
         parse_label(text, "row 4")
-
-
-@given(st.sets(st.integers(0, 30)))
-def test_numbers_that_may_be_a_subsets_own(numbers: set[int]) -> None:
-    """From 0 or 1 to k without a gap, from ten on."""
-    k = len(numbers)
-    expected = k >= 10 and sorted(numbers) in ([*range(k)], [*range(1, k + 1)])
-    assert (own_numbering(numbers) is not None) == expected
-
-
-def test_all_classes_are_no_subset() -> None:
-    """0 to 999 are the class indices; 1 to 999 may count from 1."""
-    assert own_numbering(range(1000)) is None
-    assert "1 is goldfish and 999 is toilet paper. If they count from 1" in str(own_numbering(range(1, 1000)))
-    assert "0 is tench and 9 is ostrich. If they number the classes of a subset" in str(
-        own_numbering(range(10))
-    )

@@ -49,6 +49,7 @@ def tree(root: Path, *ids: str) -> Path:
         ((f"{W[0]}/a.JPEG", f"val/{W[0]}/b.JPEG"), ("the folder itself", "val/"), "val"),
         ((f"fog/1/{W[0]}/a.JPEG", f"fog/2/{W[0]}/a.JPEG", f"blur/1/{W[0]}/a.JPEG"), ("fog/1/", "fog/2/"), ""),
         ((f"train/{W[0]}_1.JPEG", f"val/{W[0]}_2.JPEG"), ("train/", "val/"), ""),
+        ((f"train/{W[0]}_1.JPEG", f"val/{VAL}"), ("train/", "val/"), ""),
     ],
 )
 def test_several_sets_are_never_mixed(

@@ -46,6 +46,7 @@ def test_parts_and_sums_of_image_folders(tmp_path: Path) -> None:
     assert (part.ids, part.labels) == ((f"{WNIDS[2]}/1.JPEG", f"{WNIDS[1]}/0.JPEG"), ((2,), (1,)))
     both = load_dataset(Subset(ConcatDataset([one, two]), [5, 4, 0]))
     assert (both.ids, both.labels) == (("7/0.JPEG", "10/0.JPEG", f"{WNIDS[1]}/0.JPEG"), ((7,), (10,), (1,)))
+    assert (part.name, both.name) == ("one", "two+one")
     with pytest.raises(DatasetError, match=r"has the id 'n01443537/0.JPEG' twice"):
         load_dataset(Subset(one, [0, 0]))
 
@@ -132,6 +133,14 @@ def test_numbers_that_may_be_a_subsets_own_are_warned_of(caplog: pytest.LogCaptu
     assert not caplog.text
     load_dataset([(picture(i), i) for i in range(12)])
     assert "the list has the labels 0 to 11 and no others: they are taken for class indices" in caplog.text
+
+
+def test_folders_of_digits_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """MNIST's folders are named 0 to 9, as those of ImageNet's first ten classes may be."""
+    load_dataset(ImageFolder(str(class_tree(tmp_path / "few", ("3", "4", "17"), per_class=1))))
+    assert not caplog.text
+    load_dataset(ImageFolder(str(class_tree(tmp_path / "ten", tuple(map(str, range(10))), per_class=1))))
+    assert "ten has the class names 0 to 9 and no others: they are taken for class indices" in caplog.text
 
 
 class Named(list):

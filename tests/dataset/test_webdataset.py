@@ -65,6 +65,16 @@ def test_the_layout_of_clip_benchmark(tmp_path: Path) -> None:
     assert list(pickle.loads(pickle.dumps(found))) == list(found)
 
 
+def test_numbers_without_names_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """They may be a subset's own; wnids are what they are."""
+    shard(tmp_path / "wnids" / "0.tar", samples(0, 12, lambda i: wnids()[i]))
+    assert load_dataset(tmp_path / "wnids").labels == tuple((i,) for i in range(12))
+    load_dataset(benchmark(tmp_path / "named", [wnids()[i + 5] for i in range(12)], shards=6))
+    assert not caplog.text
+    load_dataset(benchmark(tmp_path / "bare", shards=6))
+    assert "bare (test) has no classnames.txt, and the labels 0 to 11 and no others" in caplog.text
+
+
 def test_class_names_say_what_the_numbers_mean(tmp_path: Path) -> None:
     """ImageNet-A's 200 classes are numbered from 0; here six of them."""
     root = benchmark(tmp_path, ["goldfish", "tench", "banana", "n01484850", "zebra", "church"])
