@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.causes import causes, disk_trouble
 from imagenet_hard.dataset.files import YAML, File, state
-from imagenet_hard.dataset.layout import class_of, wnid_class
+from imagenet_hard.dataset.layout import class_in_name, class_of, wnid_class
 from imagenet_hard.dataset.rows import from_stream, prepared
 from imagenet_hard.dataset.shards import check_whole
 from imagenet_hard.dataset.splits import choose_split
@@ -23,7 +23,7 @@ def is_built(folder: Path, files: Sequence[File]) -> bool:
     Parquet without an image column beside images or tars (metadata.parquet) is no data set.
 
     Raises:
-        DatasetError: it lies beside class folders, so that either may be meant.
+        DatasetError: it lies beside another labelled set, so that either may be meant.
     """
     own = [file for file in files if not file.system and file.id.endswith(".parquet")]
     if not any(file.id == YAML for file in files):
@@ -32,13 +32,15 @@ def is_built(folder: Path, files: Sequence[File]) -> bool:
     if not images or not own:
         return bool(own)
     data = next((file for file in own if _has_images(file)), None)
-    classes = next((file for file in images if _in_class_folder(file)), None)
-    if data is not None and classes is not None:
-        raise DatasetError(
-            f"{folder} holds a built data set ({data.id}) and class folders ({classes.id}): which one is "
-            "meant? Move them into folders of their own, and give one"
-        )
-    return data is not None
+    if data is None:
+        return False
+    for kind, is_one in _OTHER_SETS.items():
+        if other := next((file for file in images if is_one(file)), None):
+            raise DatasetError(
+                f"{folder} holds a built data set ({data.id}) and {kind} ({other.id}): which one is "
+                "meant? Move them into folders of their own, and give one"
+            )
+    return True
 
 
 def _has_images(file: File) -> bool:
@@ -61,6 +63,14 @@ def _in_class_folder(file: File) -> bool:
     """A number is a class at the top only: docs/1/figure.png is none."""
     *folders, _ = file.parts
     return any(wnid_class(name) is not None for name in folders) or class_of((*folders, "")[0]) is not None
+
+
+_OTHER_SETS: Mapping[str, Callable[[File], bool]] = {
+    "class folders": _in_class_folder,
+    "images named by wnid": lambda file: class_in_name(file) is not None,
+    "webdataset shards": lambda file: file.id.endswith(".tar"),
+}
+"""What may be meant as well as the Parquet beside it."""
 
 
 def built_folder(

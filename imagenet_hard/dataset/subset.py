@@ -118,10 +118,13 @@ def read_ids(path: Path) -> list[str]:
             raise DatasetError(f"{path} holds no list of ids: {expected}")
         return [str(id) for id in found]
     if path.suffix.lower() == ".csv":
-        rows = csv.DictReader(text.splitlines())
-        if "id" not in (rows.fieldnames or ()):
-            raise DatasetError(f"{path} has the header {', '.join(rows.fieldnames or ())}: {expected}")
-        return [row["id"] for row in rows]
+        try:
+            rows = csv.DictReader(text.splitlines())
+            if "id" not in (rows.fieldnames or ()):
+                raise DatasetError(f"{path} has the header {', '.join(rows.fieldnames or ())}: {expected}")
+            return [row["id"] for row in rows]
+        except csv.Error as error:
+            raise DatasetError(f"the file of ids {path} cannot be read: {error}; {expected}") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

@@ -344,6 +344,17 @@ def test_class_folders_beside_a_built_data_set(tmp_path: Path, place: str) -> No
     assert len(load_dataset(folder)) == 6
 
 
+@pytest.mark.parametrize(
+    ("other", "kind"), [(f"{WNIDS[0]}_tench.JPEG", "images named by wnid"), ("0.tar", "webdataset shards")]
+)
+def test_another_set_beside_a_built_data_set(tmp_path: Path, other: str, kind: str) -> None:
+    """Images that say their own class, or shards: either may be meant."""
+    folder = build(tmp_path / "set", published())
+    (folder / other).write_bytes(jpeg())
+    with pytest.raises(DatasetError, match=rf"a built data set \(data/.*\) and {kind} \({other}\): which"):
+        load_dataset(folder)
+
+
 def test_a_table_without_images_is_no_data_set(tmp_path: Path) -> None:
     """``metadata.parquet`` beside class folders says something of the images there."""
     import pyarrow as pa

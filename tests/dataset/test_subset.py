@@ -114,6 +114,7 @@ def test_files_of_ids(tmp_path: Path, name: str, text: str) -> None:
         ("a.json", '{"a": 1}', r"a\.json holds no list of ids: expected one id a line"),
         ("a.json", "[1.5]", "holds no list of ids"),
         ("a.json", "[", r"a\.json cannot be read: Expecting"),
+        ("a.csv", f"id\n{'1' * 200_000}\n", "cannot be read: field larger than .* expected one id a line"),
         ("a.csv", "name,label\na,1\n", "has the header name, label: expected .* a column 'id'"),
         ("a.txt", None, "cannot be read: .*No such file"),
     ],
