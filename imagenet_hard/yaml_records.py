@@ -177,8 +177,12 @@ def _hint(kind: type[Record], error: str, loc: Sequence[int | str], node: yaml.N
             known = _keys(field) if field is not None else known
             field = known.get(key)
     if error == "extra_forbidden":
-        near = get_close_matches(str(loc[-1]), known, 1)
-        return f"did you mean {near[0]}?" if near else f"expected some of {', '.join(known)}"
+        if near := get_close_matches(str(loc[-1]), known, 1):
+            return f"did you mean {near[0]}?"
+        below = ((key, get_close_matches(str(loc[-1]), _keys(field), 1)) for key, field in known.items())
+        if inside := next(((key, found[0]) for key, found in below if found), None):
+            return f"did you mean {inside[1]} in {inside[0]}?"
+        return f"expected some of {', '.join(known)}"
     described = getattr(field, "description", None)
     expected = f"expected {described}" if described else ""
     read_as = _READ_AS.get(node.tag.rpartition(":")[2])

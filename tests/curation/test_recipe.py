@@ -70,6 +70,7 @@ def test_the_papers_recipe():
             r":4: sources\[0\].lables: unknown key: did you mean labels\?",
         ),
         ("path: val,", "path: val, license: MIT,", r":4: sources\[0\].license: .* did you mean licence\?"),
+        ("version: 1.0.0", "version: 1.0.0\nlicense: MIT", r":3: license: .* mean licence in sources\?"),
         ("sources:", "source:", r":3: source: unknown key: did you mean sources\?"),
         (
             "path: val,",
