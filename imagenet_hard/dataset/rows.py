@@ -17,7 +17,7 @@ from typing import Any
 
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_names import class_indices
-from imagenet_hard.dataset.labels import Labels, labels_of
+from imagenet_hard.dataset.labels import Labels, is_number, labels_of
 from imagenet_hard.dataset.numbering import own_numbering
 from imagenet_hard.dataset.streaming import StreamingBenchmark
 from imagenet_hard.errors import DatasetError, ImageError
@@ -42,16 +42,20 @@ def from_dataset(dataset: Any, about: Source) -> Benchmark:
     ids: list[str] = []
     labels: list[Labels] = []
     origins: list[str] = []
+    numbers: set[int] = set()
     # By parts, as multi-hot vectors of all rows would fill the memory.
     for table in data.select_columns([c for c in data.column_names if c in columns.used]).iter(BATCH):
         rows = range(len(ids), len(ids) + len(table[columns.label]))
         ids += map(columns.id, table.get(columns.key, rows), rows)
-        labels += map(columns.labels, table[columns.label], rows)
+        found = list(map(columns.labels, table[columns.label], rows))
+        labels += found
+        if not columns.named:
+            stored = zip(table[columns.label], found, strict=True)
+            numbers.update(*(own for value, own in stored if _is_numbered(value)))
         origins += map(columns.origin, table.get("origin", [None] * len(rows)))
     if not ids:
         raise _empty(about)
     check_unique(ids, about)
-    numbers = {label for row in labels for label in row} if columns.numbered else ()
     if said := own_numbering(numbers):
         log.warning("%s has the labels %s", _where(about), said)
     return Benchmark(about, ids, labels, origins, partial(_stored_bytes, images, columns.image, ids))
@@ -143,8 +147,7 @@ class _Columns:
         self.used = {label} | ({self.key, "origin"} & set(names))
         self._about = about
         own = _class_names(features[label])
-        kind = getattr(features[label], "feature", features[label])
-        self.numbered = own is None and "int" in str(getattr(kind, "dtype", ""))
+        self.named = own is not None
         self._classes = None if own is None else class_indices(own, _where(about))
 
     def id(self, value: Any, row: int) -> str:
@@ -159,6 +162,11 @@ class _Columns:
 
     def origin(self, value: Any) -> str:
         return "" if value is None else str(value)
+
+
+def _is_numbered(value: Any) -> bool:
+    """Whether a row's label, or the first of its labels, is a number rather than a wnid or a name."""
+    return is_number(value[0] if isinstance(value, list) else value)
 
 
 def _class_names(feature: Any) -> list[str] | None:

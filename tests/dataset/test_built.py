@@ -15,12 +15,14 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from imagenet_hard.classes import wnids
 from imagenet_hard.dataset import load_dataset
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.errors import DatasetError, ImageError, UsageError
 from tests.dataset.images import CARD, WNIDS, build, class_tree, encoded, jpeg, picture, published, rows
 
 datasets = pytest.importorskip("datasets")
+WNIDS12 = wnids()[:12]
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +191,28 @@ def test_numbers_that_may_be_a_subsets_own_are_warned_of(
     columns = {"image": rows(12)["image"], "label": list(range(first, first + 12))}
     load_dataset(build(tmp_path, published(columns, label=datasets.Value("int64"))))
     assert (f"has the labels {first} to {first + 11} and no others" in caplog.text) == warned
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "warned"),
+    [
+        ("string", str, True),
+        ("float32", float, True),
+        ("string", WNIDS12.__getitem__, False),
+        (None, lambda i: [i], True),
+        (None, lambda i: [WNIDS12[i]], False),
+    ],
+)
+def test_numbers_are_told_from_wnids(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str | None, stored: Any, warned: bool
+) -> None:
+    """Digits and floats may be a subset's own as well; the first twelve wnids are what they are."""
+    label = [stored(i) for i in range(12)]
+    like = datasets.Value(kind) if kind else datasets.List(datasets.Value(str(pyarrow.array(label[0]).type)))
+    columns = {"image": rows(12)["image"], "label": label}
+    found = load_dataset(build(tmp_path, published(columns, label=like)))
+    assert found.labels == tuple((i,) for i in range(12))
+    assert ("has the labels 0 to 11 and no others" in caplog.text) == warned
 
 
 def test_rows_are_read_by_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
