@@ -44,6 +44,7 @@ class PublishedTable(Record):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     title: Name
     source: Link
+    benchmark: Name = Field(description="the set of images, as its gold labels name it; shown with it alone")
     release: Release
     note: Line = ""
     rows: tuple[PublishedRow, ...] = Field(min_length=1)

@@ -16,6 +16,7 @@ GOOD = """\
 name: t
 title: T
 source: {label: a, url: "https://a.org"}
+benchmark: b
 release: {name: final, n: 10, date: "2023-04"}
 rows:
   - {model: A, top1: 7.34}
@@ -24,15 +25,17 @@ rows:
 
 
 def test_the_tables_of_the_paper() -> None:
-    """Three tables, their figures, and which images they belong to."""
+    """Four tables, their figures, and which images they belong to."""
     tables = {table.name: table for table in load_published()}
     assert {name: len(t.rows) for name, t in tables.items()} == {
         "paper-first": 8,
+        "card-2023-05": 9,
         "paper-final": 12,
         "openclip-sweep": 68,
     }
     assert {name: t.release.n for name, t in tables.items()} == {
-        "paper-first": None,
+        "paper-first": 13_630,
+        "card-2023-05": 11_350,
         "paper-final": 10_980,
         "openclip-sweep": 10_980,
     }
@@ -40,6 +43,9 @@ def test_the_tables_of_the_paper() -> None:
     assert final["EfficientNet-L2-Ns"] == 39.0
     assert final["AlexNet"] == 7.34
     assert {row.model: row.top1 for row in tables["paper-first"].rows}["ResNet-50"] == 12.56
+    second = {row.model: row.top1 for row in tables["card-2023-05"].rows}
+    assert (second["ResNet-50"], second["VGG-19"], second["CLIP-ViT-L/14@336px"]) == (14.91, 12.15, 2.3)
+    assert {t.benchmark for t in tables.values()} == {"imagenet-hard"}
     assert {t.tier for t in tables.values()} == {"published"}
     curators = [row.model for t in tables.values() for row in t.rows if row.used_in_curation]
     assert set(curators) == {"CLIP-ViT-L/14@224px"}
@@ -63,19 +69,20 @@ def test_the_sweep_is_the_published_file(shared: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("7.34", '"7.34"', "t.yaml:6: rows[0].top1"),
-        ("7.34", ".nan", "t.yaml:6: rows[0].top1"),
-        ("7.34", "734", "t.yaml:6: rows[0].top1"),
-        ("7.34", "true", "t.yaml:6: rows[0].top1"),
+        ("7.34", '"7.34"', "t.yaml:7: rows[0].top1"),
+        ("7.34", ".nan", "t.yaml:7: rows[0].top1"),
+        ("7.34", "734", "t.yaml:7: rows[0].top1"),
+        ("7.34", "true", "t.yaml:7: rows[0].top1"),
         ("tag: x, ", "", "A stands twice in t"),
-        ("n: 10,", 'n: "10",', "t.yaml:4: release.n"),
-        ('"2023-04"', "2023-04-01", "t.yaml:4: release.date"),
+        ("n: 10,", 'n: "10",', "t.yaml:5: release.n"),
+        ('"2023-04"', "2023-04-01", "t.yaml:5: release.date"),
         ("https://a.org", "javascript:alert(1)", "t.yaml:3: source.url"),
         ("title: T", "title: <b>T</b>", "t.yaml:2: title"),
         ("model: A, top1", "model: &a A, top1", None),
         ("model: A, tag", "model: *a, tag", "aliases are not read"),
         ("title: T", "title: !!python/object/apply:os.system [ls]", "t.yaml"),
         ("title: T", "title: T\nrank: 1", "unknown key"),
+        ("benchmark: b\n", "", "benchmark"),
     ],
 )
 def test_malformed_tables(old: str, new: str, message: str | None) -> None:

@@ -126,6 +126,7 @@ class PublishedTable(Record):
     slug: Slug
     title: Text
     source: Link | None = None
+    benchmark: Text = Field(default="", description="under which it stands: `Board.benchmark`")
     release: Text = Field(description="which release of the images, in words")
     n: int | None = Field(default=None, ge=1, description="images in that release, where known")
     date: Text = ""
@@ -159,6 +160,8 @@ class Board:
     neighbours_apart: int
     oracle: Rate
     note: str = ""
+    benchmark: str = ""
+    """Its name in the gold labels, which published tables go by; ``title`` is for reading."""
 
     def __post_init__(self) -> None:
         m, n = len(self.entries), len(self.image_ids)

@@ -42,6 +42,7 @@ class Gathering:
         self._board: dict[str, Any] = {
             "slug": slug_of(name, fingerprint, kind),
             "title": title_of(name) + kind,
+            "benchmark": "" if kind else name,  # published tables are of the whole
             "source": source,
             "fingerprint": fingerprint,
             "image_ids": ids,

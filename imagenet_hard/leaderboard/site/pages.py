@@ -18,6 +18,7 @@ from imagenet_hard.leaderboard.site.cite import bibtex
 from imagenet_hard.leaderboard.site.data import Board, Facts, SiteData, SiteEntry
 from imagenet_hard.leaderboard.site.imagenet import along, effective, reported
 from imagenet_hard.leaderboard.site.payload import few, group_of
+from imagenet_hard.leaderboard.site.reported import reported_on
 
 CSP = "; ".join(
     (
@@ -73,7 +74,7 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
         yield page("index.html", "start", published=site.published)
     for board in site.boards:
         href = hrefs[board.slug]
-        yield page(href, "board", **_board(board), published=site.published)
+        yield page(href, "board", **_board(board), published=reported_on(board, site.published))
         for key, title, line in _group_texts(board):
             values = {"key": key, "title": title, "text": line, "board_href": href, **_group(board, key)}
             yield page(f"images/{board.slug}-{key}.html", "images", **values)

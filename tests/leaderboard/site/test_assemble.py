@@ -15,7 +15,7 @@ from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.imported import import_v2, write_imported
 from imagenet_hard.leaderboard.site.assemble import read_site
 from imagenet_hard.leaderboard.site.build import site_files
-from imagenet_hard.leaderboard.site.reported import published_tables
+from imagenet_hard.leaderboard.site.reported import published_tables, reported_on
 from imagenet_hard.leaderboard.verify import verify
 from tests.leaderboard.boards import Board, change
 
@@ -125,6 +125,21 @@ def test_no_entries_but_published_tables(tmp_path):
     assert max(len(table.rows) for table in tables) == 68
     files = dict(site_files(read_site(tmp_path / "entries", tables)))
     assert "There is no re-scored entry yet" in files["index.html"].decode()
+
+
+def test_published_tables_stand_under_their_benchmark_alone(board, tmp_path):
+    """Under ImageNet-Hard all of them, those of its number of images first; under another set none."""
+    tables = published_tables()
+    other = Board(tmp_path / "other", name="imagenet-v2", source="folder", revision=None)
+    other.submit()
+    (hard,), (v2,) = (read_site(each.entries, tables).boards for each in (board, other))
+    assert reported_on(v2, tables) == []
+    assert [t.n for t in reported_on(hard, tables)] == [13_630, 11_350, 10_980, 10_980]
+    of_11_350 = [table.model_copy(update={"n": hard.n if table.n == 11_350 else table.n}) for table in tables]
+    assert [t.n for t in reported_on(hard, of_11_350)] == [hard.n, 13_630, 10_980, 10_980]
+    page = dict(site_files(read_site(other.entries, tables)))["index.html"].decode()
+    assert "Reported elsewhere" not in page
+    assert "13,630" in dict(site_files(read_site(board.entries, tables)))["index.html"].decode()
 
 
 @pytest.mark.slow
