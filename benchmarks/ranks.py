@@ -2,7 +2,7 @@
 
     python benchmarks/ranks.py FOLDER [--draws N] [--images N]
 
-FOLDER holds top-5 predictions of models and the labels, as `leaderboard.imported.import_v2` reads them. Its
+FOLDER holds top-5 predictions of models and the labels, as `leaderboard import` reads them. Its
 models and images are taken for the whole population, in which true ranks are known. Images are then drawn
 from it with replacement, and it is counted how often a range holds every rank that the truth allows. Compared
 are ours (without the widening, which only adds), Holm's correction within an entry's own comparisons and over
@@ -18,7 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from imagenet_hard.leaderboard.imported import import_v2
+from imagenet_hard.leaderboard.answer_tables import read_answer_table
+from imagenet_hard.leaderboard.answers import Answers
+from imagenet_hard.leaderboard.imported import gold_of_labels
 from imagenet_hard.leaderboard.rescore import rescore
 from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.leaderboard.stats.pairs import ALPHA, holm, mcnemar
@@ -36,9 +38,11 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--images", type=int, help="in each draw [default: as many as there are]")
     options = parser.parse_args()
-    found = import_v2(options.folder)
-    correct = np.stack([rescore(answers, found.gold).correct for _, answers in found.entries])
-    names = [entry.name for entry, _ in found.entries]
+    table = read_answer_table(options.folder / "top5.parquet")
+    gold = gold_of_labels(options.folder / "labels.parquet", "measured")
+    names = sorted(table.models)
+    answers = (Answers.without_probabilities(table.ids, table.models[name]) for name in names)
+    correct = np.stack([rescore(each, gold).correct for each in answers])
     m, n = correct.shape
     print(f"{m} models, {n} images, {options.draws} draws of {options.images or n}\n")
     counts, rng = correct.sum(axis=1), np.random.default_rng(0)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagenet_hard.cli import preview
+from imagenet_hard.cli.board_content import import_command, withdraw_command
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,7 +28,11 @@ _entries = click.option(
 
 @click.group("leaderboard", context_settings=_SETTINGS)
 def command() -> None:
-    """Build, preview and publish the leaderboard's page; print its table."""
+    """Build, preview and publish the leaderboard's page; print its table; import and withdraw entries."""
+
+
+command.add_command(import_command)
+command.add_command(withdraw_command)
 
 
 @command.command("build")

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from imagenet_hard.leaderboard.submit import Submission
 
 
-def _links(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
+def labelled_links(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> list[tuple[str, str]]:
+    """The callback of ``--link``: (label, address) of each LABEL=URL."""
     pairs = [value.partition("=") for value in values]
     for value, (label, _, url) in zip(values, pairs, strict=True):
         if not label or not url:
@@ -38,7 +41,7 @@ def _links(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     "--link",
     "links",
     multiple=True,
-    callback=_links,
+    callback=labelled_links,
     metavar="LABEL=URL",
     help="Paper, code, weights; https only.",
 )

@@ -1,8 +1,9 @@
-"""What a model answered, as an entry stores it: whole predictions, or the five classes alone.
+"""What a model answered, as an entry stores it: whole predictions, the five classes alone, or the first.
 
 ``predictions.parquet`` is what ``imagenet-hard-eval`` writes. Models that were published without
 probabilities have ``top5.csv``, a header ``id,top5`` and lines such as ``cat.jpg,281 282 285 287 283``: text
-needs no parser in C++, and nothing that is derived from probabilities can be shown by mistake.
+needs no parser in C++, and nothing that is derived from probabilities can be shown by mistake. Where only
+the best class was published it is ``top1.csv``, ``id,top1``: there is no top-5 then.
 """
 
 from __future__ import annotations
@@ -27,21 +28,29 @@ from imagenet_hard.evaluation.predictions import (
     write_predictions,
 )
 from imagenet_hard.files import read_bounded, write_atomically
-from imagenet_hard.types import Predictions
+from imagenet_hard.types import N_CLASSES, Predictions
 from imagenet_hard.validation import shorten
 
 PREDICTIONS_FILE = "predictions.parquet"
 TOP5_FILE = "top5.csv"
+TOP1_FILE = "top1.csv"
+ANSWERS_FILES = (PREDICTIONS_FILE, TOP5_FILE, TOP1_FILE)
+"""An entry has one of them."""
+
 MAX_CSV_BYTES = 64 * 2**20
 
-_HEADER = ["id", "top5"]
-_FIVE = re.compile(r"[0-9]{1,3}( [0-9]{1,3}){4}")
+_FORM = {
+    5: (TOP5_FILE, re.compile(r"[0-9]{1,3}( [0-9]{1,3}){4}"), "five classes"),
+    1: (TOP1_FILE, re.compile(r"[0-9]{1,3}"), "a class"),
+}
+"""Classes an image -> the file that holds them, a cell of it, and that in words."""
 
 
 @dataclass(frozen=True)
 class Answers:
     """Answers to ``n`` images, sorted by id: ``top5`` int16 (n, 5), class indices, best first.
 
+    Where only the best class is known, ``top5`` is (n, 1).
     ``predictions``: the same with probabilities, or None where they were not kept.
     """
 
@@ -56,19 +65,36 @@ class Answers:
 
     @classmethod
     def without_probabilities(cls, ids: Sequence[str], top5: NDArray[np.integer]) -> Answers:
-        """Classes alone, sorted by id and checked: ``top5`` integers (n, 5).
+        """Classes alone, sorted by id and checked: ``top5`` integers (n, 5), or (n, 1).
 
         Raises:
             ResultError: ids not unique, another shape, classes outside 0..999 or repeated.
         """
-        if top5.shape != (len(ids), 5) or len(ids) == 0:
-            raise ResultError(f"top5 has the shape {top5.shape}: expected ({len(ids)}, 5), one row or more")
+        n = len(ids)
+        if top5.shape not in ((n, 5), (n, 1)) or n == 0:
+            raise ResultError(
+                f"top5 has the shape {top5.shape}: expected ({n}, 5) or ({n}, 1), one row or more"
+            )
+        if (outside := ((top5 < 0) | (top5 >= N_CLASSES)).any(axis=1)).any():
+            row = int(np.argmax(outside))
+            raise ResultError(
+                f"row {row} (id {shorten(ids[row])}): {top5[row].tolist()}; expected classes in 0..999"
+            )
         order = sorted(range(len(ids)), key=ids.__getitem__)
-        # Clipped, so that 65,536 does not wrap to class 0 on its way to int16.
-        rows = np.clip(top5[order], -1, 2**15 - 1).astype(np.int16)
+        rows = top5[order].astype(np.int16)
         answers = cls(tuple(ids[i] for i in order), rows)
-        answers.check(TOP5_FILE)
+        answers.check(answers.file)
         return answers
+
+    @property
+    def places(self) -> int:
+        """Classes an image: 5, or 1 where only the best is known."""
+        return int(self.top5.shape[1])
+
+    @property
+    def file(self) -> str:
+        """The name of the file that holds them."""
+        return answers_file(self.predictions is not None, self.places)
 
     @property
     def sha256(self) -> str:
@@ -86,43 +112,46 @@ class Answers:
         check_predictions(self.predictions or _with_flat_probabilities(self.ids, self.top5), where=where)
 
 
-def answers_file(probabilities: bool) -> str:
-    """The name of the file that holds the answers."""
-    return PREDICTIONS_FILE if probabilities else TOP5_FILE
+def answers_file(probabilities: bool, places: int = 5) -> str:
+    """The name of the file that holds the answers: with probabilities, or classes in 5 places or 1."""
+    return PREDICTIONS_FILE if probabilities else _FORM[places][0]
 
 
 def write_answers(folder: Path, answers: Answers) -> None:
-    """Write ``predictions.parquet`` or ``top5.csv``, whole or not at all.
+    """Write ``predictions.parquet``, ``top5.csv`` or ``top1.csv``, whole or not at all.
 
     Raises:
         ResultError: they break a rule, or the disk refuses.
     """
+    path = folder / answers.file
     if answers.predictions is not None:
-        write_predictions(folder / PREDICTIONS_FILE, answers.predictions)
+        write_predictions(path, answers.predictions)
     else:
-        answers.check(str(folder / TOP5_FILE))
-        write_atomically(folder / TOP5_FILE, _csv(answers))
+        answers.check(str(path))
+        write_atomically(path, _csv(answers))
 
 
-def read_answers(folder: Path, *, probabilities: bool, isolated: bool) -> Answers:
+def read_answers(folder: Path, *, probabilities: bool, isolated: bool, places: int = 5) -> Answers:
     """The checked answers of an entry's folder.
 
-    ``isolated``: parse the file in a process with limits, for files of strangers.
+    ``isolated``: parse the file in a process with limits, for files of strangers; ``places``: classes an
+    image, 5 or 1.
 
     Raises:
         ResultError: naming the file, and the row of the first wrong value.
     """
-    path = folder / answers_file(probabilities)
+    path = folder / answers_file(probabilities, places)
     if probabilities:
         return Answers.of(read_isolated(path) if isolated else read_predictions(path))
-    read = read_isolated(path, f"{__name__}:{read_top5.__name__}") if isolated else read_top5(path)
-    return Answers(read.ids, read.top5)
+    reader = read_top5 if places == 5 else read_top1
+    read = read_isolated(path, f"{__name__}:{reader.__name__}") if isolated else reader(path)
+    return Answers(read.ids, read.top5[:, :places])
 
 
 def _csv(answers: Answers) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")  # quotes either in an id
-    writer.writerow(_HEADER)
+    writer.writerow(_header(answers.places))
     writer.writerows(
         (each, " ".join(map(str, row))) for each, row in zip(answers.ids, answers.top5.tolist(), strict=True)
     )
@@ -135,30 +164,50 @@ def read_top5(path: str | Path) -> Predictions:
     Raises:
         ResultError: naming the line of the first wrong value.
     """
-    path = Path(path)
+    return _read_classes(Path(path), 5)
+
+
+def read_top1(path: str | Path) -> Predictions:
+    """The same of a ``top1.csv``; the four places behind the first are made up, to be cut off.
+
+    Raises:
+        ResultError: as ``read_top5``.
+    """
+    return _read_classes(Path(path), 1)
+
+
+def _read_classes(path: Path, places: int) -> Predictions:
     data = read_bounded(path, MAX_CSV_BYTES)
     ids: list[str] = []
     rows: list[list[int]] = []
     try:
         lines = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
-        if next(lines, None) != _HEADER:
-            raise ResultError(f"{path}: expected the header {','.join(_HEADER)}")
+        if next(lines, None) != _header(places):
+            raise ResultError(f"{path}: expected the header {','.join(_header(places))}")
         for line in lines:
             ids.append(line[0] if line else "")
-            rows.append(_classes(line, f"{path}, line {lines.line_num}"))
+            rows.append(_classes(line, places, f"{path}, line {lines.line_num}"))
     except (UnicodeDecodeError, csv.Error) as error:
         raise ResultError(f"{path} is not a CSV file in UTF-8: {error}") from None
-    predictions = _with_flat_probabilities(tuple(ids), np.array(rows, np.int16).reshape(-1, 5))
+    predictions = _with_flat_probabilities(tuple(ids), np.array(rows, np.int16).reshape(-1, places))
     check_predictions(predictions, where=str(path))
     return predictions
 
 
 def _with_flat_probabilities(ids: tuple[str, ...], top5: NDArray[np.int16]) -> Predictions:
     flat = np.full((len(ids), 5), -np.log(1000), np.float32)
+    if top5.shape[1] == 1:  # four others, different from it and from each other
+        others = np.arange(4, dtype=np.int16) + (np.arange(4) >= top5)
+        top5 = np.concatenate([top5, others.astype(np.int16)], axis=1)
     return Predictions(ids, top5, flat, np.zeros(len(ids), np.float32))
 
 
-def _classes(line: list[str], where: str) -> list[int]:
-    if len(line) != 2 or not _FIVE.fullmatch(line[1]):
-        raise ResultError(f"{where}: got {shorten(line)}, expected an id and five classes in 0..999")
+def _header(places: int) -> list[str]:
+    return ["id", f"top{places}"]
+
+
+def _classes(line: list[str], places: int, where: str) -> list[int]:
+    _, cell, words = _FORM[places]
+    if len(line) != 2 or not cell.fullmatch(line[1]):
+        raise ResultError(f"{where}: got {shorten(line)}, expected an id and {words} in 0..999")
     return [int(word) for word in line[1].split(" ")]

@@ -3,6 +3,7 @@
 leaderboard/entries/ORG__MODEL/entry.json + predictions.parquet    what was submitted
 leaderboard/benchmarks/<fingerprint>.json + .parquet               gold labels
 leaderboard/verified/ORG__MODEL.json                               what the board checked
+leaderboard/withdrawn/ORG__MODEL.json                              what was taken back
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from imagenet_hard.leaderboard.examine import check_hash
 from imagenet_hard.leaderboard.gold import Gold, read_gold
 from imagenet_hard.leaderboard.report import REPRODUCTION, SPOT_CHECK, Check, Report, tier_of
 from imagenet_hard.leaderboard.rescore import Rescored, check_claim, rescore
+from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,8 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
     """Every entry of a board's folder by id, one at a time: scored again, with its tier.
 
     What cannot be placed (no gold, contradicted by its gold or its own predictions, a name that differs from
-    another's in capitals only) is passed over; ``leave_out`` is told of it, with the reason.
+    another's in capitals only, withdrawn) is passed over; ``leave_out`` is told of it, with the
+    reason.
 
     Raises:
         ResultError: there is no folder of entries.
@@ -78,11 +81,14 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
         try:
             if names[folder.name.casefold()] > 1:
                 raise ResultError("another entry's name differs from it in capitals only")
+            refuse_withdrawn(board, folder.name)
             entry = read_entry(folder)
             digest = entry.benchmark.fingerprint
             if digest not in golds:
                 golds[digest] = read_gold(board / BENCHMARKS, digest)
-            answers = read_answers(folder, probabilities=entry.probabilities, isolated=False)
+            answers = read_answers(
+                folder, probabilities=entry.probabilities, isolated=False, places=entry.places
+            )
             check_hash(entry, answers)
             rescored = rescore(answers, golds[digest], metrics=False)
             check_claim(entry, rescored)

@@ -1,6 +1,7 @@
 """What a request to the board may change, by who asks: nothing but paths of a known kind.
 
-Anybody may add, change and take back entries of their own, or mend the README beside them. Gold labels,
+Anybody may add, change and take back entries of their own, or mend the README beside them. What is taken back
+leaves a record, which only maintainers change or remove later. Gold labels,
 records of what was checked and published tables are the maintainers', in requests without entries: no entry
 rides along with what it is judged by.
 """
@@ -12,11 +13,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 KINDS: Mapping[str, re.Pattern[str]] = {
-    "entry": re.compile(r"entries/[A-Za-z0-9][A-Za-z0-9._-]*/(entry\.json|predictions\.parquet|top5\.csv)"),
+    "entry": re.compile(
+        r"entries/[A-Za-z0-9][A-Za-z0-9._-]*/(entry\.json|predictions\.parquet|top[15]\.csv)"
+    ),
+    "withdrawal": re.compile(r"withdrawn/[A-Za-z0-9][A-Za-z0-9._-]*\.json"),
     "text": re.compile(r"(entries/)?README\.md"),
     "board": re.compile(
         r"verified/[A-Za-z0-9][A-Za-z0-9._-]*\.json|benchmarks/[0-9a-f]{64}\.(json|parquet)"
-        r"|published/[a-z0-9][a-z0-9-]*\.yaml|(benchmarks|verified|published)/README\.md"
+        r"|published/[a-z0-9][a-z0-9-]*\.yaml|(benchmarks|verified|published|withdrawn)/README\.md"
     ),
 }
 """Every path of a board's folder that a request may change."""
@@ -47,26 +51,36 @@ def judge(
     *,
     is_left: Callable[[str], bool],
     owns: Callable[[str], bool],
+    withdrawal: Callable[[str], str],
     maintainer: bool = False,
 ) -> Verdict:
     """What is to verify of a request, and what in it is refused.
 
     Of an entry's name, ``is_left`` says whether the request leaves its folder there, and ``owns`` whether the
-    board's entry is the author's. ``maintainer``: the platform says that the author may write to the board.
+    board's entry is the author's; of one that is removed, ``withdrawal`` says what is wrong with the record
+    that the request puts in its place, "" where nothing is. ``maintainer``: the platform says that the author
+    may write to the board.
     """
     changes = list(changes)
     names = {change.path.split("/")[1] for change in changes if _kind(change) == "entry"}
+    gone = {name for name in names if not is_left(name)}
+    records = {f"withdrawn/{name}.json" for name in gone}
     problems = [
         f"{change.path!a} {problem}"
         for change in changes
-        if (problem := _problem(change, submission=bool(names), maintainer=maintainer))
+        if (
+            problem := _problem(
+                change, record=change.path in records, submission=bool(names), maintainer=maintainer
+            )
+        )
     ]
-    gone = {name for name in names if not is_left(name)}
     problems += [
         f"{name} is removed: only its proven owner or a maintainer takes an entry back"
         for name in sorted(gone)
         if not (maintainer or owns(name))
     ]
+    if not problems:  # only then is it a plain file and anybody's to look into
+        problems = [f"{name} {problem}" for name in sorted(gone) if (problem := withdrawal(name))]
     return Verdict(tuple(sorted(names - gone)), tuple(problems))
 
 
@@ -76,14 +90,15 @@ def _kind(change: Change) -> str | None:
     return next((kind for kind, pattern in KINDS.items() if pattern.fullmatch(change.path)), None)
 
 
-def _problem(change: Change, *, submission: bool, maintainer: bool) -> str:
-    kind = _kind(change)
+def _problem(change: Change, *, record: bool, submission: bool, maintainer: bool) -> str:
+    """``record``: it is that of an entry which the request removes, and belongs to it."""
+    kind = "entry" if record and not change.outside else _kind(change)
     if not change.regular and not change.outside:
         return "is not a plain file: links, submodules and programs are refused"
     if kind is None and not change.outside:
         return "is of no kind that a board holds"
     if submission and kind != "entry":
         return "is no entry's: a request with entries changes nothing else"
-    if kind in ("board", None) and not maintainer:
+    if kind in ("board", "withdrawal", None) and not maintainer:
         return "is the maintainers' to change, in a request of theirs"
     return ""

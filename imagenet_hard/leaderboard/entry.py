@@ -37,12 +37,13 @@ class Claim(Record):
     """The counts that a submitter states."""
 
     n_correct: Count
-    n_top5: Count
+    n_top5: Count | None = Field(description="null where only the best class of each image is known")
     n_total: Annotated[int, Field(ge=1)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Claim:
-        if not self.n_correct <= self.n_top5 <= self.n_total:
+        most = self.n_total if self.n_top5 is None else self.n_top5
+        if not self.n_correct <= most <= self.n_total:
             raise ValueError(
                 f"expected n_correct <= n_top5 <= n_total: {self.n_correct}, {self.n_top5}, {self.n_total}"
             )
@@ -89,7 +90,8 @@ class Entry(Record):
     benchmark: BenchmarkInfo
     claim: Claim
     probabilities: bool = Field(
-        description="true: predictions.parquet with log probabilities; false: top5.csv, classes only"
+        description="true: predictions.parquet with log probabilities; false: classes only, top5.csv, or "
+        "top1.csv where claim.n_top5 is null"
     )
     predictions_sha256: Sha256
     result: Result | None = Field(
@@ -100,6 +102,11 @@ class Entry(Record):
     def protocol(self) -> Protocol | None:
         """How the images went through the model, where that is known."""
         return self.result.protocol if self.result else None
+
+    @property
+    def places(self) -> int:
+        """Classes that are known of each image: 5, or 1."""
+        return 1 if self.claim.n_top5 is None else 5
 
     @property
     def digest(self) -> str:
@@ -128,6 +135,8 @@ class Entry(Record):
             raise ValueError(
                 f"the claim counts {self.claim.n_total} images: benchmark.n is {self.benchmark.n}"
             )
+        if self.probabilities and self.claim.n_top5 is None:
+            raise ValueError("claim.n_top5 is null: an entry with probabilities has its five best classes")
         if (result := self.result) is None:
             return self
         if (tta := result.protocol.tta) and tta.label not in self.name:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from imagenet_hard.errors import ResultError
-from imagenet_hard.leaderboard.answers import Answers, answers_file, read_answers
+from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers, read_answers
 from imagenet_hard.leaderboard.checklist import CheckFailed, Checklist, Finding
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold
@@ -81,7 +81,9 @@ def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Reque
     step("date", lambda: _check_dates(entry, gold, checklist.now))
     answers = step(
         "predictions",
-        lambda: read_answers(folder, probabilities=entry.probabilities, isolated=not request.trusted),
+        lambda: read_answers(
+            folder, probabilities=entry.probabilities, isolated=not request.trusted, places=entry.places
+        ),
         lambda answers: f"{len(answers.ids)} rows",
     )
     step("hash", lambda: check_hash(entry, answers))
@@ -126,10 +128,10 @@ def _check_folder(folder: Path, names: Sequence[str]) -> None:
         raise ResultError(f"{folder} cannot be read: {error.strerror or error}") from None
     if linked := sorted(name for name, mode in modes.items() if not stat.S_ISREG(mode)):
         raise ResultError(f"{linked[0]!r} is not a regular file: links and folders are refused")
-    if set(modes) not in [{ENTRY_FILE, answers_file(probabilities)} for probabilities in (True, False)]:
+    if set(modes) not in [{ENTRY_FILE, file} for file in ANSWERS_FILES]:
         raise ResultError(
-            f"the folder holds {sorted(modes)[:5]}: expected {ENTRY_FILE} and {answers_file(True)} "
-            f"(or {answers_file(False)}), nothing else"
+            f"the folder holds {sorted(modes)[:5]}: expected {ENTRY_FILE} and {ANSWERS_FILES[0]} "
+            f"(or {' or '.join(ANSWERS_FILES[1:])}), nothing else"
         )
 
 

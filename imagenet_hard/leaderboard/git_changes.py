@@ -16,6 +16,7 @@ from imagenet_hard.evaluation.children import GIT, bare_environment
 from imagenet_hard.leaderboard.board import ENTRIES, read_board
 from imagenet_hard.leaderboard.changes import Change, Verdict, judge
 from imagenet_hard.leaderboard.ownership import Author, owns
+from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
 
 BOARD = "leaderboard"
 """The board's folder in the repository."""
@@ -64,6 +65,9 @@ def judged(request: Path, base: Path, *, author: Author | None = None, maintaine
         changes,
         is_left=lambda name: os.path.lexists(request / BOARD / ENTRIES / name),
         owns=lambda name: owns(base / name, author),
+        withdrawal=lambda name: withdrawal_problem(
+            request / BOARD / WITHDRAWN / f"{name}.json", base / name, author
+        ),
         maintainer=maintainer,
     )
     if verdict.entries or verdict.problems or not maintainer:

@@ -8,14 +8,20 @@ from pathlib import Path, PurePosixPath
 from imagenet_hard.dataset.hub_errors import check_token, explained
 from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES
-from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, PREDICTIONS_FILE, TOP5_FILE
+from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, PREDICTIONS_FILE, TOP1_FILE, TOP5_FILE
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
 from imagenet_hard.leaderboard.changes import Change, Verdict, judge
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, MAX_ENTRY_BYTES
 from imagenet_hard.leaderboard.hub_pr import check_repo_id
 from imagenet_hard.leaderboard.ownership import Author, owns
+from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
 
-_LIMITS = {ENTRY_FILE: MAX_ENTRY_BYTES, PREDICTIONS_FILE: MAX_FILE_BYTES, TOP5_FILE: MAX_CSV_BYTES}
+_LIMITS = {
+    ENTRY_FILE: MAX_ENTRY_BYTES,
+    PREDICTIONS_FILE: MAX_FILE_BYTES,
+    TOP5_FILE: MAX_CSV_BYTES,
+    TOP1_FILE: MAX_CSV_BYTES,
+}
 
 Tree = dict[str, tuple[str, int]]
 
@@ -55,15 +61,25 @@ def fetch(repo: str, into: Path, *, pr: int | None = None, token: str | bool | N
     changed = sorted(p for p in {*head, *before} if head.get(p) != before.get(p))
     names = {PurePosixPath(p).parts[1] for p in changed if _is_entry_file(p)}
     base, submitted = into / "main", into / "submitted"
-    trusted = [p for p in main if _is_entry_file(p) or p.startswith(f"{BENCHMARKS}/")]
+    trusted = [p for p in main if _is_entry_file(p) or p.startswith((f"{BENCHMARKS}/", f"{WITHDRAWN}/"))]
     with explained(repo, revision, token):
         _download(repo, "main", trusted, base, token)
     verdict = Verdict(tuple(sorted(names)), ())
     if pr is not None:
+
+        def withdrawal(name: str) -> str:
+            record = f"{WITHDRAWN}/{name}.json"
+            if record in head:
+                _check_sizes(head, [record])
+                with explained(repo, revision, token):
+                    _download(repo, f"refs/pr/{pr}", [record], submitted, token)
+            return withdrawal_problem(submitted / record, base / ENTRIES / name, author)
+
         verdict = judge(
             map(Change, changed),
             is_left=lambda name: any(p.startswith(f"{ENTRIES}/{name}/") for p in head),
             owns=lambda name: owns(base / ENTRIES / name, author),
+            withdrawal=withdrawal,
         )
         wanted = [p for p in head if _is_entry_file(p) and PurePosixPath(p).parts[1] in verdict.entries]
         _check_sizes(head, wanted)

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Callable, Mapping, Sequence
+import os
+import shutil
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import ValidationError
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.dataset.label_files import read_label_file
+from imagenet_hard.errors import ResultError, UsageError
 from imagenet_hard.files import write_atomically
+from imagenet_hard.leaderboard.answer_tables import ID, AnswerTable, read_columns
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accept
-from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, ReportedTop1, entry_json
-from imagenet_hard.leaderboard.gold import Gold, gold_of, write_gold
-from imagenet_hard.leaderboard.imagenet_top1 import torchvision_top1
+from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, ReportedTop1, entry_json, read_entry
+from imagenet_hard.leaderboard.gold import Gold, gold_of, known_golds, read_gold, write_gold
+from imagenet_hard.leaderboard.ownership import Author
 from imagenet_hard.leaderboard.plain_text import Link, entry_id
+from imagenet_hard.leaderboard.report import Report
 from imagenet_hard.leaderboard.rescore import rescore
 from imagenet_hard.leaderboard.verify import verify
 from imagenet_hard.types import ModelSpec
-from imagenet_hard.validation import shorten
+from imagenet_hard.validation import first_problem, shorten
 
 BACKEND = "imported"
-V2_SOURCE = Link(label="ImageNetV2", url="https://github.com/modestyachts/ImageNetV2")
-V2_DATE = dt.date(2019, 2, 13)
-"""Day of the paper that the predictions go with (Recht et al., arXiv 1902.10811)."""
-V2_TORCHVISION = re.compile(r"alexnet|densenet\d+|resnet\d+|squeezenet1_\d|vgg\d+(_bn)?")
-"""Models of the test bed whose weights are torchvision's first ones; the others came from elsewhere."""
+NOTE = "imported predictions: the fingerprint is over ids and labels, no image bytes were at hand"
 
 
 @dataclass(frozen=True)
@@ -41,107 +39,170 @@ class Imported:
     entries: tuple[tuple[Entry, Answers], ...]
 
 
-def import_top5(
-    ids: Sequence[str],
-    labels: Sequence[Sequence[int]],
-    top5: Mapping[str, NDArray[np.integer]],
+def gold_of_labels(path: Path, name: str) -> Gold:
+    """The gold of a benchmark of which only ids and labels are at hand; its fingerprint is over these alone.
+
+    ``path``: a label file as of a folder of images, or Parquet with ``id`` and ``label`` or ``labels``.
+
+    Raises:
+        ResultError, DatasetError: it cannot be read, or holds no benchmark.
+        UsageError: ``name`` may not stand on the board.
+    """
+    if path.suffix.lower() != ".parquet":
+        labels = list(read_label_file(path).items())
+    else:
+        columns = read_columns(path)
+        values = columns.get("labels", columns.get("label"))
+        if values is None or ID not in columns:
+            raise ResultError(
+                f"{path} has the columns {shorten(list(columns))}: expected id, and label or labels"
+            )
+        labels = list(zip(map(str, columns[ID].tolist()), values.tolist(), strict=True))
+    try:
+        return gold_of(
+            ((each, found if isinstance(found, Sequence) else [found], "", "") for each, found in labels),
+            name=name,
+            source="predictions",
+            note=NOTE,
+        )
+    except ValidationError as error:
+        raise UsageError(f"no benchmark can be called {shorten(name)}: {first_problem(error)}") from None
+
+
+def find_gold(golds: Path, benchmark: str) -> Gold:
+    """The board's gold by name, or by the beginning of its fingerprint.
+
+    Raises:
+        ResultError: none is it, or several are.
+    """
+    known = known_golds(golds)
+    found = [d for d, about in known.items() if about.name == benchmark or d.startswith(benchmark)]
+    if len(found) != 1:
+        listed = [f"{about.name} ({digest[:12]}...)" for digest, about in known.items()]
+        raise ResultError(
+            f"{len(found)} benchmarks in {golds} are {benchmark!r}: expected one name or fingerprint of "
+            f"{', '.join(listed) or 'those there, but there is none'}; or give --labels"
+        )
+    return read_gold(golds, found[0])
+
+
+def import_answers(
+    table: AnswerTable,
+    gold: Gold,
     *,
-    benchmark: str,
     org: str,
     submitter: str,
-    source: Link,
     date: dt.date,
-    origins: Sequence[str] | None = None,
-    note: str = "",
+    links: Sequence[Link] = (),
+    owners: Sequence[Author] = (),
+    training_data: str = "",
+    used_in_curation: Collection[str] = (),
     imagenet: Callable[[str], ReportedTop1 | None] = lambda name: None,
 ) -> Imported:
-    """Entries from class indices: ``top5`` holds integers (n, 5) per model, best first, row i for ``ids[i]``.
+    """Entries from class indices, one a model of the table.
 
-    ``imagenet``: a model's name -> its reported ImageNet accuracy, where known.
-    Without the images the fingerprint is over ids and labels alone, and its gold says so.
-
-    Raises:
-        DatasetError: ids or labels that are no benchmark.
-        ResultError: answers of another length, or with classes outside 0..999 or repeated.
-        UsageError: a model's name that makes no folder name.
-    """
-    rows = zip(ids, labels, origins or [""] * len(ids), [""] * len(ids), strict=True)
-    gold = gold_of(rows, name=benchmark, source="predictions", note=note)
-    entries = []
-    for name, classes in sorted(top5.items()):
-        answers = Answers.without_probabilities(ids, classes)
-        score = rescore(answers, gold)
-        entry = Entry(
-            id=entry_id(org, name),
-            name=name,
-            org=org,
-            submitter=submitter,
-            links=(source,),
-            date=date,
-            imagenet=imagenet(name),
-            model=ModelSpec(backend=BACKEND, name=name, transform={}),
-            benchmark=gold.benchmark,
-            claim=Claim(
-                n_correct=score.top1.n_correct, n_top5=score.top5.n_correct, n_total=score.top1.n_total
-            ),
-            probabilities=False,
-            predictions_sha256=answers.sha256,
-        )
-        entries.append((entry, answers))
-    return Imported(gold, tuple(sorted(entries, key=lambda each: each[0].id)))
-
-
-def import_v2(folder: Path) -> Imported:
-    """The models of the ImageNet-V2 test bed, matched-frequency, from ``top5.parquet``, ``labels.parquet``.
+    ``used_in_curation``: the models that chose the images; ``imagenet``: a model's name -> its reported
+    ImageNet accuracy, where known. Where only the best class is at hand, the entry has no top-5.
 
     Raises:
-        ResultError: the files are missing or do not fit together.
+        ResultError: answers to other images than the gold's, or with classes outside 0..999 or repeated.
+        UsageError: a field that no entry may have, two models that make one id, or an unknown curator.
     """
-    labels, top5 = _table(folder / "labels.parquet"), _table(folder / "top5.parquet")
-    for table, name, wanted in ((labels, "labels", ("id", "label")), (top5, "top5", ("id",))):
-        if lacking := [column for column in wanted if column not in table.column_names]:
-            raise ResultError(f"{folder / name}.parquet has no column {lacking[0]}")
-    ids = labels["id"].to_pylist()
-    if top5["id"].to_pylist() != ids:
-        raise ResultError(f"{folder}: labels.parquet and top5.parquet list other ids, or in another order")
-    models = [name for name in top5.column_names if name != "id"]
-    return import_top5(
-        ids,
-        [[label] for label in labels["label"].to_pylist()],
-        {name: np.stack(top5[name].to_numpy()) for name in models},
-        benchmark="imagenet-v2-matched-frequency",
-        org="ImageNetV2",
-        submitter="modestyachts",
-        source=V2_SOURCE,
-        date=V2_DATE,
-        note="imported predictions: the fingerprint is over ids and labels, no image bytes were at hand",
-        imagenet=lambda name: (
-            torchvision_top1(name, "IMAGENET1K_V1") if V2_TORCHVISION.fullmatch(name) else None
-        ),
+    if unknown := sorted(set(used_in_curation) - set(table.models)):
+        raise UsageError(f"the file has no model {unknown[0]!r}, which is to have chosen the images")
+    entries: dict[str, tuple[Entry, Answers]] = {}
+    for name, classes in sorted(table.models.items()):
+        try:
+            answers = Answers.without_probabilities(table.ids, classes)
+            score = rescore(answers, gold)
+            entry = Entry(
+                id=entry_id(org, name),
+                name=name,
+                org=org,
+                submitter=submitter,
+                owner={each.platform: each.account for each in owners} or None,
+                links=tuple(links),
+                training_data=training_data,
+                date=date,
+                used_in_curation=name in used_in_curation,
+                imagenet=imagenet(name),
+                model=ModelSpec(backend=BACKEND, name=name, transform={}),
+                benchmark=gold.benchmark,
+                claim=Claim(
+                    n_correct=score.top1.n_correct,
+                    n_top5=score.top5.n_correct if score.top5 else None,
+                    n_total=score.top1.n_total,
+                ),
+                probabilities=False,
+                predictions_sha256=answers.sha256,
+            )
+        except ResultError as error:
+            raise ResultError(f"model {shorten(name)}: {error}") from None
+        except ValidationError as error:
+            raise UsageError(f"model {shorten(name)} makes no entry: {first_problem(error)}") from None
+        twin = entries.setdefault(entry.id.casefold(), (entry, answers))[0]
+        if twin is not entry:
+            raise UsageError(f"the models {twin.name!r} and {name!r} make one id, {entry.id}: rename one")
+    return Imported(gold, tuple(sorted(entries.values(), key=lambda each: each[0].id)))
+
+
+def write_imported(board: Path, imported: Imported, *, accepted: bool = False) -> list[Report]:
+    """Put entries, and the gold where it is new, into a board's folder; the reports on what was written.
+
+    What is there already stays as it is: the same entries are passed over, others of their ids are never
+    overwritten. All are verified before any is written. ``accepted``: keep the reports as the board's.
+
+    Raises:
+        ResultError: an id is taken, an entry fails verification, or the disk refuses.
+    """
+    entries, golds = board / ENTRIES, board / BENCHMARKS
+    new = [each for each in imported.entries if _is_new(entries, each[0])]
+    stage = board / f".import.{os.getpid()}.tmp"  # beside the entries: renamed into place
+    folders = [stage / ENTRIES / entry.id for entry, _ in new]
+    known = (golds / f"{imported.gold.info.fingerprint}.json").is_file()
+    try:
+        if not known:
+            write_gold(stage / BENCHMARKS, imported.gold)
+        for folder, (entry, answers) in zip(folders, new, strict=True):
+            write_answers(folder, answers)
+            write_atomically(folder / ENTRY_FILE, entry_json(entry).encode())
+        reports = verify(folders, golds=golds if known else stage / BENCHMARKS, base=entries, trusted=True)
+        _refuse_failed(reports)
+        if not known:
+            write_gold(golds, imported.gold)
+        entries.mkdir(parents=True, exist_ok=True)
+        for folder in folders:
+            folder.rename(entries / folder.name)
+    except OSError as error:
+        raise ResultError(f"cannot write to {board}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    if accepted:
+        return [accept(board / VERIFIED, entry, r) for (entry, _), r in zip(new, reports, strict=True)]
+    return list(reports)
+
+
+def _is_new(entries: Path, entry: Entry) -> bool:
+    """Whether the id is free; False where this very entry is there.
+
+    Raises:
+        ResultError: it is another's.
+    """
+    taken = (
+        [p for p in entries.iterdir() if p.name.casefold() == entry.id.casefold()] if entries.is_dir() else []
+    )
+    if not taken:
+        return True
+    if taken[0].name == entry.id and read_entry(taken[0]) == entry:
+        return False
+    raise ResultError(
+        f"the board has {taken[0].name} already, and it is another entry: nothing was written. Rename the "
+        "model, or withdraw the entry"
     )
 
 
-def write_imported(board: Path, imported: Imported) -> None:
-    """Write gold, entries and the reports of their verification into a board's folder.
-
-    Raises:
-        ResultError: an entry fails verification, or the disk refuses.
-    """
-    write_gold(board / BENCHMARKS, imported.gold)
-    for entry, answers in imported.entries:
-        write_answers(board / ENTRIES / entry.id, answers)
-        write_atomically(board / ENTRIES / entry.id / ENTRY_FILE, entry_json(entry).encode())
-    folders = [board / ENTRIES / entry.id for entry, _ in imported.entries]
-    reports = verify(folders, golds=board / BENCHMARKS, trusted=True)
-    for (entry, _), report in zip(imported.entries, reports, strict=True):
-        accept(board / VERIFIED, entry, report)
-
-
-def _table(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return pq.read_table(path)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ResultError(f"cannot read {path}: {shorten(str(error), 200)}") from None
+def _refuse_failed(reports: Sequence[Report]) -> None:
+    for report in reports:
+        for check in report.checks:
+            if check.outcome == "failed":
+                raise ResultError(f"{report.entry} fails, nothing was written: {check.name}: {check.detail}")

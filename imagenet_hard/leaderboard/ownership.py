@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from imagenet_hard.errors import ResultError, UsageError
 from imagenet_hard.leaderboard.checklist import Finding
 from imagenet_hard.leaderboard.entry import Account, Entry, Platform, read_entry
+from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,15 @@ def check_ownership(entry: Entry, base: Path, author: Author | None = None) -> F
     An id belongs to the submitter, model, benchmark and owner that had it first.
 
     Raises:
-        ResultError: the board has the id, or one that differs in capitals only, for something else; or the
-            request is not the owner's.
+        ResultError: the board has the id, or one that differs in capitals only, for something else, or had
+            it for an entry that was withdrawn; or the request is not the owner's.
     """
     if author and not author.owns(entry):
         raise ResultError(
             f"the request was opened by {author}: the entry names {said_owner(entry)} as its owner; submit "
             f"it with --owner {author}"
         )
+    refuse_withdrawn(base.absolute().parent, entry.id)
     held = [p for p in base.iterdir() if p.name.casefold() == entry.id.casefold()] if base.is_dir() else []
     if not held:
         if author or not entry.owner:

@@ -48,7 +48,7 @@ class PeersOf:
         return Peer(entry.id, entry.predictions_sha256, correct, top1, independent)
 
     def _checked(self, folder: Path, entry: Entry) -> NDArray[np.int16]:
-        answers = read_answers(folder, probabilities=entry.probabilities, isolated=False)
+        answers = read_answers(folder, probabilities=entry.probabilities, isolated=False, places=entry.places)
         check_ids(answers, self.gold)
         return answers.top5[:, 0]
 

@@ -30,7 +30,7 @@ SCORE = "score"
 MARKER = "<!-- imagenet-hard verify -->"
 """First line of a Markdown report, by which a later report finds the comment that it replaces."""
 
-NOTHING = "no entry was changed"
+NOTHING = "no entry to verify"
 MAX_COMMENT = 50_000
 """Bytes of a report in a comment; GitHub takes 65,536 characters."""
 

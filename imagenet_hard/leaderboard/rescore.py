@@ -21,10 +21,13 @@ _CALIBRATION_TOLERANCE = 1e-6
 
 @dataclass(frozen=True)
 class Rescored:
-    """``correct`` bool (n,), ``top1_class`` int16 (n,) by id; ``metrics`` None without probabilities."""
+    """``correct`` bool (n,), ``top1_class`` int16 (n,) by id; ``metrics`` None without probabilities.
+
+    ``top5``: None where only the best class of each image is known.
+    """
 
     top1: Rate
-    top5: Rate
+    top5: Rate | None
     correct: NDArray[np.bool_]
     top1_class: NDArray[np.int16]
     metrics: Metrics | None
@@ -68,7 +71,7 @@ def rescore(
     n = len(right)
     return Rescored(
         top1=Rate.of(int(right[:, 0].sum()), n),
-        top5=Rate.of(int(right.any(axis=1).sum()), n),
+        top5=Rate.of(int(right.any(axis=1).sum()), n) if answers.places > 1 else None,
         correct=right[:, 0],
         top1_class=answers.top5[:, 0],
         metrics=found,
@@ -83,7 +86,7 @@ def check_claim(entry: Entry, rescored: Rescored) -> None:
     """
     for what, typed, found in (
         ("top-1", entry.claim.n_correct, rescored.top1.n_correct),
-        ("top-5", entry.claim.n_top5, rescored.top5.n_correct),
+        ("top-5", entry.claim.n_top5, rescored.top5.n_correct if rescored.top5 else None),
     ):
         if typed != found:
             raise ResultError(

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from imagenet_hard.errors import ResultError, UsageError
 from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.files import write_atomically
-from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, Answers, write_answers
+from imagenet_hard.leaderboard.answers import ANSWERS_FILES, PREDICTIONS_FILE, Answers, write_answers
 from imagenet_hard.leaderboard.entry import (
     ENTRY_FILE,
     Claim,
@@ -98,7 +98,7 @@ def make_submission(
             org=org,
             submitter=org if submitter is None else submitter,
             owner={each.platform: each.account for each in owners} or None,
-            links=tuple(_link(label, url) for label, url in links),
+            links=tuple(link(label, url) for label, url in links),
             training_data=training_data,
             date=date or found.created.date(),
             used_in_curation=gold.curated_by(found.model) if used_in_curation is None else used_in_curation,
@@ -128,12 +128,17 @@ def _reported(percent: float | None, source: str | None) -> ReportedTop1 | None:
     if 0 < percent <= 1:
         raise UsageError(f"the ImageNet top-1 {percent:g}: expected percent, as 76.1; a share times 100")
     try:
-        return ReportedTop1(percent=percent, source=_link("as reported", source))
+        return ReportedTop1(percent=percent, source=link("as reported", source))
     except ValidationError as error:
         raise UsageError(f"the ImageNet top-1 {percent}: {first_problem(error)}") from None
 
 
-def _link(label: str, url: str) -> Link:
+def link(label: str, url: str) -> Link:
+    """A labelled address as somebody typed it.
+
+    Raises:
+        UsageError: no entry may have it.
+    """
     try:
         return Link(label=label, url=url)
     except ValidationError as error:
@@ -179,6 +184,8 @@ def write_submission(entries: Path, submission: Submission, *, replace: bool = F
             # predictions first: entry.json names their hash, so a crash in between is found by verify.
             for file in (PREDICTIONS_FILE, ENTRY_FILE):
                 (staged / file).replace(folder / file)
+            for file in set(ANSWERS_FILES) - {PREDICTIONS_FILE}:
+                (folder / file).unlink(missing_ok=True)  # an earlier state's
         else:
             staged.rename(folder)
     except OSError as error:

@@ -93,7 +93,7 @@ def test_markdown_is_inert() -> None:
     assert lines[4] == "REFUSED: a\N{REPLACEMENT CHARACTER}" + 3 * "'"
     assert lines[6].startswith("  failed  schema: <img src=x")
     assert "all is well" not in text
-    assert "no entry was changed" in markdown_report([])
+    assert "no entry to verify" in markdown_report([])
 
 
 def test_a_long_report_is_cut_at_a_line() -> None:

@@ -101,7 +101,7 @@ def test_a_forged_report_is_as_harmless(tmp_path: Path) -> None:
 def test_the_next_run_replaces_the_comment(tmp_path: Path) -> None:
     """Also one that reports nothing, or breaks off; somebody else's comment stays."""
     for i, (report, said) in enumerate(
-        [(markdown_report([]), "no entry was changed"), (None, "The check ended without a report.")]
+        [(markdown_report([]), "no entry to verify"), (None, "The check ended without a report.")]
     ):
         folder = tmp_path / str(i)
         folder.mkdir()
@@ -262,7 +262,7 @@ def test_a_request_without_entries_has_nothing_to_verify(request_: Request) -> N
     """A text that was mended."""
     (request_.entries / "README.md").write_text("x")
     done = request_.check()
-    assert (done.returncode, done.stdout) == (0, "no entry was changed\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "no entry to verify\n"), done.stderr
 
 
 def test_a_submission_that_changes_more(request_: Request) -> None:

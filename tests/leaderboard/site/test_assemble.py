@@ -12,12 +12,13 @@ import pytest
 from imagenet_hard.errors import UsageError
 from imagenet_hard.leaderboard.board import accept
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.imported import import_v2, write_imported
+from imagenet_hard.leaderboard.imported import write_imported
 from imagenet_hard.leaderboard.site.assemble import read_site
 from imagenet_hard.leaderboard.site.build import site_files
 from imagenet_hard.leaderboard.site.reported import published_tables, reported_on
 from imagenet_hard.leaderboard.verify import verify
 from tests.leaderboard.boards import Board, change
+from tests.leaderboard.v2 import import_v2
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +147,7 @@ def test_published_tables_stand_under_their_benchmark_alone(board, tmp_path):
 def test_imagenet_v2_end_to_end(shared, tmp_path):
     """67 real models through import, verification and assembly: resnet50 63.33 / 84.65, 7 of 66 apart."""
     folder = shared / "data" / "predictions" / "imagenetv2-matched-frequency"
-    write_imported(tmp_path, import_v2(folder))
+    write_imported(tmp_path, import_v2(folder), accepted=True)
     (board,) = read_site(tmp_path / "entries").boards
     entry = next(e for e in board.entries if e.name == "resnet50")
     assert (entry.top1.n_correct, entry.top5.n_correct, entry.tier) == (6333, 8465, "re-scored")
