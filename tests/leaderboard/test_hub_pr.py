@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from imagenet_hard.leaderboard.withdrawn import withdraw
 from tests.hub.server import Fault, LoopbackHub
-from tests.leaderboard.boards import FIRST, Board, standard
+from tests.leaderboard.boards import FIRST, Board, change, standard
 
 REPO = "alice/board"
 COMMIT = r"/commit/"
@@ -188,11 +190,11 @@ def test_submitted_and_verified_on_the_hub(hub: LoopbackHub, board: Board) -> No
     assert whole.stdout.count(": re-scored") == 2
 
 
-def open_request(hub: LoopbackHub, files: dict[str, bytes], delete: str = "") -> None:
+def open_request(hub: LoopbackHub, files: dict[str, bytes], *delete: str) -> None:
     """A pull request by bob with these files."""
     code = f"""
 from huggingface_hub import HfApi, CommitOperationAdd as Add, CommitOperationDelete as Delete
-ops = [Add(p, c) for p, c in {files!r}.items()] + [Delete(p) for p in {[delete] if delete else []!r}]
+ops = [Add(p, c) for p, c in {files!r}.items()] + [Delete(p) for p in {delete!r}]
 HfApi().create_commit({REPO!r}, ops, commit_message="x", repo_type="dataset", create_pr=True)
 """
     done = hub.client(code, token="hf_bob")
@@ -200,7 +202,12 @@ HfApi().create_commit({REPO!r}, ops, commit_message="x", repo_type="dataset", cr
 
 
 def test_requests_that_are_no_submission(hub: LoopbackHub, board: Board) -> None:
-    """Changed labels, a tier of one's own, a removed entry, another's place: each is refused."""
+    """Changed labels, a tier of one's own, a removed entry, another's place: each is refused.
+
+    An entry of bob's is taken back with a record of it, and not without.
+    """
+    bobs = board.entries / "Some-Lab__ConvNeXt"
+    change(bobs, "owner", to={"hub": "bob"})
     push_board(hub, board)
     gold = next(board.golds.glob("*.parquet"))
     entry = board.first / "entry.json"
@@ -208,9 +215,16 @@ def test_requests_that_are_no_submission(hub: LoopbackHub, board: Board) -> None
     assert stolen != entry.read_bytes()
     open_request(hub, {f"benchmarks/{gold.name}": b"PAR1"})
     open_request(hub, {f"verified/{FIRST}.json": b"{}"})
-    open_request(hub, {}, delete=f"entries/{FIRST}/entry.json")
+    open_request(hub, {}, f"entries/{FIRST}/entry.json")
     open_request(hub, {f"entries/{FIRST}/entry.json": stolen})
+    files = [f"entries/{bobs.name}/{path.name}" for path in bobs.iterdir()]
+    record = withdraw(board.entries, bobs.name, by="hub:bob", why="wrong", date=dt.date(2026, 1, 1))
+    open_request(hub, {f"withdrawn/{record.name}": record.read_bytes()}, *files)
+    open_request(hub, {}, *files)
+    done = cli(hub, "verify", "--hub", REPO, "--pr", 5)
+    assert (done.returncode, done.stdout) == (0, "no entry to verify\n"), done.stdout + done.stderr
     for number, message in (
+        (6, f"REFUSED: {bobs.name} is removed without a record"),
         (1, f"REFUSED: 'benchmarks/{gold.name}' is the maintainers' to change"),
         (2, f"REFUSED: 'verified/{FIRST}.json' is the maintainers' to change"),
         (3, "FAILED"),

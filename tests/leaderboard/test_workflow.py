@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -22,6 +23,7 @@ from imagenet_hard.leaderboard.git_changes import judged
 from imagenet_hard.leaderboard.ownership import Author
 from imagenet_hard.leaderboard.report import MARKER, Report, check, markdown_report, tier_of
 from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.withdrawn import withdraw
 from tests.conftest import ROOT
 from tests.leaderboard.boards import FIRST, Board, change, standard
 
@@ -180,8 +182,9 @@ class Request:
 
     def __init__(self, root: Path, board: Board) -> None:
         self.root, self.base, self.request = root, root / "base", root / "request"
-        for kind in ("entries", "benchmarks"):
-            shutil.copytree(board.root / kind, self.base / "leaderboard" / kind)
+        for kind in ("entries", "benchmarks", "withdrawn"):
+            if (board.root / kind).is_dir():
+                shutil.copytree(board.root / kind, self.base / "leaderboard" / kind)
         self.git(self.base, "init", "-q")
         self.commit(self.base)
         subprocess.run(["git", "clone", "-q", self.base, self.request], check=True)
@@ -416,14 +419,87 @@ def test_an_entry_is_its_owners(
     assert f"{found.outcome}: {found.detail}".startswith(outcome)
 
 
+def withdrawn(request: Request, by: str = "github:alice", entry: str = FIRST) -> Path:
+    """The first entry taken back as the command does it; its record."""
+    return withdraw(request.entries, entry, by=by, why="wrong weights", date=dt.date(2026, 1, 1))
+
+
 def test_an_owner_takes_an_entry_back(tmp_path: Path) -> None:
-    """And nobody else does."""
-    for author, refused in (("alice", False), ("mallory", True), ("", True)):
-        board = standard(tmp_path / f"by {author}" / "board")
+    """With a record of it; nobody else does, and in nobody else's name."""
+    for author, by, refused in (
+        ("alice", "github:alice", ""),
+        ("Alice", "github:alice", ""),
+        ("alice", "github:bob", "is removed by github:alice, and the record says github:bob"),
+        ("mallory", "github:mallory", "only its proven owner or a maintainer"),
+        ("mallory", "github:alice", "only its proven owner or a maintainer"),
+        ("", "github:alice", "only its proven owner or a maintainer"),
+    ):
+        root = tmp_path / f"{author} {by}"
+        board = standard(root / "board")
         change(board.first, "owner", to={"github": "alice"})
-        request = Request(tmp_path / f"by {author}", board)
-        removed_entry(request)
-        assert bool(request.judged(author).problems) == refused
+        request = Request(root, board)
+        withdrawn(request, by)
+        problems = request.judged(author).problems
+        assert bool(problems) == bool(refused)
+        assert refused in "".join(problems)
+
+
+def no_record(request: Request, record: Path) -> None:
+    record.unlink()
+
+
+def record_of_another(request: Request, record: Path) -> None:
+    other = withdrawn(request, entry="Some-Lab__ResNet-50")
+    record.write_text(other.read_text())
+
+
+def record_of_another_state(request: Request, record: Path) -> None:
+    record.write_text(record.read_text().replace('"entry_sha256": "', '"entry_sha256": "0')[:-3])
+
+
+def linked_record(request: Request, record: Path) -> None:
+    record.unlink()
+    record.symlink_to("/etc/passwd")
+
+
+def hidden_text(request: Request, record: Path) -> None:
+    record.write_text(record.read_text().replace("wrong", "<b>"))
+
+
+def record_alone(request: Request, record: Path) -> None:
+    shutil.copytree(request.base / "leaderboard" / "entries" / FIRST, request.entries / FIRST)
+
+
+@pytest.mark.parametrize(
+    ("attack", "why"),
+    [
+        (no_record, "is removed without a record of who took it back and why"),
+        (record_of_another, "is removed with a record that is of another entry"),
+        (record_of_another_state, "is removed, and "),
+        (linked_record, "is not a plain file"),
+        (hidden_text, "plain text"),
+        (record_alone, f"'withdrawn/{FIRST}.json' is the maintainers' to change"),
+    ],
+)
+def test_what_leaves_no_trace(tmp_path: Path, attack: Callable[[Request, Path], None], why: str) -> None:
+    """The owner's own request is red where the record is missing, another's, or of an entry that stays."""
+    board = standard(tmp_path / "board")
+    for folder in board.entries.iterdir():
+        change(folder, "owner", to={"github": "alice"})
+    request = Request(tmp_path, board)
+    attack(request, withdrawn(request))
+    problems = request.judged("alice").problems
+    assert any(why in each for each in problems), problems
+
+
+def test_maintainers_lift_a_withdrawal(tmp_path: Path) -> None:
+    """Nobody else removes a record, by which the id would be free again."""
+    board = standard(tmp_path / "board")
+    record = withdraw(board.entries, FIRST, by="hub:x", why="y", date=dt.date(2026, 1, 1))
+    request = Request(tmp_path, board)
+    (request.request / "leaderboard" / "withdrawn" / record.name).unlink()
+    assert "is the maintainers' to change" in "".join(request.judged("x").problems)
+    assert request.judged("x", maintainer=True).problems == ()
 
 
 def test_attacks_by_file_names(request_: Request) -> None:
