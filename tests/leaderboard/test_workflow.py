@@ -494,12 +494,15 @@ def test_what_leaves_no_trace(tmp_path: Path, attack: Callable[[Request, Path], 
 
 def test_maintainers_lift_a_withdrawal(tmp_path: Path) -> None:
     """Nobody else removes a record, by which the id would be free again."""
-    board = standard(tmp_path / "board")
-    record = withdraw(board.entries, FIRST, by="hub:x", why="y", date=dt.date(2026, 1, 1))
-    request = Request(tmp_path, board)
-    (request.request / "leaderboard" / "withdrawn" / record.name).unlink()
-    assert "is the maintainers' to change" in "".join(request.judged("x").problems)
-    assert request.judged("x", maintainer=True).problems == ()
+    for maintainer in (False, True):
+        root = tmp_path / str(maintainer)
+        board = standard(root / "board")
+        record = withdraw(board.entries, FIRST, by="hub:x", why="y", date=dt.date(2026, 1, 1))
+        request = Request(root, board)
+        (request.request / "leaderboard" / "withdrawn" / record.name).unlink()
+        problems = request.judged("x", maintainer=maintainer).problems
+        assert ("is the maintainers' to change" in "".join(problems)) != maintainer
+        assert bool(problems) != maintainer
 
 
 def test_attacks_by_file_names(request_: Request) -> None:
