@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from imagenet_hard.errors import ResultError, UsageError
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES, MAX_ROWS, MAX_UNCOMPRESSED_BYTES
 from imagenet_hard.files import read_bounded
+from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES
 from imagenet_hard.validation import shorten
 
 MAX_MODELS = 5000
@@ -58,6 +59,8 @@ def read_answer_table(path: Path) -> AnswerTable:
         raise ResultError(f"{path} has {len(columns)} models: expected 1 to {MAX_MODELS}")
     if ids.ndim != 1 or ids.dtype.kind not in "UiuO":
         raise ResultError(f"{path}, column {ID}: {ids.dtype} {ids.shape}: expected a text or a number a row")
+    if not len(ids):
+        raise ResultError(f"{path} has no rows: expected one for each image")
     models = {
         name: _classes(values, len(ids), f"{path}, model {shorten(name)}") for name, values in columns.items()
     }
@@ -84,7 +87,8 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise ResultError(f"{path} has the ending {path.suffix!r}: expected {FORMATS}")
-    return read(path, read_bounded(path, MAX_FILE_BYTES))
+    # Text becomes many small objects, so it is bounded as an entry's own.
+    return read(path, read_bounded(path, MAX_CSV_BYTES if read is _csv else MAX_FILE_BYTES))
 
 
 def _classes(values: NDArray[Any], n: int, where: str) -> NDArray[np.integer]:
@@ -218,8 +222,6 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
 
 
 def _check_bounds(path: Path, names: Sequence[str], rows: int, unpacked: int) -> None:
-    if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise ResultError(f"{path} has the column {shorten(repeated)} twice")
     for what, got, limit in (
         ("columns", len(names), MAX_MODELS + 1),
         ("rows", rows, MAX_ROWS),
@@ -227,6 +229,8 @@ def _check_bounds(path: Path, names: Sequence[str], rows: int, unpacked: int) ->
     ):
         if not 0 <= got <= limit:
             raise ResultError(f"{path} has {got} {what}: at most {limit} are read")
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise ResultError(f"{path} has the column {shorten(repeated)} twice")
 
 
 _READERS: Mapping[str, Callable[[Path, bytes], dict[str, NDArray[Any]]]] = {

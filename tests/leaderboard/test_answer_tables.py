@@ -56,6 +56,8 @@ def write(folder: Path, content: Any) -> Path:
     [
         ("", "has no column id"),
         ("id\na\n", "has 0 models"),
+        ("id,m\n", "has no rows"),
+        ({"id": pa.array([], pa.string()), "m": pa.array([], pa.string())}, "has no rows"),
         ("m\n1\n", "has no column id"),
         ("id,m,m\na,1,1\n", "has the column 'm' twice"),
         ("id,m\na,1\nb\n", "line 3: 1 cells, the header has 2"),

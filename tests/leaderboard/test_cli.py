@@ -86,7 +86,7 @@ def test_verify_by_id_and_all(board: Board, tmp_path: Path) -> None:
     assert "\n  passed  score: recomputed" in done.stdout
     done = verify("--all", "--entries", board.entries, "--json", "--comment", tmp_path / "report.md")
     assert [r["tier"] for r in json.loads(done.stdout)] == ["re-scored"] * 3
-    assert (tmp_path / "report.md").read_text().count("### `") == 3
+    assert (tmp_path / "report.md").read_text().count(": re-scored, top-1 ") == 3
     change(board.first, "claim", to={"n_correct": 60, "n_top5": 60, "n_total": 60})
     done = verify("--all", "--entries", board.entries)
     assert done.return_value == 1
