@@ -84,9 +84,12 @@ def test_few_entries(m):
 
 @pytest.mark.slow
 def test_imagenet_v2(shared):
-    """The 67 real models: any of the four best may be first, and 7 of 66 neighbours are told apart."""
+    """The 67 real models: any of the four best may be first, and 6 of 66 neighbours are told apart.
+
+    Holm's step-down in both families (scipy's exact tests) gives 6 as well, in one of the two 7.
+    """
     got = standing(imagenet_v2(shared).correct)
     assert [(r.place, r.low, r.high) for r in got.ranks[:5]] == [
         *((1, 1, 4), (2, 1, 4), (2, 1, 4), (4, 1, 4), (5, 5, 8)),
     ]
-    assert got.neighbours_apart == 7
+    assert got.neighbours_apart == 6
