@@ -26,6 +26,7 @@ from PIL import Image
 from record import record
 from torchvision import transforms
 
+from imagenet_hard.base.types import Example
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.dataset.decode import decode
@@ -34,7 +35,6 @@ from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings, available_cores
 from imagenet_hard.engine.store import Store
-from imagenet_hard.types import Example
 
 
 class Images(torch.utils.data.Dataset[Any]):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from imagenet_hard.base.types import Example
 from imagenet_hard.dataset.benchmark import Benchmark
-from imagenet_hard.types import Example
 
 
 class Repeated:

@@ -26,6 +26,7 @@ import numpy as np
 from record import record
 from scipy.stats import binomtest
 
+from imagenet_hard.base.types import ModelSpec, Predictions
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, entry_json
@@ -35,7 +36,6 @@ from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.leaderboard.stats.images import by_group, solved
 from imagenet_hard.leaderboard.stats.pairs import error_consistency, mcnemar
 from imagenet_hard.leaderboard.stats.ranks import ranks
-from imagenet_hard.types import ModelSpec, Predictions
 
 LOOP_PAIRS = 2_000
 COMMAND = (sys.executable, "-m", "imagenet_hard.cli.main")

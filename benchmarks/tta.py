@@ -16,7 +16,6 @@ from pathlib import Path
 
 from record import record
 
-from imagenet_hard.classes import wnids
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.opening import open_source
@@ -25,6 +24,7 @@ from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.evaluation.compare import compare
 from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.evaluation.run import evaluate
+from imagenet_hard.imagenet.classes import wnids
 from imagenet_hard.tta.settings import METHODS, tta_settings
 
 

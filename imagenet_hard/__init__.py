@@ -12,12 +12,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from imagenet_hard.version import __version__
+from imagenet_hard.base.version import __version__
 
 _PUBLIC = {
     "Classifier": "classifiers.base",
-    "Example": "types",
-    "ImageNetHardError": "errors",
+    "Example": "base.types",
+    "ImageNetHardError": "base.errors",
     "Result": "evaluation.result",
     "compare": "evaluation.compare",
     "evaluate": "evaluation.run",

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import imagenet_hard
+from imagenet_hard.base.errors import ClassifierError, ImageNetHardError, UsageError
 from imagenet_hard.classifiers.custom import from_module
-from imagenet_hard.errors import ClassifierError, ImageNetHardError, UsageError
 
 pytest.importorskip("foolbox", reason="needs the extra: pip install '.[demo]'")
 
@@ -173,7 +173,7 @@ def test_data_sets_of_other_libraries_are_scored_as_they_are(tmp_path):
     """An ImageFolder numbers its two classes 0 and 1; the names say which they are. A list has no files."""
     from torchvision.datasets import ImageFolder
 
-    from imagenet_hard.classes import wnids
+    from imagenet_hard.imagenet.classes import wnids
 
     sample = list(imagenet_hard.load_dataset("sample"))
     for example in sample[:6]:

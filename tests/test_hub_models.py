@@ -25,7 +25,7 @@ print(float(model(torch.ones(1, 3, 160, 160))[0, 7]))
 LOAD = """
 import json, time, torch
 torch.set_num_threads(1)
-from imagenet_hard.errors import ImageNetHardError
+from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.classifiers.registry import load_classifier
 
 def load(name, **options):

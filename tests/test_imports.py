@@ -31,7 +31,7 @@ def loaded_after(code: str) -> set[str]:
     "code",
     [
         "import imagenet_hard",
-        "import imagenet_hard.types, imagenet_hard.errors, imagenet_hard.content, imagenet_hard.classes",
+        "from imagenet_hard.base import content, errors, types\nimport imagenet_hard.imagenet.classes",
         "from imagenet_hard.evaluation import metrics, result, compare, predictions",
         "import imagenet_hard.evaluation.table, imagenet_hard.evaluation.suite",
         "from imagenet_hard import Result, compare, read_result, Example",

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from imagenet_hard.types import DropClass, ModelSpec, OutputForm
+from imagenet_hard.base.types import DropClass, ModelSpec, OutputForm
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.classifiers.transform import ImageTransform
+    from imagenet_hard.imagenet.mask import ClassMask
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagenet_hard.base.errors import UnknownModelError, WeightsError
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.identity import describe
 from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.timm_transform import transform_of
 from imagenet_hard.classifiers.weights_file import find
-from imagenet_hard.errors import UnknownModelError, WeightsError
 
 if TYPE_CHECKING:
     import torch

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import WeightsError
 from imagenet_hard.classifiers.allow_list import Array
 from imagenet_hard.classifiers.normalisation import Normalisation, find_normalisation, role, triple
 from imagenet_hard.classifiers.weight_sets import (
@@ -30,7 +31,6 @@ from imagenet_hard.classifiers.weight_sets import (
     join,
 )
 from imagenet_hard.classifiers.weights_file import find, read
-from imagenet_hard.errors import WeightsError
 
 if TYPE_CHECKING:
     import torch

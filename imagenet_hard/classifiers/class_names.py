@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from imagenet_hard.class_names import called
-from imagenet_hard.classes import devkit_order, names, wnid_to_index, wnids
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.name_lists import NameEntry, read_names
-from imagenet_hard.errors import UsageError
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.imagenet.classes import devkit_order, names, wnid_to_index, wnids
+from imagenet_hard.imagenet.names import called
 
 log = logging.getLogger(__name__)
 

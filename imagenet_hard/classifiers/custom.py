@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import ClassifierError, UsageError
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.classifiers import file_module
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.code_hash import holds_own_code
@@ -20,8 +22,6 @@ from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.policy import explicit_transform
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
 from imagenet_hard.classifiers.weights_file import find
-from imagenet_hard.errors import ClassifierError, UsageError
-from imagenet_hard.types import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn

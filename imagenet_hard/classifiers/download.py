@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from imagenet_hard.errors import WeightsError
+from imagenet_hard.base.errors import WeightsError
 
 log = logging.getLogger(__name__)
 

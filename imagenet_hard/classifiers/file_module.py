@@ -15,7 +15,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from imagenet_hard.errors import ClassifierError
+from imagenet_hard.base.errors import ClassifierError
 
 _NAME = re.compile(r"(?P<file>.+\.py):(?P<attribute>[A-Za-z_][\w.]*)", re.DOTALL)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from imagenet_hard.types import ModelSpec
+from imagenet_hard.base.types import ModelSpec
 
 if TYPE_CHECKING:
     import torch

@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
 
-from imagenet_hard.cache import cache_dir
-from imagenet_hard.errors import ResultError, UsageError
-from imagenet_hard.files import write_atomically
+from imagenet_hard.base.cache import cache_dir
+from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.files import write_atomically
 
 log = logging.getLogger(__name__)
 

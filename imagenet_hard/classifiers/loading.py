@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imagenet_hard.base.errors import WeightsError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.checkpoint import load_checkpoint
 from imagenet_hard.classifiers.normalisation import Normalisation
 from imagenet_hard.classifiers.weight_sets import NOT_WEIGHTS
-from imagenet_hard.errors import WeightsError
-from imagenet_hard.types import N_CLASSES
 
 if TYPE_CHECKING:
     import torch

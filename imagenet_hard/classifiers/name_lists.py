@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from imagenet_hard.errors import UsageError
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.types import N_CLASSES
 
 _KINDS: Mapping[str, str] = {"wnid": r"n\d{8}", "number": r"\d{1,4}"}
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from imagenet_hard.base.errors import WeightsError
 from imagenet_hard.classifiers.transform import IMAGENET_MEAN, ImageTransform, Transform
-from imagenet_hard.errors import WeightsError
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import ClassifierError, WeightsError
 from imagenet_hard.classifiers.download import hub_file, url_file
 from imagenet_hard.classifiers.loading import check_finite
 from imagenet_hard.classifiers.open_clip_names import Source
-from imagenet_hard.errors import ClassifierError, WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

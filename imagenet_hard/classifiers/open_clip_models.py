@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import ClassifierError, UsageError
+from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers import open_clip_build as build
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import hub_commit, hub_file
@@ -26,8 +28,6 @@ from imagenet_hard.classifiers.open_clip_transform import size_of, transform_of
 from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.classifiers.zero_shot_head import HeadOptions, head_of
-from imagenet_hard.errors import ClassifierError, UsageError
-from imagenet_hard.types import Precision
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from imagenet_hard.errors import UnknownModelError
+from imagenet_hard.base.errors import UnknownModelError
 
 log = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from imagenet_hard.base.errors import ClassifierError, UsageError
+from imagenet_hard.base.types import N_CLASSES, DropClass, OutputForm
 from imagenet_hard.classifiers.base import Classifier, Outputs
 from imagenet_hard.classifiers.module_state import in_eval_mode
-from imagenet_hard.errors import ClassifierError, UsageError
-from imagenet_hard.types import N_CLASSES, DropClass, OutputForm
 
 if TYPE_CHECKING:
-    from imagenet_hard.class_mask import ClassMask
+    from imagenet_hard.imagenet.mask import ClassMask
 
 SUM_TOLERANCE = 0.01
 """How far a row of probabilities may sum from 1: bfloat16 rounds each to 3 digits."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.probe import check_logits, probe
 from imagenet_hard.classifiers.transform import INTERPOLATIONS, ImageTransform, Transform, paper_transform
 from imagenet_hard.classifiers.zoom_transform import ZoomTransform, standard_view
-from imagenet_hard.errors import ClassifierError, UsageError
-from imagenet_hard.zoom import PAPER_SIZE
+from imagenet_hard.imagenet.zoom import PAPER_SIZE
 
 Triple = tuple[float, float, float]
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from PIL import Image
 
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.outputs import check_shape
 from imagenet_hard.classifiers.transform import ImageTransform, fixed_images
-from imagenet_hard.errors import ClassifierError
 
 HINTS = (
     (r"to have (\d+) channels", "Its first layer takes {0} channels, and images have 3"),

@@ -16,9 +16,9 @@ from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 
-from imagenet_hard.classes import distinct_names, names
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.classifiers.class_names import class_names
-from imagenet_hard.errors import UsageError
+from imagenet_hard.imagenet.classes import distinct_names, names
 
 BUILTIN = ("openai-80", "openai-7", "single")
 """Names of the template sets that the package holds."""
@@ -74,7 +74,9 @@ def load_templates(source: str | Path = "openai-80") -> TextSet:
     """
     name = ALIASES.get(str(source), str(source))
     if name in BUILTIN:
-        content = (files("imagenet_hard") / "data" / "templates" / f"{name}.json").read_text(encoding="utf-8")
+        content = (files("imagenet_hard.classifiers") / "data" / "templates" / f"{name}.json").read_text(
+            encoding="utf-8"
+        )
         return TextSet(name, tuple(json.loads(content)))
     path = Path(source)
     if not path.exists() and not _looks_like_a_path(name):

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.file_module import split
 from imagenet_hard.classifiers.listing import unknown_model
 from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.weights_file import find, is_file_name
-from imagenet_hard.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
-from imagenet_hard.types import N_CLASSES
 
 log = logging.getLogger(__name__)
 

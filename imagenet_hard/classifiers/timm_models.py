@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import ClassifierError, UnknownModelError, WeightsError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import hub_file, url_file
 from imagenet_hard.classifiers.identity import describe
@@ -14,8 +16,6 @@ from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.normalisation import Normalisation, normalised
 from imagenet_hard.classifiers.timm_transform import input_size, transform_of
 from imagenet_hard.classifiers.weights_file import find
-from imagenet_hard.errors import ClassifierError, UnknownModelError, WeightsError
-from imagenet_hard.types import N_CLASSES
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,8 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
-from imagenet_hard.errors import ClassifierError
 
 
 def transform_of(config: Mapping[str, Any]) -> ImageTransform:

@@ -6,6 +6,8 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import ClassifierError, UnknownModelError, WeightsError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import url_file
 from imagenet_hard.classifiers.identity import describe
@@ -13,8 +15,6 @@ from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.classifiers.weights_file import find, is_file_name
-from imagenet_hard.errors import ClassifierError, UnknownModelError, WeightsError
-from imagenet_hard.types import N_CLASSES
 
 if TYPE_CHECKING:
     import torch

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from imagenet_hard.errors import ClassifierError, UsageError
-from imagenet_hard.resizing import Enlarged, resize
+from imagenet_hard.base.errors import ClassifierError, UsageError
+from imagenet_hard.imagenet.resizing import Enlarged, resize
 
 if TYPE_CHECKING:
     import torch

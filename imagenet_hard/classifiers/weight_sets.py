@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imagenet_hard.errors import WeightsError
+from imagenet_hard.base.errors import WeightsError
 
 if TYPE_CHECKING:
     import torch

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, simplefilter
 
+from imagenet_hard.base.errors import WeightsError
 from imagenet_hard.classifiers.allow_list import allowed
-from imagenet_hard.errors import WeightsError
 
 if TYPE_CHECKING:
     import torch

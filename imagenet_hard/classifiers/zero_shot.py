@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imagenet_hard.base.errors import ClassifierError
+from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers.prompts import fill
 from imagenet_hard.classifiers.text_tower import causal_tower
-from imagenet_hard.errors import ClassifierError
-from imagenet_hard.types import Precision
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers.prompts import TextSet, load_classnames, load_templates
-from imagenet_hard.types import Precision
 
 if TYPE_CHECKING:
     import torch

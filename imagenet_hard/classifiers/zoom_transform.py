@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagenet_hard.classifiers.transform import Transform, output_sha256, to_rgb
-from imagenet_hard.zoom import ZoomGrid, resize
+from imagenet_hard.imagenet.zoom import ZoomGrid, resize
 
 if TYPE_CHECKING:
     import torch

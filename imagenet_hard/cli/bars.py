@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from imagenet_hard.errors import DatasetError
+from imagenet_hard.base.errors import DatasetError
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark

@@ -17,7 +17,7 @@ def command(offline: bool, as_json: bool) -> int:
 
     Two machines with the same hashes see the same pixels. Exits with 1 if a check does not hold.
     """
-    from imagenet_hard.doctor import examine
+    from imagenet_hard.cli.checks import examine
 
     with at_work():
         report = examine(offline=offline)

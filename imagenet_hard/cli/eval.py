@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.cli.bars import Bar, progress_bars
 from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.engine import engine_options, opened
 from imagenet_hard.cli.tta import take_settings, tta_options
-from imagenet_hard.errors import ImageNetHardError
 
 if TYPE_CHECKING:
-    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.engine.engine import Engine
     from imagenet_hard.evaluation.result import Result
     from imagenet_hard.evaluation.suite import SuiteModel
+    from imagenet_hard.imagenet.mask import ClassMask
 
 
 def _batch_size(ctx: click.Context, param: click.Parameter, value: str) -> int | str | None:
@@ -184,7 +184,7 @@ def command(**options: Any) -> int:
 
 
 def _classes(given: str | None) -> ClassMask | None:
-    from imagenet_hard.class_mask import class_mask
+    from imagenet_hard.imagenet.mask import class_mask
 
     return None if given is None else class_mask(given)
 

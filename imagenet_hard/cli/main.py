@@ -9,9 +9,9 @@ from importlib import import_module
 
 import click
 
+from imagenet_hard.base.errors import ImageNetHardError
+from imagenet_hard.base.version import __version__
 from imagenet_hard.cli.lazy import LazyGroup
-from imagenet_hard.errors import ImageNetHardError
-from imagenet_hard.version import __version__
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "eval": ("imagenet_hard.cli.eval", "Score classifiers on ImageNet-Hard or any ImageNet variant."),

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.console import at_work
-from imagenet_hard.errors import UsageError
 
 if TYPE_CHECKING:
     from imagenet_hard.leaderboard.ownership import Author
@@ -123,7 +123,7 @@ def command(entries: tuple[Path, ...], **options: Any) -> int:
                 _accept(f, r, options["accept_into"]) for f, r in zip(chosen.folders, reports, strict=True)
             )
     if options["comment"]:
-        from imagenet_hard.files import write_atomically
+        from imagenet_hard.base.files import write_atomically
 
         write_atomically(options["comment"], markdown_report(reports, chosen.problems).encode())
     if options["as_json"]:
@@ -138,7 +138,7 @@ def golds_folder(given: Path | None, entries: Path) -> Path:
     """The folder of gold labels: the one given, the one beside the entries, or the package's."""
     if given is not None or (beside := entries.parent / "benchmarks").is_dir():
         return given if given is not None else beside
-    from imagenet_hard.content import content_dir
+    from imagenet_hard.base.content import content_dir
 
     return content_dir(BUNDLED_GOLDS)
 

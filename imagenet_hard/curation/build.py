@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
+from imagenet_hard.base.files import write_atomically
 from imagenet_hard.curation.card import PICTURE, by_origin, distribution_svg, render
 from imagenet_hard.curation.exclusions import read_exclusions
 from imagenet_hard.curation.manifest import IMAGES, MANIFEST, Manifest, images_csv, make_manifest, rows_sha256
@@ -15,8 +17,6 @@ from imagenet_hard.curation.replacement import replacing
 from imagenet_hard.curation.selection import NOTHING, Selection, select
 from imagenet_hard.curation.shards import Images, partition, shard_names, write_shard
 from imagenet_hard.curation.verification import verify_build
-from imagenet_hard.errors import DatasetError, ResultError, UsageError
-from imagenet_hard.files import write_atomically
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-from imagenet_hard.content import content_dir
+from imagenet_hard.base.content import content_dir
+from imagenet_hard.base.version import __version__
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import ScoreSummary
 from imagenet_hard.curation.selection import Selection
 from imagenet_hard.curation.shards import SPLIT, features
-from imagenet_hard.version import __version__
 
 TEMPLATE = "card.md.jinja"
 PICTURE = "distribution.svg"

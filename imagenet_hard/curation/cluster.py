@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from imagenet_hard.base.errors import ImageError
 from imagenet_hard.curation.curators import Curator
 from imagenet_hard.curation.hardness import HardnessFilter
 from imagenet_hard.curation.intake import Intake, Place
@@ -24,8 +25,7 @@ from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.decode import too_large
 from imagenet_hard.engine.prepare import overlapped
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import ImageError
-from imagenet_hard.zoom import Zoom
+from imagenet_hard.imagenet.zoom import Zoom
 
 if TYPE_CHECKING:
     from imagenet_hard.engine.workers import Workers

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.registry import load_classifier
@@ -13,8 +14,7 @@ from imagenet_hard.classifiers.transform import IMAGENET_MEAN, IMAGENET_STD
 from imagenet_hard.curation.recipe import ClassifierSpec, Recipe
 from imagenet_hard.engine.batch_size import seconds_per_image
 from imagenet_hard.engine.settings import RunSettings, resolve_device
-from imagenet_hard.errors import ClassifierError
-from imagenet_hard.zoom import ZoomGrid
+from imagenet_hard.imagenet.zoom import ZoomGrid
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.base.validation import reason
 from imagenet_hard.curation.lane import Candidate, Crop
-from imagenet_hard.validation import reason
-from imagenet_hard.zoom import ZoomGrid
+from imagenet_hard.imagenet.zoom import ZoomGrid
 
 Pixels = list[tuple[int, NDArray[np.uint8]]]
 

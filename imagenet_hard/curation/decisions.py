@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.curation.decision_rows import DecisionRow, append_decision, placed_rows, read_decisions
 from imagenet_hard.curation.records import Decision, Survivor
-from imagenet_hard.errors import ResultError
 
 __all__ = [
     "DROP_REASONS",

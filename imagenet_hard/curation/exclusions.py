@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from imagenet_hard.content import content_dir
+from imagenet_hard.base.content import content_dir
+from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.validation import shorten
 from imagenet_hard.curation.records import OpenSource
-from imagenet_hard.errors import DatasetError
-from imagenet_hard.validation import shorten
 
 FOLDER = "curation/exclusions"
 COLUMNS = ["id", "reason"]

@@ -22,7 +22,7 @@ from imagenet_hard.curation.screening import WORTH, reopen, tolerances_of
 from imagenet_hard.curation.store import CurationStore, ImageRecord
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.zoom import Zoom
+from imagenet_hard.imagenet.zoom import Zoom
 
 WINDOW = 8
 """Images at work at a time, in batches: enough for full batches, few enough for memory."""

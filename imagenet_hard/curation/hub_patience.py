@@ -12,9 +12,9 @@ from email.utils import parsedate_to_datetime
 from json import JSONDecodeError
 from typing import Any, TypeVar
 
+from imagenet_hard.base.errors import DatasetError, ImageNetHardError
 from imagenet_hard.dataset.causes import causes
 from imagenet_hard.dataset.hub_errors import is_passing
-from imagenet_hard.errors import DatasetError, ImageNetHardError
 
 WAITS = (1, 2, 4, 8, 16, 32)
 """Seconds before each new attempt, where the Hub does not say how long."""

@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 
+from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.curation.lane import Candidate
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.store import CurationStore, ImageRecord, listing
 from imagenet_hard.dataset.decode import decode, too_large
-from imagenet_hard.errors import DatasetError, ImageError
 
 CHUNK = 64
 """Images decoded ahead, at the most."""

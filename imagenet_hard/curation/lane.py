@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.curation.judge import NEAR_TIE, judge
 from imagenet_hard.curation.store import ImageRecord, Views
-from imagenet_hard.errors import ClassifierError
-from imagenet_hard.resizing import Enlarged
-from imagenet_hard.zoom import ZoomGrid, resize
+from imagenet_hard.imagenet.resizing import Enlarged
+from imagenet_hard.imagenet.zoom import ZoomGrid, resize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from imagenet_hard.base.types import SCHEMA_VERSION, Record
 from imagenet_hard.curation.selection import Selected
 from imagenet_hard.dataset.fingerprint import fingerprint
-from imagenet_hard.types import SCHEMA_VERSION, Record
 
 MANIFEST = "manifest.json"
 IMAGES = "images.csv"

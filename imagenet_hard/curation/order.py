@@ -12,9 +12,9 @@ from itertools import chain, repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.zoom import ANCHORS, PAPER_SIZE, Zoom, ZoomGrid
-from imagenet_hard.zoom_list import indices
-from imagenet_hard.zoom_prior import measured
+from imagenet_hard.imagenet.zoom import ANCHORS, PAPER_SIZE, Zoom, ZoomGrid
+from imagenet_hard.imagenet.zoom_list import indices
+from imagenet_hard.imagenet.zoom_prior import measured
 
 PRIOR_WEIGHT = 50
 """Images that the prior counts for, against those of the run."""

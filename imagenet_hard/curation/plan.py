@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from imagenet_hard.base.errors import ImageError, ImageNetHardError, UsageError
+from imagenet_hard.base.yaml_records import line_of, record_path
 from imagenet_hard.classifiers.transform import fixed_images, to_rgb
 from imagenet_hard.curation.curators import Curator, cheapest_first, load_curator, seconds_per_crop
 from imagenet_hard.curation.exclusions import read_exclusions
@@ -25,9 +27,7 @@ from imagenet_hard.curation.sources import open_source, unwanted
 from imagenet_hard.curation.sources.duplicates import hashes
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import ImageError, ImageNetHardError, UsageError
-from imagenet_hard.yaml_records import line_of, record_path
-from imagenet_hard.zoom import ZoomGrid
+from imagenet_hard.imagenet.zoom import ZoomGrid
 
 PROBED = 16
 """Images of a source that are read and decoded to time it."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.filesize import decimal
 
+from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.validation import some
 from imagenet_hard.curation.hub_state import FileChange, HubState, compare, files_at, look
 from imagenet_hard.curation.publish_target import PublishReport, Target
 from imagenet_hard.curation.release import Release
-from imagenet_hard.errors import DatasetError
-from imagenet_hard.validation import some
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, CommitOperationAdd, HfApi

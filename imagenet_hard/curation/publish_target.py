@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.curation.hub_state import FileChange, HubState
-from imagenet_hard.errors import DatasetError, UsageError
 
 MAIN = "main"
 

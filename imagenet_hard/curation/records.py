@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.dataset.benchmark import Benchmark
-from imagenet_hard.types import ModelSpec
 
 
 @dataclass(frozen=True)

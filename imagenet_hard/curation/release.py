@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from imagenet_hard.base.errors import DatasetError, UsageError
+from imagenet_hard.base.files import read_record
 from imagenet_hard.curation.manifest import MANIFEST, Manifest
 from imagenet_hard.dataset.files import walk
-from imagenet_hard.errors import DatasetError, UsageError
-from imagenet_hard.files import read_record
 
 _VERSION = re.compile(r"[0-9A-Za-z]+(?:[.+_-][0-9A-Za-z]+)*")
 

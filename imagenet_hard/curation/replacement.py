@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from imagenet_hard.base.errors import DatasetError, ResultError
+from imagenet_hard.base.files import read_record
 from imagenet_hard.curation.manifest import MANIFEST, Manifest
-from imagenet_hard.errors import DatasetError, ResultError
-from imagenet_hard.files import read_record
 
 SHOWN = 5
 

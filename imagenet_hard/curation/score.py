@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.types import Witness
 from imagenet_hard.classifiers.module_state import as_it_was
 from imagenet_hard.curation.cluster import ClusterFilter, FilterTask
 from imagenet_hard.curation.curators import Arrangement, Curator, arrange, load_curators
@@ -19,9 +21,7 @@ from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.engine import Engine, LocalEngine
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.witness import IMAGES, needs_witness, witness
-from imagenet_hard.errors import ResultError, UsageError
-from imagenet_hard.types import Witness
-from imagenet_hard.zoom import Zoom
+from imagenet_hard.imagenet.zoom import Zoom
 
 Mode = str
 MODES: dict[Mode, str] = {

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.curation.store import CurationStore, ImageRecord
-from imagenet_hard.errors import ResultError
 
 SAFETY = 1.5
 CALIBRATION = 256

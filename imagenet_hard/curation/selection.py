@@ -8,10 +8,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from imagenet_hard.base.errors import DatasetError, ResultError
+from imagenet_hard.base.validation import some
 from imagenet_hard.curation.records import Decision, OpenSource, Survivor
 from imagenet_hard.curation.sources.duplicates import SHARED, told
-from imagenet_hard.errors import DatasetError, ResultError
-from imagenet_hard.validation import some
 
 NOTHING: Mapping[str, Collection[int]] = MappingProxyType({})
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from imagenet_hard.classes import names
+from imagenet_hard.base.errors import DatasetError, ImageError
+from imagenet_hard.base.validation import some
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.selection import Selected
-from imagenet_hard.errors import DatasetError, ImageError
-from imagenet_hard.validation import some
+from imagenet_hard.imagenet.classes import names
 
 GROUP_ROWS = 100
 GROUP_BYTES = 32 * 2**20

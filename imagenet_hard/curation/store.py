@@ -18,10 +18,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.base.database import Database
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.curation.records import ScoreSummary, Survivor, View
-from imagenet_hard.engine.database import Database
-from imagenet_hard.errors import ResultError
-from imagenet_hard.types import ModelSpec
 
 FILE = "scores.sqlite"
 """Its name in a work folder."""

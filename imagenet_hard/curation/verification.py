@@ -8,13 +8,13 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from imagenet_hard.classes import names
+from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.files import read_record
 from imagenet_hard.curation.manifest import IMAGES, IMAGES_COLUMNS, MANIFEST, Manifest
 from imagenet_hard.curation.release import read_release
 from imagenet_hard.curation.shards import GROUP_ROWS, features
 from imagenet_hard.dataset.fingerprint import fingerprint
-from imagenet_hard.errors import DatasetError
-from imagenet_hard.files import read_record
+from imagenet_hard.imagenet.classes import names
 
 SHOWN = 20
 

@@ -1,4 +1,4 @@
-"""Benchmarks: images with labels, read by name, from a folder or from the Hub."""
+"""Benchmarks: images with labels, by name, from a folder or from the Hub. It knows no model."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from imagenet_hard.base.errors import ImageError, UsageError
+from imagenet_hard.base.types import BenchmarkInfo, Example, Selection, part_name
 from imagenet_hard.dataset.fingerprint import fingerprint
-from imagenet_hard.errors import ImageError, UsageError
-from imagenet_hard.types import BenchmarkInfo, Example, Selection, part_name
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from imagenet_hard.base.errors import DatasetError, ImageNetHardError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.causes import causes, disk_trouble
 from imagenet_hard.dataset.files import YAML, File, state
@@ -14,7 +15,6 @@ from imagenet_hard.dataset.layout import class_in_name, class_of, wnid_class
 from imagenet_hard.dataset.rows import from_stream, prepared
 from imagenet_hard.dataset.shards import check_whole
 from imagenet_hard.dataset.splits import choose_split
-from imagenet_hard.errors import DatasetError, ImageNetHardError
 
 
 def is_built(folder: Path, files: Sequence[File]) -> bool:

@@ -10,11 +10,11 @@ import logging
 import re
 from collections.abc import Sequence
 
-from imagenet_hard import classes
-from imagenet_hard.class_names import Found, meanings, one_case
+from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.dataset.numbering import own_numbering
-from imagenet_hard.errors import DatasetError
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.imagenet import classes
+from imagenet_hard.imagenet.names import Found, meanings, one_case
 
 log = logging.getLogger(__name__)
 

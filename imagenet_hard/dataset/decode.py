@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from imagenet_hard.errors import ImageError, UsageError
+from imagenet_hard.base.errors import ImageError, UsageError
 
 MAX_PIXELS = 89_478_485
 """Largest image that is decoded, in pixels. PIL's own threshold, above which it warns of a bomb."""

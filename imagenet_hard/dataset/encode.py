@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imagenet_hard.errors import DatasetError, UsageError
+from imagenet_hard.base.errors import DatasetError, UsageError
 
 TAKEN = (
     "expected a data set's name, a folder, what load_dataset returns, a torchvision ImageFolder, a "

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from imagenet_hard.errors import DatasetError
+from imagenet_hard.base.errors import DatasetError
 
 
 def fingerprint(rows: Iterable[tuple[str, Iterable[int], str]]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.files import File, by_ending, did_you_mean, images_among, read_file, state
 from imagenet_hard.dataset.label_files import LABEL_FILES, read_label_file
@@ -25,7 +26,6 @@ from imagenet_hard.dataset.layout import (
 )
 from imagenet_hard.dataset.left_out import listed, not_images, told
 from imagenet_hard.dataset.matching import match
-from imagenet_hard.errors import DatasetError
 
 ACCEPTED = (
     "accepted are (a) a built data set: Parquet files in it or in data/, what save_to_disk of datasets "

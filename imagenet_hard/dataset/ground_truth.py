@@ -6,8 +6,8 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 
-from imagenet_hard.classes import devkit_order, wnid_to_index
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.base.types import N_CLASSES
+from imagenet_hard.imagenet.classes import devkit_order, wnid_to_index
 
 N_VALIDATION = 50_000
 VALIDATION = "ILSVRC2012_val_{:08d}"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from imagenet_hard.base.errors import DatasetError, ImageNetHardError, UsageError
 from imagenet_hard.dataset.causes import causes, disk_trouble
-from imagenet_hard.errors import DatasetError, ImageNetHardError, UsageError
 
 _NETWORK = frozenset(("httpx", "httpx2", "httpcore", "requests", "urllib3", "aiohttp", "socket"))
 

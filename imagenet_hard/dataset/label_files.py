@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.files import did_you_mean
 from imagenet_hard.dataset.label_rows import FORMATS, Row, is_wnid, label_index, label_rows
 from imagenet_hard.dataset.labels import listed
 from imagenet_hard.dataset.numbering import own_numbering
-from imagenet_hard.errors import DatasetError
 
 log = logging.getLogger(__name__)
 

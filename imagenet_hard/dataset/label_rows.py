@@ -13,12 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from imagenet_hard.classes import wnid_to_index
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.files import IMAGE_SUFFIXES
 from imagenet_hard.dataset.ground_truth import N_VALIDATION, VALIDATION, ground_truth, validation_number
 from imagenet_hard.dataset.labels import in_range, parse_label
 from imagenet_hard.dataset.numbering import FEW
-from imagenet_hard.errors import DatasetError
+from imagenet_hard.imagenet.classes import wnid_to_index
 
 # In order of preference: a path says more than an id, and a wnid more than a number. Without "_" and blanks.
 _PATHS = ("file", "filename", "filepath", "path", "image", "imagepath", "img", "imagename")

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from operator import index as as_int
 from typing import Any
 
-from imagenet_hard.class_names import meanings
-from imagenet_hard.classes import wnid_to_index
+from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.dataset.numbering import ONE_TOO_HIGH
-from imagenet_hard.errors import DatasetError
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.imagenet.classes import wnid_to_index
+from imagenet_hard.imagenet.names import meanings
 
 Labels = tuple[int, ...]
 _NUMBER = re.compile(r"\s*([+-]?[0-9]{1,9})(\.0*)?\s*")

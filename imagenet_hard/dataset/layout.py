@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from imagenet_hard.classes import wnid_to_index
+from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.dataset.files import File
 from imagenet_hard.dataset.ground_truth import validation_number
 from imagenet_hard.dataset.numbering import ONE_TOO_HIGH, own_numbering
-from imagenet_hard.errors import DatasetError
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.imagenet.classes import wnid_to_index
 
 log = logging.getLogger(__name__)
 

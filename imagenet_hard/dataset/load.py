@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.files import did_you_mean
 from imagenet_hard.dataset.left_out import told
-from imagenet_hard.errors import DatasetError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def load_dataset(
 
     >>> load_dataset("imagenet-harder")
     Traceback (most recent call last):
-    imagenet_hard.errors.UsageError: unknown data set 'imagenet-harder': expected imagenet-hard, \
+    imagenet_hard.base.errors.UsageError: unknown data set 'imagenet-harder': expected imagenet-hard, \
 imagenet-hard-4k, sample, an existing folder or a Hub id OWNER/NAME. Did you mean imagenet-hard?
     """
     if not isinstance(name, str | os.PathLike):

@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.files import IMAGE_SUFFIXES, File
-from imagenet_hard.errors import DatasetError
 
 _PICTURES = IMAGE_SUFFIXES | {".jfif", ".avif", ".heic", ".heif", ".jxl", ".jpg_original"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from imagenet_hard.classes import names
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.base.types import N_CLASSES
+from imagenet_hard.imagenet.classes import names
 
 ONE_TOO_HIGH = (
     "If they count from 1 in the order of the wnids, subtract 1. If they are ids of ImageNet's development "

@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from imagenet_hard.base.errors import DatasetError, ImageNetHardError, UsageError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_names import class_indices
 from imagenet_hard.dataset.encode import TAKEN, encoded, is_of
@@ -26,7 +27,6 @@ from imagenet_hard.dataset.labels import Labels, labels_of
 from imagenet_hard.dataset.numbering import own_numbering
 from imagenet_hard.dataset.rows import check_unique, from_dataset
 from imagenet_hard.dataset.splits import choose_split
-from imagenet_hard.errors import DatasetError, ImageNetHardError, UsageError
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.files import read_file, state, walk
 from imagenet_hard.dataset.labels import parse_label
-from imagenet_hard.errors import DatasetError
 
 N_SAMPLE = 20
 _NAME = re.compile(r"imagenet_\d\d_(\d{1,3})\.(jpg|png)")

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from imagenet_hard.base.errors import DatasetError, ImageNetHardError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.causes import causes
 from imagenet_hard.dataset.files import File, state
 from imagenet_hard.dataset.rows import from_dataset
 from imagenet_hard.dataset.shards import refuse_part
 from imagenet_hard.dataset.splits import choose_split
-from imagenet_hard.errors import DatasetError, ImageNetHardError
 
 _ONE, _SEVERAL = "state.json", "dataset_dict.json"
 

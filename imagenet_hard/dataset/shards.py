@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import islice, pairwise
 
-from imagenet_hard.errors import DatasetError
+from imagenet_hard.base.errors import DatasetError
 
 _NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d+)-of-(?P<total>\d+)(?P<rest>.*)")
 SHOWN = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from imagenet_hard.errors import DatasetError, UsageError
+from imagenet_hard.base.errors import DatasetError, UsageError
 
 DEFAULT_SPLIT = "validation"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
+from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.types import Example
 from imagenet_hard.dataset.benchmark import Benchmark, Source, at_least_one
-from imagenet_hard.errors import DatasetError
-from imagenet_hard.types import Example
 
 
 class StreamedError(DatasetError, TypeError):

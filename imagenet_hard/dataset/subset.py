@@ -18,9 +18,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from imagenet_hard.base.errors import DatasetError, UsageError
+from imagenet_hard.base.types import Selection
 from imagenet_hard.dataset.benchmark import Benchmark
-from imagenet_hard.errors import DatasetError, UsageError
-from imagenet_hard.types import Selection
 
 MAX_BYTES = 64 * 2**20
 """Of a file of ids."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagenet_hard.errors import DatasetError
+from imagenet_hard.base.errors import DatasetError
 
 _BLOCK = 512
 _CHUNK = 2**20

@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_names import class_indices
 from imagenet_hard.dataset.files import IMAGE_SUFFIXES, File, state
@@ -24,7 +25,6 @@ from imagenet_hard.dataset.numbering import own_numbering
 from imagenet_hard.dataset.shards import SHOWN, check_whole, refuse_part
 from imagenet_hard.dataset.splits import choose_split
 from imagenet_hard.dataset.tars import Member, members, read_member
-from imagenet_hard.errors import DatasetError
 
 log = logging.getLogger(__name__)
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from imagenet_hard.cache import cache_dir
+from imagenet_hard.base.cache import cache_dir
+from imagenet_hard.base.errors import ClassifierError, ResultError
+from imagenet_hard.base.files import write_atomically
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings, device_name, resolve_device
-from imagenet_hard.errors import ClassifierError, ResultError
-from imagenet_hard.files import write_atomically
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier

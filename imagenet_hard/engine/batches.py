@@ -7,10 +7,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.engine.forward import not_finite
 from imagenet_hard.engine.store import Row
 from imagenet_hard.engine.topk import Pending, Top5
-from imagenet_hard.errors import ClassifierError
 
 if TYPE_CHECKING:
     from imagenet_hard.engine.predictor import Predictor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imagenet_hard.errors import ClassifierError
+from imagenet_hard.base.errors import ClassifierError
 
 if TYPE_CHECKING:
     import torch

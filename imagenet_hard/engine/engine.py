@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.engine.settings import resolve_device
-from imagenet_hard.errors import UsageError
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import ClassifierError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.module_state import in_eval_mode, undisturbed
 from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.compiled import compiled
 from imagenet_hard.engine.fold import fold_batch_norms
 from imagenet_hard.engine.layout import difference, layout_of
-from imagenet_hard.errors import ClassifierError
-from imagenet_hard.types import N_CLASSES
 
 if TYPE_CHECKING:
     import torch

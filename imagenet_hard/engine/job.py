@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imagenet_hard.base.types import Scored
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from imagenet_hard.types import Scored
 
 if TYPE_CHECKING:
     import torch

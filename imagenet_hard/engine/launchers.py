@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 
 
 def refuse_copies(environment: Mapping[str, str] = os.environ) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from imagenet_hard.base.errors import ImageError, ResultError
 from imagenet_hard.engine.job import Outcome, RunReport
 from imagenet_hard.engine.prepare import KNOWN
 from imagenet_hard.engine.store import Row, Store
 from imagenet_hard.engine.topk import Top5
-from imagenet_hard.errors import ImageError, ResultError
 
 SHOWN = 20
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-    from imagenet_hard.types import Precision
+    from imagenet_hard.base.types import Precision
 
 
 class Predictor(Protocol):

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imagenet_hard.base.errors import ClassifierError, ImageError
+from imagenet_hard.base.types import Example
 from imagenet_hard.dataset.decode import decode, too_large
 from imagenet_hard.engine.store import Row
-from imagenet_hard.errors import ClassifierError, ImageError
-from imagenet_hard.types import Example
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,13 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from imagenet_hard.engine.job import Job, Outcome, RunReport
-from imagenet_hard.engine.ledger import Ledger
-from imagenet_hard.engine.prepare import KNOWN, Task, overlapped
-from imagenet_hard.engine.settings import resolve_device
-from imagenet_hard.engine.shard import ExampleShard, ScoreTask, ShardScores
-from imagenet_hard.engine.store import Row
-from imagenet_hard.errors import (
+from imagenet_hard.base.errors import (
     ClassifierError,
     ClusterError,
     ClusterLostError,
@@ -27,7 +21,13 @@ from imagenet_hard.errors import (
     ResultError,
     UsageError,
 )
-from imagenet_hard.types import Example
+from imagenet_hard.base.types import Example
+from imagenet_hard.engine.job import Job, Outcome, RunReport
+from imagenet_hard.engine.ledger import Ledger
+from imagenet_hard.engine.prepare import KNOWN, Task, overlapped
+from imagenet_hard.engine.settings import resolve_device
+from imagenet_hard.engine.shard import ExampleShard, ScoreTask, ShardScores
+from imagenet_hard.engine.store import Row
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark

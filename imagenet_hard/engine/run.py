@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
+from imagenet_hard.base.types import Scored
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.batches import Batches
 from imagenet_hard.engine.forward import Forward
@@ -17,7 +18,6 @@ from imagenet_hard.engine.ledger import Ledger
 from imagenet_hard.engine.prepare import AHEAD, CHUNK, in_turns, overlapped, preparer
 from imagenet_hard.engine.settings import RunSettings, device_name, resolve_device
 from imagenet_hard.engine.store import Store
-from imagenet_hard.types import Scored
 
 if TYPE_CHECKING:
     import torch

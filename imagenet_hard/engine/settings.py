@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
-from imagenet_hard.errors import UsageError
-from imagenet_hard.types import Precision
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.types import Precision
 
 if TYPE_CHECKING:
     import torch

@@ -11,6 +11,8 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from imagenet_hard.base.errors import ClassifierError, ImageNetHardError
+from imagenet_hard.base.types import Example
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.batches import Batches
 from imagenet_hard.engine.job import Build
@@ -19,8 +21,6 @@ from imagenet_hard.engine.run import peak_memory
 from imagenet_hard.engine.settings import RunSettings, resolve_device
 from imagenet_hard.engine.store import Row
 from imagenet_hard.engine.topk import Top5
-from imagenet_hard.errors import ClassifierError, ImageNetHardError
-from imagenet_hard.types import Example
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from imagenet_hard.errors import ClusterError
+from imagenet_hard.base.errors import ClusterError
 
 
 @dataclass(frozen=True)

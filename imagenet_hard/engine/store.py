@@ -18,8 +18,8 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.engine.database import Database
-from imagenet_hard.types import Example, Predictions, Scored
+from imagenet_hard.base.database import Database
+from imagenet_hard.base.types import Example, Predictions, Scored
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY) STRICT;

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from imagenet_hard.errors import ClusterError
-from imagenet_hard.version import __version__
+from imagenet_hard.base.errors import ClusterError
+from imagenet_hard.base.version import __version__
 
 PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "pillow", "numpy")
 

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.base.errors import ClassifierError
+from imagenet_hard.base.types import N_CLASSES, Witness
 from imagenet_hard.classifiers.code_hash import own_code_sha256
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.own_code import brings_own_code
@@ -26,8 +28,6 @@ from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.prepare import Prepared, Task, preparer
 from imagenet_hard.engine.settings import RunSettings, resolve_device
-from imagenet_hard.errors import ClassifierError
-from imagenet_hard.types import N_CLASSES, Witness
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier

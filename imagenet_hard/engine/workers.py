@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imagenet_hard.base.errors import ClusterError, ClusterLostError, UsageError
 from imagenet_hard.engine.notes import Notes
 from imagenet_hard.engine.ray_cluster import cause_of, connect, first_line, sent
 from imagenet_hard.engine.slots import Slots, find_slots
 from imagenet_hard.engine.versions import Hello, check_same, hello
 from imagenet_hard.engine.worker import Call, Task, Worker
-from imagenet_hard.errors import ClusterError, ClusterLostError, UsageError
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from imagenet_hard.errors import UsageError
-from imagenet_hard.types import Record
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.types import Record
 
 N_BINS = 15
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from imagenet_hard.types import SCHEMA_VERSION, Predictions
+from imagenet_hard.base.types import SCHEMA_VERSION, Predictions
 
 _HEADER = f"imagenet-hard predictions {SCHEMA_VERSION}\n".encode()
 

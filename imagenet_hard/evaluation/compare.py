@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import SCHEMA_VERSION, ModelSpec, Predictions, Record
 from imagenet_hard.evaluation.calibration import Count, Share
 from imagenet_hard.evaluation.intervals import RESAMPLES, mcnemar_exact, paired_bootstrap
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Result, check_together, read_result
-from imagenet_hard.types import SCHEMA_VERSION, ModelSpec, Predictions, Record
 
 Pair = tuple[Result, Predictions]
 
@@ -174,7 +174,7 @@ def _flips(
     right_b: NDArray[np.bool_],
     origins: list[str],
 ) -> tuple[Flip, ...]:
-    from imagenet_hard.classes import names
+    from imagenet_hard.imagenet.classes import names
 
     class_names = names()
     top_a, top_b = a.top5[:, 0].tolist(), b.top5[:, 0].tolist()

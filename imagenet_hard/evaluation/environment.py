@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pydantic import Field
 
-from imagenet_hard.evaluation.children import GIT, bare_environment
-from imagenet_hard.types import Record
-from imagenet_hard.version import __version__
+from imagenet_hard.base.children import GIT, bare_environment
+from imagenet_hard.base.types import Record
+from imagenet_hard.base.version import __version__
 
 PACKAGES = (
     "torch",

@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000

@@ -13,12 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.children import bare_environment, module_command
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import read_bounded
+from imagenet_hard.base.types import Predictions
 from imagenet_hard.evaluation.canonical import canonical, from_canonical
-from imagenet_hard.evaluation.children import bare_environment, module_command
 from imagenet_hard.evaluation.predictions import check_predictions
-from imagenet_hard.files import read_bounded
-from imagenet_hard.types import Predictions
 
 PARQUET = "imagenet_hard.evaluation.predictions:read_predictions"
 

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.base.types import N_CLASSES, Predictions
+from imagenet_hard.base.validation import shorten
 from imagenet_hard.evaluation.canonical import canonical
-from imagenet_hard.files import read_bounded, write_atomically
-from imagenet_hard.types import N_CLASSES, Predictions
-from imagenet_hard.validation import shorten
 
 MAX_ROWS = 5_000_000
 MAX_FILE_BYTES = 512 * 2**20

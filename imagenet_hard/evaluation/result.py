@@ -14,16 +14,9 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from imagenet_hard.class_mask import ClassMask
-from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.calibration import Count, calibrate
-from imagenet_hard.evaluation.environment import Environment
-from imagenet_hard.evaluation.isolated import read_isolated
-from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
-from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
-from imagenet_hard.files import read_record, write_atomically
-from imagenet_hard.tta.settings import TtaRecord, TtaSettings
-from imagenet_hard.types import (
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import read_record, write_atomically
+from imagenet_hard.base.types import (
     SCHEMA_VERSION,
     BenchmarkInfo,
     DropClass,
@@ -35,6 +28,13 @@ from imagenet_hard.types import (
     Witness,
     says_nothing,
 )
+from imagenet_hard.evaluation.calibration import Count, calibrate
+from imagenet_hard.evaluation.environment import Environment
+from imagenet_hard.evaluation.isolated import read_isolated
+from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
+from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
+from imagenet_hard.imagenet.mask import ClassMask
+from imagenet_hard.tta.settings import TtaRecord, TtaSettings
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

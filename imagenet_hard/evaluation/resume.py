@@ -15,11 +15,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import read_record
+from imagenet_hard.base.types import ModelSpec, Witness
 from imagenet_hard.engine.store import Store
-from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.result import Result, read_result
-from imagenet_hard.files import read_record
-from imagenet_hard.types import ModelSpec, Witness
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark

@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.module_state import as_it_was
 from imagenet_hard.classifiers.own_code import brings_own_code
 from imagenet_hard.engine.batch_size import choose_batch_size
 from imagenet_hard.engine.engine import Engine, EngineName, open_engine
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import UsageError
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.evaluation.scoring import How, TransformPolicy, begin
 from imagenet_hard.tta.settings import TtaSettings, tta_settings
-from imagenet_hard.types import Precision
 
 if TYPE_CHECKING:
-    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.dataset.subset import Ids
+    from imagenet_hard.imagenet.mask import ClassMask
 
 
 def evaluate(
@@ -75,7 +75,7 @@ def evaluate(
     test-time augmentation, "none", "zoom", "memo", "zoom-memo", or what
     ``imagenet_hard.tta.settings.tta_settings`` gives; ``tta_show``: a folder for a page that shows where it
     looked. ``classes``: those that compete, "imagenet-a", "imagenet-r", "objectnet", a file, or a list (see
-    ``imagenet_hard.class_mask``); by default all 1000, as ImageNet-Hard is scored. ``drop_class``: the
+    ``imagenet_hard.imagenet.mask``); by default all 1000, as ImageNet-Hard is scored. ``drop_class``: the
     background class, 0 or 1000, of a model with 1001 outputs.
     ``on_progress(n, resumed=0)`` is told of each batch.
     A module of the caller's comes back on its device, in its mode (train or eval), with the strides that its
@@ -84,13 +84,13 @@ def evaluate(
 
     Raises:
         UsageError: for arguments that don't fit together.
-        DatasetError, ImageError, ClassifierError, ResultError, ClusterError: see ``imagenet_hard.errors``.
+        DatasetError, ImageError, ClassifierError, ResultError, ClusterError: see ``base.errors``.
     """
-    from imagenet_hard.class_mask import class_mask
     from imagenet_hard.classifiers.outputs import with_classes
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.dataset.subset import part_of
+    from imagenet_hard.imagenet.mask import class_mask
     from imagenet_hard.tta.sheet import check_showable, write_sheet
 
     settings = RunSettings(device, precision, None, workers, fold, compile)

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.types import SCHEMA_VERSION, Scored, Witness
 from imagenet_hard.dataset.decode import DECODE_POLICY
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.dataset.streaming import StreamingBenchmark
@@ -18,7 +20,6 @@ from imagenet_hard.engine.job import Job, RunReport
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.engine.witness import IMAGES, needs_witness, witness
-from imagenet_hard.errors import DatasetError
 from imagenet_hard.evaluation.environment import environment
 from imagenet_hard.evaluation.metrics import Metrics, near_tie_epsilon
 from imagenet_hard.evaluation.predictions import predictions_sha256
@@ -33,12 +34,11 @@ from imagenet_hard.evaluation.resume import Keys, Place, find, open_store, sha25
 from imagenet_hard.evaluation.twins import twins_warning
 from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import TtaSettings
-from imagenet_hard.types import SCHEMA_VERSION, Scored, Witness
 
 if TYPE_CHECKING:
-    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.dataset.benchmark import Benchmark
+    from imagenet_hard.imagenet.mask import ClassMask
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from imagenet_hard.base.types import BenchmarkInfo, ModelSpec
 from imagenet_hard.evaluation.compare import Cells, Comparison, Side
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Result
-from imagenet_hard.types import BenchmarkInfo, ModelSpec
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from imagenet_hard.base.errors import ClusterLostError
 from imagenet_hard.classifiers.module_state import as_it_was
 from imagenet_hard.classifiers.own_code import brings_own_code
 from imagenet_hard.engine.batch_size import choose_batch_size
 from imagenet_hard.engine.memory import free_bytes, model_bytes
 from imagenet_hard.engine.settings import RunSettings, resolve_device
-from imagenet_hard.errors import ClusterLostError
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.evaluation.scoring import How, Scoring, TransformPolicy, begin, stem_of
 
 if TYPE_CHECKING:
-    from imagenet_hard.class_mask import ClassMask
     from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.engine.engine import Engine
     from imagenet_hard.evaluation.suite import SuiteModel
+    from imagenet_hard.imagenet.mask import ClassMask
     from imagenet_hard.tta.settings import TtaSettings
 
 AUTOMATIC = 8

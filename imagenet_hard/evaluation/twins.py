@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.base.types import N_CLASSES
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier

@@ -12,9 +12,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import Precision, Predictions
 from imagenet_hard.evaluation.metrics import hits
-from imagenet_hard.types import Precision, Predictions
 
 LOGPROB_TOLERANCE: Mapping[Precision, float] = {"fp32": 1e-2, "fp16": 0.0625, "bf16": 0.5}
 """Natural logs. From the near-ties of ``evaluation.metrics``; fp32 moves by 1e-5 between batch sizes, and ten

@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.files import read_bounded
+from imagenet_hard.base.validation import shorten
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES, MAX_ROWS, MAX_UNCOMPRESSED_BYTES
-from imagenet_hard.files import read_bounded
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES
-from imagenet_hard.validation import shorten
 
 MAX_MODELS = 5000
 ID = "id"

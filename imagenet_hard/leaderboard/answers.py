@@ -19,7 +19,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.base.types import N_CLASSES, Predictions
+from imagenet_hard.base.validation import shorten
 from imagenet_hard.evaluation.isolated import read_isolated
 from imagenet_hard.evaluation.predictions import (
     check_predictions,
@@ -27,9 +30,6 @@ from imagenet_hard.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
-from imagenet_hard.files import read_bounded, write_atomically
-from imagenet_hard.types import N_CLASSES, Predictions
-from imagenet_hard.validation import shorten
 
 PREDICTIONS_FILE = "predictions.parquet"
 TOP5_FILE = "top5.csv"

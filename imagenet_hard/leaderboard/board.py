@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagenet_hard.errors import ResultError
-from imagenet_hard.files import read_record, write_atomically
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import read_record, write_atomically
 from imagenet_hard.leaderboard.answers import Answers, read_answers
 from imagenet_hard.leaderboard.entry import Entry, Tier, read_entry
 from imagenet_hard.leaderboard.examine import check_hash

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.report import Check, Outcome, check
 
 T = TypeVar("T")

@@ -16,12 +16,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import read_record
+from imagenet_hard.base.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, says_nothing
 from imagenet_hard.evaluation.calibration import Count
 from imagenet_hard.evaluation.result import Protocol, Result, Sha256
-from imagenet_hard.files import read_record
 from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain, entry_id
-from imagenet_hard.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, says_nothing
 
 ENTRY_FILE = "entry.json"
 MAX_ENTRY_BYTES = 4 * 2**20

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.files import write_atomically
 from imagenet_hard.dataset.hub_errors import explained
-from imagenet_hard.errors import ResultError, UsageError
-from imagenet_hard.files import write_atomically
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.hub_pr import PullRequest, check_repo_id, open_pull_request
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers, read_answers
 from imagenet_hard.leaderboard.checklist import CheckFailed, Checklist, Finding
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry

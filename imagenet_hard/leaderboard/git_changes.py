@@ -11,8 +11,8 @@ import subprocess
 from itertools import islice
 from pathlib import Path
 
-from imagenet_hard.errors import ResultError
-from imagenet_hard.evaluation.children import GIT, bare_environment
+from imagenet_hard.base.children import GIT, bare_environment
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.board import ENTRIES, read_board
 from imagenet_hard.leaderboard.changes import Change, Verdict, judge
 from imagenet_hard.leaderboard.ownership import Author, owns

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
+from imagenet_hard.base.files import read_bounded, read_record, write_atomically
+from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
+from imagenet_hard.base.validation import shorten
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.dataset.labels import labels_of
-from imagenet_hard.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.evaluation.result import Sha256
-from imagenet_hard.files import read_bounded, read_record, write_atomically
 from imagenet_hard.leaderboard.plain_text import Line, Name, check_plain
-from imagenet_hard.types import N_CLASSES, SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
-from imagenet_hard.validation import shorten
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.dataset.hub_errors import check_token, explained
-from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, PREDICTIONS_FILE, TOP1_FILE, TOP5_FILE
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES

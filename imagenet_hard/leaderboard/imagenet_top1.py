@@ -9,9 +9,9 @@ import csv
 from functools import cache
 from importlib.resources import files
 
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.leaderboard.entry import ReportedTop1
 from imagenet_hard.leaderboard.plain_text import Link
-from imagenet_hard.types import ModelSpec
 
 SOURCE = Link(label="torchvision", url="https://docs.pytorch.org/vision/stable/models.html")
 
@@ -29,6 +29,6 @@ def torchvision_top1(name: str, tag: str) -> ReportedTop1 | None:
 
 @cache
 def _torchvision() -> dict[tuple[str, str], float]:
-    path = files("imagenet_hard").joinpath("data", "imagenet_top1.csv")
+    path = files("imagenet_hard.leaderboard").joinpath("data", "imagenet_top1.csv")
     with path.open(encoding="utf-8") as file:
         return {(row["name"], row["tag"]): float(row["top1"]) for row in csv.DictReader(file)}

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.types import ModelSpec
+from imagenet_hard.base.validation import first_problem, shorten
 from imagenet_hard.dataset.label_files import read_label_file
-from imagenet_hard.errors import ResultError, UsageError
-from imagenet_hard.files import write_atomically
 from imagenet_hard.leaderboard.answer_tables import ID, AnswerTable, read_columns
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accept
@@ -24,8 +26,6 @@ from imagenet_hard.leaderboard.plain_text import Link, entry_id
 from imagenet_hard.leaderboard.report import Report
 from imagenet_hard.leaderboard.rescore import rescore
 from imagenet_hard.leaderboard.verify import verify
-from imagenet_hard.types import ModelSpec
-from imagenet_hard.validation import first_problem, shorten
 
 BACKEND = "imported"
 NOTE = "imported predictions: the fingerprint is over ids and labels, no image bytes were at hand"

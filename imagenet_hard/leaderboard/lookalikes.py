@@ -59,7 +59,7 @@ def skeleton(text: str) -> str:
 @cache
 def _table() -> dict[int, str]:
     """Letter -> the ASCII character that it is drawn like, after folding case and compatibility forms."""
-    lines = files("imagenet_hard").joinpath("data/lookalikes.txt").read_text("utf-8").splitlines()
+    lines = files("imagenet_hard.leaderboard").joinpath("data/lookalikes.txt").read_text("utf-8").splitlines()
     return {ord(letter): line[0] for line in lines for letter in line[2:]}
 
 

@@ -11,7 +11,7 @@ from typing import cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.leaderboard.checklist import Finding
 from imagenet_hard.leaderboard.entry import Account, Entry, Platform, read_entry
 from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn

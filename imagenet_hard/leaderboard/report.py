@@ -13,13 +13,13 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from imagenet_hard.base.types import SCHEMA_VERSION, Record
+from imagenet_hard.base.version import __version__
 from imagenet_hard.evaluation.calibration import Share
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Sha256
 from imagenet_hard.leaderboard.agreement import MAY_MISS
 from imagenet_hard.leaderboard.entry import Tier
-from imagenet_hard.types import SCHEMA_VERSION, Record
-from imagenet_hard.version import __version__
 
 Outcome = Literal["passed", "failed", "flagged", "skipped"]
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from imagenet_hard.errors import ClassifierError, DatasetError, ResultError, UsageError
+from imagenet_hard.base.errors import ClassifierError, DatasetError, ResultError, UsageError
+from imagenet_hard.base.types import ModelSpec, Predictions
+from imagenet_hard.base.validation import first_problem
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.suite import TransformOptions
 from imagenet_hard.leaderboard.agreement import (
@@ -27,8 +29,6 @@ from imagenet_hard.leaderboard.agreement import (
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.types import ModelSpec, Predictions
-from imagenet_hard.validation import first_problem
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark

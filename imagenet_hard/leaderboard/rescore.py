@@ -8,13 +8,13 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import Scored
+from imagenet_hard.base.validation import shorten
 from imagenet_hard.evaluation.metrics import Metrics, Rate
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.types import Scored
-from imagenet_hard.validation import shorten
 
 _CALIBRATION_TOLERANCE = 1e-6
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from imagenet_hard.errors import ResultError
-from imagenet_hard.types import N_CLASSES, Predictions
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import N_CLASSES, Predictions
 
 TOLERANCE = 1e-3
 """Absolute and relative: logits and their log probabilities are float32, each rounded on its own."""

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.types import Predictions
+from imagenet_hard.base.validation import first_problem, shorten
 from imagenet_hard.evaluation.result import read_result
-from imagenet_hard.files import write_atomically
 from imagenet_hard.leaderboard.answers import ANSWERS_FILES, PREDICTIONS_FILE, Answers, write_answers
 from imagenet_hard.leaderboard.entry import (
     ENTRY_FILE,
@@ -31,8 +33,6 @@ from imagenet_hard.leaderboard.ownership import Author, check_ownership
 from imagenet_hard.leaderboard.plain_text import Link, entry_id
 from imagenet_hard.leaderboard.report import Report
 from imagenet_hard.leaderboard.verify import verify
-from imagenet_hard.types import Predictions
-from imagenet_hard.validation import first_problem, shorten
 
 
 @dataclass(frozen=True)

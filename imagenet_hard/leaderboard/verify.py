@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imagenet_hard.errors import DatasetError, ResultError
+from imagenet_hard.base.errors import DatasetError, ResultError
 from imagenet_hard.leaderboard import anomalies
 from imagenet_hard.leaderboard.agreement import CHANGED, chance_to_miss
 from imagenet_hard.leaderboard.anomalies import Peer

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.zoom import ANCHORS, PAPER_SIZE, STANDARD_ANCHOR, ZoomGrid
+from imagenet_hard.imagenet.zoom import ANCHORS, PAPER_SIZE, STANDARD_ANCHOR, ZoomGrid
 
 CENTRE = ANCHORS.index(STANDARD_ANCHOR)
 

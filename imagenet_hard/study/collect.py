@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.store import FILE, CurationStore, ImageRecord, Views
-from imagenet_hard.errors import ResultError
+from imagenet_hard.imagenet.zoom_list import indices
 from imagenet_hard.study.matrix import Images, Matrix, MatrixInfo
-from imagenet_hard.zoom_list import indices
 
 
 def collect(recipe: Recipe, work: Path, *, partial: bool = False) -> Matrix:

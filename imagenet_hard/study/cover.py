@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 
 TOP = 36
 """Zooms of the paper's "top-36": the first of the cover."""

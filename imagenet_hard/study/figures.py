@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.study.accuracy import ZoomAccuracy, zoom_accuracy
 from imagenet_hard.study.cover import Cover, Optimum, greedy_cover, minimum_cover
 from imagenet_hard.study.matrix import Matrix

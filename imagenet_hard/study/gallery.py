@@ -13,7 +13,7 @@ from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import OpenSource, Survivor, View
 from imagenet_hard.curation.review.pictures import Pictures
 from imagenet_hard.curation.store import FILE, CurationStore
-from imagenet_hard.zoom import ZoomGrid
+from imagenet_hard.imagenet.zoom import ZoomGrid
 
 PER_SOURCE = 6
 

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 
-from imagenet_hard.errors import ResultError
-from imagenet_hard.files import write_atomically
-from imagenet_hard.types import ModelSpec, Record
-from imagenet_hard.validation import first_problem
-from imagenet_hard.zoom import ANCHORS, ZoomGrid
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.types import ModelSpec, Record
+from imagenet_hard.base.validation import first_problem
+from imagenet_hard.imagenet.zoom import ANCHORS, ZoomGrid
 
 FILE = "matrix.npz"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
-from imagenet_hard.types import ModelSpec
+from imagenet_hard.base.types import ModelSpec
 
 MEAN = "mean"
 """Stands for the paper's seven sets together."""
@@ -24,7 +24,7 @@ def published(model: ModelSpec, variant: str) -> Mapping[str, float]:
 @cache
 def _figures() -> dict[tuple[str, str, str, str], dict[str, float]]:
     found: dict[tuple[str, str, str, str], dict[str, float]] = {}
-    with files("imagenet_hard").joinpath("data", "published_study.csv").open(encoding="utf-8") as file:
+    with files("imagenet_hard.study").joinpath("data", "published_study.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             key = (row["backend"], row["model"], row["tag"], row["set"])
             found.setdefault(key, {})[row["quantity"]] = float(row["percent"])

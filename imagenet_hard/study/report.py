@@ -11,8 +11,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from imagenet_hard.classes import names as class_names
-from imagenet_hard.files import write_atomically
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.version import __version__
+from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site import text
 from imagenet_hard.leaderboard.site.embed import json_text
 from imagenet_hard.study.cover import TOP
@@ -21,7 +22,6 @@ from imagenet_hard.study.gallery import Shown
 from imagenet_hard.study.matrix import FILE, Matrix, write_matrix
 from imagenet_hard.study.published import MEAN, published
 from imagenet_hard.study.tables import write_tables
-from imagenet_hard.version import __version__
 
 PAGE = "index.html"
 

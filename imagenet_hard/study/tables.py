@@ -7,13 +7,13 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from imagenet_hard.base.files import write_atomically
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.files import write_atomically
+from imagenet_hard.imagenet.zoom import ANCHORS, ZoomGrid
 from imagenet_hard.study.cover import Cover
 from imagenet_hard.study.figures import Figures
 from imagenet_hard.study.matrix import Matrix
 from imagenet_hard.study.published import published
-from imagenet_hard.zoom import ANCHORS, ZoomGrid
 
 COVER = "cover.csv"
 """The cover of everything: a list of zooms that ``curate score --order`` and ``--tta-zooms`` take."""

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from imagenet_hard.base.errors import ClassifierError, UsageError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.module_state import in_eval_mode, undisturbed
 from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.forward import REWRITE_TOLERANCE, exact_float32
 from imagenet_hard.engine.layout import layout_of
-from imagenet_hard.errors import ClassifierError, UsageError
 from imagenet_hard.tta.batch_norm import blended_statistics
 from imagenet_hard.tta.settings import Step
 from imagenet_hard.tta.views import Views, ahead, cutter
 from imagenet_hard.tta.zoomed import log_mean
-from imagenet_hard.types import N_CLASSES
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.validation import first_problem
 from imagenet_hard.tta.settings import TtaSettings
-from imagenet_hard.validation import first_problem
 
 if TYPE_CHECKING:
     import torch

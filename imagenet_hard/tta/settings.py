@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from imagenet_hard.errors import UsageError
-from imagenet_hard.types import Record
-from imagenet_hard.validation import first_problem
-from imagenet_hard.zoom_list import MAX_SCALE, read_zoom_list
-from imagenet_hard.zoom_prior import likeliest_zooms
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.types import Record
+from imagenet_hard.base.validation import first_problem
+from imagenet_hard.imagenet.zoom_list import MAX_SCALE, read_zoom_list
+from imagenet_hard.imagenet.zoom_prior import likeliest_zooms
 
 Method = Literal["zoom", "memo", "zoom-memo"]
 View = Literal["random-resized-crop", "augmix", "zooms", "standard"]
@@ -152,7 +152,7 @@ def tta_settings(
 ) -> TtaSettings | None:
     """Settings of a method of ``METHODS``; None for "none".
 
-    ``zooms``: a CSV file of zooms (``imagenet_hard.zoom_list``), or a number: that many of the paper's
+    ``zooms``: a CSV file of zooms (``imagenet.zoom_list``), or a number: that many of the paper's
     324, those that solve most images first, or "standard": the one view of plain evaluation.
 
     Raises:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from imagenet_hard import classes
+from imagenet_hard.base.errors import ImageError, UsageError
+from imagenet_hard.base.files import write_atomically
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings, resolve_device
-from imagenet_hard.errors import ImageError, UsageError
-from imagenet_hard.files import write_atomically
+from imagenet_hard.imagenet import classes
 from imagenet_hard.tta.boxes import Box
 from imagenet_hard.tta.settings import TtaSettings
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.classifiers.transform import ImageTransform, Transform, to_rgb
-from imagenet_hard.errors import UsageError
+from imagenet_hard.imagenet.zoom import Zoom, ZoomGrid
+from imagenet_hard.imagenet.zoom_list import indices
 from imagenet_hard.tta.augmix import augmix
 from imagenet_hard.tta.boxes import Box, generator, random_box
-from imagenet_hard.zoom import Zoom, ZoomGrid
-from imagenet_hard.zoom_list import indices
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from imagenet_hard.base.errors import UnknownModelError, WeightsError
 from imagenet_hard.classifiers.bundled import MODELS, weights_file
 from imagenet_hard.classifiers.registry import load_classifier
-from imagenet_hard.errors import UnknownModelError, WeightsError
 
 
 @pytest.mark.parametrize("name", MODELS)

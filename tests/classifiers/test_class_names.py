@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.data import ImageNetInfo
 
-from imagenet_hard.classes import devkit_order, distinct_names, names, wnids
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.classifiers.class_names import class_names
 from imagenet_hard.classifiers.prompts import load_classnames
-from imagenet_hard.errors import UsageError
+from imagenet_hard.imagenet.classes import devkit_order, distinct_names, names, wnids
 
 NAMES, WNIDS = distinct_names(), wnids()
 PAIRS = list(zip(WNIDS, NAMES, strict=True))

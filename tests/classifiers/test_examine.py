@@ -13,9 +13,9 @@ from torch import nn
 from torchvision import transforms as T
 from torchvision.transforms import v2
 
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.classifiers.custom import from_module
 from imagenet_hard.classifiers.transform import Transform
-from imagenet_hard.errors import ClassifierError
 
 RESIZED = T.Resize((32, 32))
 FIXED = T.Compose([RESIZED, T.ToTensor(), T.Normalize([0.5] * 3, [0.5] * 3)])

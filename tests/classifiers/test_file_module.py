@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from imagenet_hard.base.errors import ClassifierError, UnknownModelError
 from imagenet_hard.classifiers import file_module
 from imagenet_hard.classifiers.registry import load_classifier
-from imagenet_hard.errors import ClassifierError, UnknownModelError
 
 MODEL = """
 from dataclasses import dataclass

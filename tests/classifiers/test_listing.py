@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.classifiers import listing
 from imagenet_hard.classifiers.listing import list_models, unknown_model
-from imagenet_hard.errors import UsageError
 
 
 def test_all_backends_are_listed() -> None:

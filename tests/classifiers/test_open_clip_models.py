@@ -17,6 +17,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from safetensors.torch import save_file
 
+from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 from imagenet_hard.classifiers import open_clip_build as build
 from imagenet_hard.classifiers.open_clip_models import (
     HeadOptions,
@@ -29,7 +30,6 @@ from imagenet_hard.classifiers.open_clip_names import CLIP_ALIASES, resolve
 from imagenet_hard.classifiers.open_clip_transform import transform_of
 from imagenet_hard.classifiers.prompts import load_classnames
 from imagenet_hard.classifiers.transform import CallableTransform, Transform, fixed_images
-from imagenet_hard.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 from tests.classifiers.small_clip import CONFIGS, small_model, write_config
 from tests.hub.server import LoopbackHub
 
@@ -316,7 +316,7 @@ def test_a_hub_repository(minihub: LoopbackHub, tmp_path: Path) -> None:
     minihub.push("model", "alice/small", {build.CONFIG_FILE: b"{}"})
     code = """
         from imagenet_hard.classifiers.open_clip_models import load
-        from imagenet_hard.errors import ImageNetHardError
+        from imagenet_hard.base.errors import ImageNetHardError
         spec = load("hf-hub:alice/small@REVISION", templates="single").spec
         print(spec.name, spec.tag, spec.weights_sha256, spec.head["quick_gelu"], spec.transform["mean"])
         try:

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from imagenet_hard.class_mask import class_mask
+from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.classifiers.base import Outputs
 from imagenet_hard.classifiers.custom import from_module
 from imagenet_hard.classifiers.outputs import AsLogits, recognise, remarks
 from imagenet_hard.classifiers.registry import load_classifier
-from imagenet_hard.errors import ClassifierError, UsageError
+from imagenet_hard.imagenet.mask import class_mask
 
 TINY = {"resize": 40, "crop": 32}
 

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torchvision import transforms
 
+from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.classifiers.custom import from_module
 from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.transform import Transform, fixed_images
-from imagenet_hard.errors import ClassifierError, UsageError
 
 
 class Fixed(nn.Module):

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.classifiers.prompts import BUILTIN, TextSet, fill, load_classnames, load_templates
-from imagenet_hard.errors import UsageError
 
 
 def test_the_words_are_those_of_open_clip() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from imagenet_hard.base.errors import UnknownModelError, UsageError, WeightsError
 from imagenet_hard.classifiers import listing, registry
 from imagenet_hard.classifiers.registry import LOADERS, Options, load_classifier, register
-from imagenet_hard.errors import UnknownModelError, UsageError, WeightsError
 
 CLIP_TAG = "laion400m_s13b_b51k"  # open_clip has a convnext_base, as torchvision and timm do
 

@@ -12,11 +12,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision.models import get_model, get_model_weights, list_models
 
+from imagenet_hard.base.errors import ClassifierError, UnknownModelError, WeightsError
 from imagenet_hard.classifiers import torchvision_models
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.torchvision_models import from_preset
 from imagenet_hard.classifiers.transform import fixed_images
-from imagenet_hard.errors import ClassifierError, UnknownModelError, WeightsError
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
+from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.classifiers.transform import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -21,8 +22,7 @@ from imagenet_hard.classifiers.transform import (
     Transform,
     paper_transform,
 )
-from imagenet_hard.errors import ClassifierError, UsageError
-from imagenet_hard.resizing import resize as resize_shorter
+from imagenet_hard.imagenet.resizing import resize as resize_shorter
 
 
 def image(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:

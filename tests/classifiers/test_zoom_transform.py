@@ -9,7 +9,7 @@ from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.transform import fixed_images
 from imagenet_hard.classifiers.zoom_transform import ZoomTransform, standard_view
-from imagenet_hard.zoom import ZoomGrid
+from imagenet_hard.imagenet.zoom import ZoomGrid
 
 HALF = (0.5, 0.5, 0.5)
 

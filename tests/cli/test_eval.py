@@ -28,7 +28,7 @@ def cli(*args: str) -> int:
 
 def folder_of_samples(folder: Path, copies: int = 1) -> Path:
     """The 20 sample images, repeated, in wnid folders."""
-    from imagenet_hard import classes
+    from imagenet_hard.imagenet import classes
 
     for i, example in enumerate(list(imagenet_hard.load_dataset("sample")) * copies):
         place = folder / classes.wnids()[example.labels[0]]

@@ -16,7 +16,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from imagenet_hard.curation.publish import publish
-from imagenet_hard.errors import ImageNetHardError
+from imagenet_hard.base.errors import ImageNetHardError
 for folder, repo, options in {calls}:
     said, todo = [], [options.pop("hook", None)]
     at = options.pop("at", None)

@@ -19,7 +19,7 @@ from imagenet_hard.curation.store import CurationStore
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.zoom import ZoomGrid
+from imagenet_hard.imagenet.zoom import ZoomGrid
 from tests.engine.small import classifier, jpeg
 
 GRID = ZoomGrid((20, 32, 48), 32, standard_scale=32)

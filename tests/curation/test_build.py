@@ -18,6 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import imagenet_hard
+from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.curation.build import build
 from imagenet_hard.curation.card import cell, distribution_svg
 from imagenet_hard.curation.manifest import rows_sha256
@@ -26,8 +28,6 @@ from imagenet_hard.curation.records import Decision, ScoreSummary, Survivor
 from imagenet_hard.curation.release import read_release
 from imagenet_hard.curation.selection import Selected
 from imagenet_hard.curation.shards import partition
-from imagenet_hard.errors import DatasetError, ResultError, UsageError
-from imagenet_hard.types import ModelSpec
 from tests.curation.small import Made, sha256
 from tests.engine.small import jpeg
 
@@ -118,7 +118,7 @@ def test_datasets_reads_what_was_built(tmp_path, monkeypatch):
     for row, id, image, labels in zip(rows, parts.made.ids, parts.made.data, parts.made.labels, strict=True):
         assert (row["id"], row["image"]["bytes"], row["label"]) == (id, image, sorted(labels))
         assert row["image"]["path"] == id.rpartition("/")[2]
-        assert row["english_label"] == [imagenet_hard.classes.names()[c] for c in sorted(labels)]
+        assert row["english_label"] == [imagenet_hard.imagenet.classes.names()[c] for c in sorted(labels)]
     assert found[0]["image"].size == (300, 200)
     benchmark = imagenet_hard.load_dataset("imagenet-hard")
     assert benchmark.fingerprint() == report.manifest.fingerprint
@@ -376,7 +376,7 @@ def test_the_template_uses_what_it_is_given():
 
     from jinja2 import Environment, meta
 
-    from imagenet_hard.content import content_dir
+    from imagenet_hard.base.content import content_dir
     from imagenet_hard.curation import card
 
     text = (content_dir("curation/templates") / card.TEMPLATE).read_text()

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from imagenet_hard.classes import wnids
 from imagenet_hard.cli.main import group, run
 from imagenet_hard.curation.decisions import DecisionRow, append_decision
 from imagenet_hard.curation.recipe import load_recipe
 from imagenet_hard.curation.score import score
 from imagenet_hard.curation.sources import open_sources
 from imagenet_hard.curation.store import FILE, CurationStore
+from imagenet_hard.imagenet.classes import wnids
 from tests.curation.small import SETTINGS, curator, made
 
 pytest.importorskip("datasets")

@@ -10,6 +10,7 @@ import numpy as np
 import psutil
 import pytest
 
+from imagenet_hard.base.errors import ClassifierError, DatasetError
 from imagenet_hard.curation import screening
 from imagenet_hard.curation.cluster import ClusterFilter, FilterTask
 from imagenet_hard.curation.curators import Curator
@@ -17,7 +18,6 @@ from imagenet_hard.curation.score import score
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.ray_engine import RayEngine
 from imagenet_hard.engine.workers import Workers
-from imagenet_hard.errors import ClassifierError, DatasetError
 from tests.curation.small import GRID, SETTINGS, by_protocol, curator, made, recipe
 from tests.curation.small import run as run_here
 from tests.engine.clusters import Slow, two_machines

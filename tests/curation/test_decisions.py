@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
+from imagenet_hard.base.errors import ImageNetHardError, ResultError
 from imagenet_hard.curation.decision_rows import COLUMNS
 from imagenet_hard.curation.decisions import (
     Agreement,
@@ -25,7 +26,6 @@ from imagenet_hard.curation.decisions import (
     read_decisions,
 )
 from imagenet_hard.curation.records import Decision, Survivor
-from imagenet_hard.errors import ImageNetHardError, ResultError
 
 SHA = "ab" * 32
 NOON = datetime(2023, 4, 12, 12, 0, 0, tzinfo=UTC)

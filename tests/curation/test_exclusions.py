@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard.content import content_dir
+from imagenet_hard.base.content import content_dir
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.exclusions import FOLDER, read_exclusions
-from imagenet_hard.errors import DatasetError
 from tests.curation.test_selection import source
 
 SOURCES = [source("imagenet")]

@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from imagenet_hard.base.errors import ClassifierError, DatasetError
 from imagenet_hard.curation import hardness, screening
 from imagenet_hard.curation.hardness import HardnessFilter
 from imagenet_hard.curation.intake import Intake
@@ -33,8 +34,7 @@ from imagenet_hard.curation.store import CurationStore
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import ClassifierError, DatasetError
-from imagenet_hard.resizing import resize
+from imagenet_hard.imagenet.resizing import resize
 from tests.curation.small import GRID, SETTINGS, Made, by_protocol, curator, made, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -274,7 +274,7 @@ def test_lines_of_pixels_are_decided_like_any_image(tmp_path):
     labels = [(min(seen[0]),), (next(c for c in range(1000) if c not in seen[1]),)]
     data = Made(["imagenet/0", "imagenet/1"], out, labels, {"imagenet/1"})
     whole = partial(resize, most=0)
-    with patch("imagenet_hard.zoom.resize_shorter", whole), open_store(tmp_path) as store:
+    with patch("imagenet_hard.imagenet.zoom.resize_shorter", whole), open_store(tmp_path) as store:
         run(store, [data.source()], [curator(0)])
         assert hard(store) == data.hard
 
@@ -513,7 +513,7 @@ def test_real_images_survive_as_in_the_protocol(shared, tmp_path):
     from imagenet_hard.curation.recipe import SourceSpec
     from imagenet_hard.curation.records import OpenSource
     from imagenet_hard.dataset.load import load_dataset
-    from imagenet_hard.zoom import ZoomGrid
+    from imagenet_hard.imagenet.zoom import ZoomGrid
 
     images = load_dataset(shared / "data/imagenet-samples").take(100)
     source = OpenSource(SourceSpec(variant="imagenet", path="x"), images, None)

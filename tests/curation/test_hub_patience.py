@@ -11,9 +11,9 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.curation import hub_patience
 from imagenet_hard.curation.hub_patience import asked_wait, may_pass, patiently, refusals, status_of
-from imagenet_hard.errors import DatasetError, UsageError
 
 NOW = datetime(2026, 1, 31, 23, 59, 50, tzinfo=UTC)
 XET = "Network error: Request error: HTTP status client error (403 Forbidden), domain: http://hub/x"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.curation.order import HEAD, ZoomOrder, prior
-from imagenet_hard.errors import UsageError
-from imagenet_hard.zoom import Zoom, ZoomGrid
+from imagenet_hard.imagenet.zoom import Zoom, ZoomGrid
 
 PAPER = ZoomGrid()
 COUNTS = st.dictionaries(

@@ -7,9 +7,9 @@ import json
 
 import pytest
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.curation.recipe import Recipe, load_recipe, parse_recipe, recipe_names
-from imagenet_hard.errors import UsageError
-from imagenet_hard.zoom import PAPER_SCALES
+from imagenet_hard.imagenet.zoom import PAPER_SCALES
 
 SMALL = """name: small
 version: 1.0.0
@@ -22,7 +22,7 @@ classifiers:
 
 def test_the_shipped_recipes_are_valid():
     """By name, with the paper's zooms and exclusions that exist."""
-    from imagenet_hard.content import content_dir
+    from imagenet_hard.base.content import content_dir
 
     assert recipe_names() == ["imagenet-hard", "imagenet-hard-lite", "template"]
     for name in recipe_names():

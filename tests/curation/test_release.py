@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import DatasetError, ImageNetHardError, UsageError
 from imagenet_hard.curation.release import ReleaseFile, read_release
-from imagenet_hard.errors import DatasetError, ImageNetHardError, UsageError
 from tests.curation.builds import built
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from imagenet_hard.base.errors import DatasetError, ResultError
 from imagenet_hard.curation.replacement import replacing
-from imagenet_hard.errors import DatasetError, ResultError
 from tests.curation.builds import built
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from imagenet_hard.base.errors import ClassifierError, ResultError, UsageError
 from imagenet_hard.curation.curators import cheapest_first, load_curator
 from imagenet_hard.curation.recipe import ClassifierSpec
 from imagenet_hard.curation.score import score
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import ClassifierError, ResultError, UsageError
-from imagenet_hard.zoom import PAPER_SCALES, Zoom
+from imagenet_hard.imagenet.zoom import PAPER_SCALES, Zoom
 from tests.curation.small import GRID, SETTINGS, curator, made, recipe
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.curation.screening import AUDIT, CALIBRATION, SAFETY, Tolerance
-from imagenet_hard.errors import ResultError
 
 PAIRS = st.lists(st.tuples(st.floats(-20, 20), st.floats(-20, 20)), max_size=40)
 

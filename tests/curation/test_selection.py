@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.records import Decision, OpenSource, Survivor, View
 from imagenet_hard.curation.selection import select
 from imagenet_hard.dataset.benchmark import Benchmark, Source
-from imagenet_hard.errors import DatasetError
 
 
 def source(variant: str, n: int = 4) -> OpenSource:

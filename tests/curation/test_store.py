@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.curation.store import CurationStore, ImageRecord, Views
-from imagenet_hard.errors import ResultError
 
 
 def views(n: int = 27, seed: int = 0) -> Views:

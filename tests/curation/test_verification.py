@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.curation.verification import verify_build
-from imagenet_hard.errors import DatasetError, UsageError
 from tests.curation.test_build import Parts
 
 pytest.importorskip("datasets")

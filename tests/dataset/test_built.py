@@ -15,10 +15,10 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from imagenet_hard.classes import wnids
+from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
 from imagenet_hard.dataset import load_dataset
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.errors import DatasetError, ImageError, UsageError
+from imagenet_hard.imagenet.classes import wnids
 from tests.dataset.images import CARD, WNIDS, build, class_tree, encoded, jpeg, picture, published, rows
 
 datasets = pytest.importorskip("datasets")

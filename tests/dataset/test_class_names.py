@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from imagenet_hard.classes import MASKS, names, wnids
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.class_names import class_indices
-from imagenet_hard.errors import DatasetError
+from imagenet_hard.imagenet.classes import MASKS, names, wnids
 
 
 def torchvision_names() -> list[str]:

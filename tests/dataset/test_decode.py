@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps
 
+from imagenet_hard.base.errors import ImageError, UsageError
 from imagenet_hard.dataset.decode import DECODE_POLICY, MAX_PIXELS, decode
-from imagenet_hard.errors import ImageError, UsageError
 from tests.dataset.images import encoded, jpeg, picture, png_header
 
 GREY16 = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
@@ -148,7 +148,7 @@ def test_the_limit_holds_where_warnings_are_ignored_and_pil_has_none() -> None:
         "from PIL import Image; Image.MAX_IMAGE_PIXELS = None\n"
         "from tests.dataset.images import png_header\n"
         "from imagenet_hard.dataset.decode import decode\n"
-        "from imagenet_hard.errors import ImageError\n"
+        "from imagenet_hard.base.errors import ImageError\n"
         "try: decode(png_header(20_000, 20_000))\n"
         "except ImageError: print('refused')\n"
     )

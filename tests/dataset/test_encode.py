@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.encode import encoded
-from imagenet_hard.errors import DatasetError, UsageError
 from tests.dataset.images import encoded as file_of
 from tests.dataset.images import jpeg, picture
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset import load_dataset
 from imagenet_hard.dataset.files import did_you_mean, images_among, walk
 from imagenet_hard.dataset.left_out import told
-from imagenet_hard.errors import DatasetError
 from tests.dataset.images import WNIDS, class_tree, encoded, jpeg, picture, png_header
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.fingerprint import fingerprint
-from imagenet_hard.errors import DatasetError
 
 Row = tuple[str, tuple[int, ...], str]
 row = st.tuples(

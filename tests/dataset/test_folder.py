@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard.classes import wnid_to_index, wnids
+from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
 from imagenet_hard.dataset import load_dataset
-from imagenet_hard.errors import DatasetError, ImageError, UsageError
+from imagenet_hard.imagenet.classes import wnid_to_index, wnids
 from tests.dataset.images import WNIDS, class_tree, jpeg
 
 

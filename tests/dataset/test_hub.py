@@ -20,7 +20,7 @@ REPO = "alice/hard"
 LOAD = """
 import json
 from imagenet_hard.dataset import load_dataset
-from imagenet_hard.errors import ImageNetHardError
+from imagenet_hard.base.errors import ImageNetHardError
 for name, options in {calls}:
     try:
         b = load_dataset(name, **options)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard.classes import devkit_order, wnids
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.ground_truth import ground_truth
 from imagenet_hard.dataset.label_files import plain_name, read_label_file
-from imagenet_hard.errors import DatasetError
+from imagenet_hard.imagenet.classes import devkit_order, wnids
 
 
 def write(folder: Path, name: str, text: str) -> Path:

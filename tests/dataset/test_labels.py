@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.labels import labels_of, parse_label
-from imagenet_hard.errors import DatasetError
 
 
 @pytest.mark.parametrize(

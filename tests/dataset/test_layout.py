@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard.classes import wnids
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset import load_dataset
-from imagenet_hard.errors import DatasetError
+from imagenet_hard.imagenet.classes import wnids
 from tests.dataset.images import jpeg
 
 W = wnids()

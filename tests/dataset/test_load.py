@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.dataset import load_dataset
 from imagenet_hard.dataset import sample as sample_module
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.errors import DatasetError, UsageError
 from tests.dataset.images import build, class_tree, published, rows
 
 

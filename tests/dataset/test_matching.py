@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.files import File
 from imagenet_hard.dataset.matching import match
-from imagenet_hard.errors import DatasetError
 
 FOLDER = Path("/data/imagenet/val")
 

@@ -15,9 +15,9 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorD
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import Resize, ToTensor
 
+from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.dataset import load_dataset
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.errors import DatasetError, UsageError
 from tests.dataset.images import WNIDS, class_tree, jpeg, picture, published, rows
 
 datasets = pytest.importorskip("datasets")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.dataset import load_dataset
-from imagenet_hard.errors import DatasetError, UsageError
 from tests.dataset.images import build, published, rows
 
 datasets = pytest.importorskip("datasets")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.shards import check_whole
-from imagenet_hard.errors import DatasetError
 
 
 def named(

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import DatasetError, UsageError
+from imagenet_hard.base.types import Selection
 from imagenet_hard.dataset import Benchmark
 from imagenet_hard.dataset.subset import drawn, part_of, read_ids, with_ids
-from imagenet_hard.errors import DatasetError, UsageError
-from imagenet_hard.types import Selection
 from tests.dataset.test_benchmark import ABOUT, ROWS, stored, streamed
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from imagenet_hard.classes import names, wnids
+from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
 from imagenet_hard.dataset import load_dataset
-from imagenet_hard.errors import DatasetError, ImageError, UsageError
+from imagenet_hard.imagenet.classes import names, wnids
 from tests.dataset.images import class_tree, encoded, jpeg, picture
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from imagenet_hard.base.types import Example, ModelSpec
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.transform import Transform
-from imagenet_hard.types import Example, ModelSpec
 
 TRANSFORM = Transform(40, (32, 32), "bicubic", (0.5,) * 3, (0.5,) * 3)
 

@@ -7,11 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.engine import batch_size
 from imagenet_hard.engine.batch_size import choose_batch_size, fastest, seconds_per_image
 from imagenet_hard.engine.engine import LocalEngine
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import ClassifierError
 from tests.engine.small import classifier
 
 CPU = RunSettings(device="cpu")

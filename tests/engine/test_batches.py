@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.engine.batches import Batches
 from imagenet_hard.engine.prepare import KNOWN
 from imagenet_hard.engine.store import Row
-from imagenet_hard.errors import ClassifierError
 
 
 class Recording:

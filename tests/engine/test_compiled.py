@@ -8,11 +8,11 @@ import shutil
 import pytest
 import torch
 
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.engine import forward
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from imagenet_hard.errors import ClassifierError
 from tests.engine.small import benchmark, classifier
 
 CPU = RunSettings(device="cpu", workers=2)

@@ -6,12 +6,12 @@ import dataclasses
 
 import pytest
 
+from imagenet_hard.base.errors import ClusterError, UsageError
 from imagenet_hard.engine.engine import open_engine
 from imagenet_hard.engine.launchers import refuse_copies
 from imagenet_hard.engine.slots import Slots, slots_of
 from imagenet_hard.engine.versions import check_same, hello
 from imagenet_hard.engine.workers import Workers
-from imagenet_hard.errors import ClusterError, UsageError
 
 
 def test_engines_by_name():

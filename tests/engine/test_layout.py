@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.classifiers.wrap import LogitsOf
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.types import ModelSpec
 
 TRANSFORM = Transform(None, (32, 32))
 CPU = torch.device("cpu")

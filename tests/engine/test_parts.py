@@ -8,11 +8,11 @@ import timm
 import torch
 from torch import nn
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.fold import fold_batch_norms
 from imagenet_hard.engine.settings import RunSettings, resolve_device
 from imagenet_hard.engine.topk import top5
-from imagenet_hard.errors import UsageError
 
 
 def test_equal_logits_keep_the_lower_index_first():

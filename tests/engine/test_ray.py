@@ -13,6 +13,7 @@ import pytest
 from torch import nn
 
 import imagenet_hard
+from imagenet_hard.base.errors import ClassifierError, ClusterError, ImageError, ResultError, UsageError
 from imagenet_hard.engine.batch_size import LADDERS, choose_batch_size
 from imagenet_hard.engine.job import Job
 from imagenet_hard.engine.ray_engine import RayEngine
@@ -20,7 +21,6 @@ from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.engine.workers import Workers
-from imagenet_hard.errors import ClassifierError, ClusterError, ImageError, ResultError, UsageError
 from tests.engine.clusters import assert_same, slow_classifier, two_machines
 from tests.engine.small import benchmark, classifier
 

@@ -12,13 +12,13 @@ from PIL import Image
 from torch import nn
 from torchvision import transforms
 
+from imagenet_hard.base.errors import ClassifierError, ImageError
+from imagenet_hard.base.types import Example
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.engine import prepare
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from imagenet_hard.errors import ClassifierError, ImageError
-from imagenet_hard.types import Example
 from tests.engine.small import TRANSFORM, MemoryBenchmark, benchmark, classifier, jpeg
 
 CPU = RunSettings(device="cpu", workers=2)

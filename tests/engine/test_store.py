@@ -11,8 +11,8 @@ import textwrap
 import numpy as np
 import pytest
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.engine.store import Row, Store
-from imagenet_hard.errors import ResultError
 
 
 def add(store: Store, *ids: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from imagenet_hard.base.types import BenchmarkInfo, ModelSpec, Predictions, Scored
 from imagenet_hard.evaluation.environment import environment
 from imagenet_hard.evaluation.metrics import Metrics
 from imagenet_hard.evaluation.predictions import predictions_sha256
 from imagenet_hard.evaluation.result import Protocol, Result, Runtime
-from imagenet_hard.types import BenchmarkInfo, ModelSpec, Predictions, Scored
 
 FINGERPRINT = "ab" * 32
 ORIGINS = ("ImageNet", "ImageNet-Sketch", "ObjectNet")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.metrics import brier_score_loss
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.evaluation.calibration import Calibration, calibrate
 
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.contingency_tables import mcnemar
 
-from imagenet_hard.classes import names
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.compare import Cells, Comparison, Pair, compare
 from imagenet_hard.evaluation.predictions import predictions_sha256
 from imagenet_hard.evaluation.result import write_result
+from imagenet_hard.imagenet.classes import names
 from tests.evaluation.scored import FINGERPRINT, make_result, make_scored
 
 

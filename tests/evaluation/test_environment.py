@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import imagenet_hard.evaluation.environment as module
+from imagenet_hard.base.version import __version__
 from imagenet_hard.evaluation.environment import checkout_state, environment
-from imagenet_hard.version import __version__
 
 
 def test_versions_are_named() -> None:

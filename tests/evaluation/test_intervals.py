@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.evaluation.intervals import mcnemar_exact, paired_bootstrap, wilson
 
 counts = st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.children import KEPT, bare_environment
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation import isolated
-from imagenet_hard.evaluation.children import KEPT, bare_environment
 from imagenet_hard.evaluation.isolated import read_isolated
 from imagenet_hard.evaluation.predictions import predictions_sha256, write_predictions
 from tests.evaluation.scored import make_scored

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.types import Predictions, Scored
 from imagenet_hard.evaluation.metrics import NEAR_TIE_EPSILON, Metrics, Rate, hits, rates_by
-from imagenet_hard.types import Predictions, Scored
 from tests.evaluation.scored import make_scored
 
 

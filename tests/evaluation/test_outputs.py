@@ -11,15 +11,15 @@ import torch.nn.functional as F
 from torch import nn
 from torchmetrics.classification import MulticlassCalibrationError
 
-from imagenet_hard.class_mask import class_mask
+from imagenet_hard.base.errors import ClassifierError, DatasetError, ResultError, UsageError
 from imagenet_hard.classifiers.custom import from_module
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.errors import ClassifierError, DatasetError, ResultError, UsageError
 from imagenet_hard.evaluation.compare import compare
 from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.evaluation.run import evaluate
 from imagenet_hard.evaluation.table import results_table
+from imagenet_hard.imagenet.mask import class_mask
 from imagenet_hard.tta.settings import tta_settings
 from tests.engine import small
 

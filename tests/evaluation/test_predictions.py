@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import Predictions
 from imagenet_hard.evaluation import predictions as module
 from imagenet_hard.evaluation.canonical import canonical, from_canonical
 from imagenet_hard.evaluation.predictions import (
@@ -24,7 +25,6 @@ from imagenet_hard.evaluation.predictions import (
     read_predictions,
     write_predictions,
 )
-from imagenet_hard.types import Predictions
 from tests.evaluation.scored import logits_to_predictions, make_scored
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.evaluation.predictions import predictions_sha256, write_predictions
 from imagenet_hard.evaluation.result import (
     Protocol,
@@ -23,7 +24,6 @@ from imagenet_hard.evaluation.result import (
     result_stem,
     write_result,
 )
-from imagenet_hard.types import ModelSpec
 from tests.evaluation.scored import make_result, make_scored
 
 ROOT = Path(__file__).resolve().parents[2]

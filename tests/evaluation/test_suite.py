@@ -8,8 +8,8 @@ from typing import get_args, get_type_hints
 
 import pytest
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.classifiers.transform import IMAGENET_MEAN, IMAGENET_STD, INTERPOLATIONS
-from imagenet_hard.errors import UsageError
 from imagenet_hard.evaluation.suite import Suite, TransformOptions, load_suite, parse_suite, suite_names
 
 

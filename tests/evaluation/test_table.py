@@ -9,6 +9,7 @@ import json
 import pytest
 from rich.console import Console
 
+from imagenet_hard.base.types import BenchmarkInfo, ModelSpec, Selection
 from imagenet_hard.evaluation.compare import compare
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.evaluation.table import (
@@ -20,7 +21,6 @@ from imagenet_hard.evaluation.table import (
     results_table,
     used_in_curation,
 )
-from imagenet_hard.types import BenchmarkInfo, ModelSpec, Selection
 from tests.evaluation.scored import make_result, make_scored
 
 

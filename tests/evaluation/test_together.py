@@ -7,10 +7,10 @@ import sys
 import pytest
 
 import imagenet_hard
+from imagenet_hard.base.errors import ClusterLostError, UnknownModelError
 from imagenet_hard.engine import prepare
 from imagenet_hard.engine.engine import LocalEngine
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import ClusterLostError, UnknownModelError
 from imagenet_hard.evaluation import together
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.evaluation.suite import SuiteModel

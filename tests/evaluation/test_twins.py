@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from imagenet_hard.class_mask import class_mask
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.outputs import with_classes
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.classifiers.zero_shot import ZeroShotModule
 from imagenet_hard.evaluation.twins import twins_of, twins_warning
-from imagenet_hard.types import ModelSpec
+from imagenet_hard.imagenet.mask import class_mask
 
 HEAD = torch.nn.functional.normalize(torch.randn(8, 1000, generator=torch.Generator().manual_seed(0)), dim=0)
 HEAD[:, 744], HEAD[:, 837] = HEAD[:, 657], HEAD[:, 836]

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from imagenet_hard.base.types import BenchmarkInfo, Predictions, Scored
 from imagenet_hard.evaluation.environment import Environment, environment
 from imagenet_hard.evaluation.result import Result, write_result
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry
 from imagenet_hard.leaderboard.gold import Gold, gold_of, write_gold
 from imagenet_hard.leaderboard.submit import make_submission, write_submission
-from imagenet_hard.types import BenchmarkInfo, Predictions, Scored
 from tests.evaluation.scored import make_result, make_scored
 
 N = 60

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import Predictions
 from imagenet_hard.leaderboard.agreement import (
     MAY_MISS,
     agreeing,
@@ -16,7 +17,6 @@ from imagenet_hard.leaderboard.agreement import (
     may_differ,
     smallest_check,
 )
-from imagenet_hard.types import Predictions
 
 N = 2000
 TOLERANCE = 0.01

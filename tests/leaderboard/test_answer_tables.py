@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.leaderboard import answer_tables
 from imagenet_hard.leaderboard.answer_tables import read_answer_table, renamed
 

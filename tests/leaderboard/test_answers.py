@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, TOP5_FILE, Answers, read_answers, write_answers
 from tests.evaluation.scored import make_scored
 

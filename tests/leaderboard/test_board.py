@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.board import accept, accepted_report, entry_folders, read_board
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.report import Report, check, tier_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, MAX_ENTRY_BYTES, entry_json, read_entry
 from tests.leaderboard.boards import change, entry_value, standard
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.leaderboard.entry import Entry, read_entry
 from imagenet_hard.leaderboard.eval_results import card_with_result, eval_results_yaml, write_eval_results
 from tests.hub.server import LoopbackHub

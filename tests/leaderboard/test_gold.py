@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.dataset.load import load_dataset
-from imagenet_hard.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.leaderboard.gold import gold_of, known_golds, make_gold, model_key, read_gold, write_gold
-from imagenet_hard.types import ModelSpec
 
 ROWS = [("b", [7, 3], "ImageNet-A", "22" * 32), ("a", [5], "ImageNet", "11" * 32)]
 

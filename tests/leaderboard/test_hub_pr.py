@@ -18,7 +18,7 @@ COMMIT = r"/commit/"
 
 SUBMIT = """
 import json, logging
-from imagenet_hard.errors import ImageNetHardError
+from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.leaderboard.hub_pr import open_pull_request
 for repo, marker, options in {calls!r}:
     try:

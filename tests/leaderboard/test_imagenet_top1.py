@@ -8,9 +8,9 @@ from importlib.resources import files
 
 import pytest
 
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1, torchvision_top1
 from imagenet_hard.leaderboard.site.imagenet import along, reported
-from imagenet_hard.types import ModelSpec
 from tests.leaderboard.site.boards import made_up
 
 

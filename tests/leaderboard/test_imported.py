@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
+from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
-from imagenet_hard.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.leaderboard.answer_tables import AnswerTable
 from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.entry import read_entry

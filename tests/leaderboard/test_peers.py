@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.predictions import read_predictions
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, Answers, read_answers, write_answers
 from imagenet_hard.leaderboard.entry import read_entry

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.leaderboard.plain_text import Https, Line, check_plain, entry_id, plain
 
 

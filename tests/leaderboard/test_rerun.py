@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.load import load_dataset
-from imagenet_hard.errors import DatasetError, UsageError
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.gold import make_gold, write_gold
 from imagenet_hard.leaderboard.report import Report
@@ -82,8 +82,8 @@ def test_predictions_that_the_model_does_not_make(scored: tuple[Path, Path], tmp
     put_predictions(folder, swapped)
     right = hits(swapped.top5, read_gold(golds, entry.benchmark.fingerprint).labels)
     made_up = {"n_correct": int(right[:, 0].sum()), "n_top5": int(right.any(axis=1).sum()), "n_total": 20}
+    from imagenet_hard.base.types import Scored
     from imagenet_hard.evaluation.metrics import Metrics
-    from imagenet_hard.types import Scored
 
     gold = read_gold(golds, entry.benchmark.fingerprint)
     metrics = Metrics.from_scored(Scored(swapped, gold.labels, gold.origins, gold.image_sha256))
@@ -98,10 +98,10 @@ def test_predictions_that_the_model_does_not_make(scored: tuple[Path, Path], tmp
 
 def test_what_a_forged_top5_and_calibration_meet(scored: tuple[Path, Path], tmp_path: Path) -> None:
     """Every first place is genuine; labels slipped into the fifth and confidences made up: not reproduced."""
+    from imagenet_hard.base.types import Scored
     from imagenet_hard.evaluation.metrics import Metrics
     from imagenet_hard.evaluation.predictions import read_predictions
     from imagenet_hard.leaderboard.gold import read_gold
-    from imagenet_hard.types import Scored
 
     folder, golds = copied(scored, tmp_path)
     gold = read_gold(golds, read_entry(folder).benchmark.fingerprint)
@@ -167,8 +167,8 @@ def unreachable(*_: object, **options: object) -> None:
 
 def test_large_inputs_go_in_small_batches() -> None:
     """The largest size that is allowed takes one image at a time, a usual one the usual number."""
+    from imagenet_hard.base.types import ModelSpec
     from imagenet_hard.leaderboard.rerun import _batch_size
-    from imagenet_hard.types import ModelSpec
 
     for side, expected in ((224, None), (512, None), (1024, 16), (4096, 1), (10**9, 1)):
         for transform in ({"crop": [side, side]}, {"resize": side, "crop": [224, 224]}):

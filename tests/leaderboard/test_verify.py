@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from imagenet_hard.base.types import Predictions
 from imagenet_hard.evaluation.predictions import read_predictions
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, TOP5_FILE, Answers, write_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE
 from imagenet_hard.leaderboard.report import Report
 from imagenet_hard.leaderboard.submit import make_submission, write_submission
 from imagenet_hard.leaderboard.verify import verify
-from imagenet_hard.types import Predictions
 from tests.leaderboard.boards import (
     Board,
     change,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import read_record
 from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
-from imagenet_hard.errors import ResultError
-from imagenet_hard.files import read_record
 from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.ownership import check_ownership

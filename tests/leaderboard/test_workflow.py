@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.changes import Verdict
 from imagenet_hard.leaderboard.git_changes import judged
 from imagenet_hard.leaderboard.ownership import Author

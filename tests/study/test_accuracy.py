@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.imagenet.zoom import ZoomGrid
 from imagenet_hard.study.accuracy import CENTRE, zoom_accuracy
-from imagenet_hard.zoom import ZoomGrid
 
 GRID = ZoomGrid((140, 224, 256, 336))
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagenet_hard.classes import wnid_to_index
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.score import score
 from imagenet_hard.curation.sources import open_sources
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.imagenet.classes import wnid_to_index
 from imagenet_hard.study.collect import collect
 
 CLEAR = 1e-3

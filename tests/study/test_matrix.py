@@ -10,9 +10,9 @@ import sqlite3
 import numpy as np
 import pytest
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.curation.store import FILE as SCORES
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.errors import ResultError
 from imagenet_hard.study.collect import collect
 from imagenet_hard.study.gallery import gallery
 from imagenet_hard.study.matrix import read_matrix, write_matrix

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 import tests.leaderboard.site as site_tests
+from imagenet_hard.base.errors import DatasetError, UsageError
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.cli.main import group, run
-from imagenet_hard.errors import DatasetError, UsageError
+from imagenet_hard.imagenet.zoom import PAPER_SCALES
+from imagenet_hard.imagenet.zoom_list import indices, read_zoom_list
 from imagenet_hard.study.figures import figures
 from imagenet_hard.study.gallery import gallery
 from imagenet_hard.study.matrix import Matrix, MatrixInfo
 from imagenet_hard.study.published import MEAN, published
 from imagenet_hard.study.report import write_report
-from imagenet_hard.types import ModelSpec
-from imagenet_hard.zoom import PAPER_SCALES
-from imagenet_hard.zoom_list import indices, read_zoom_list
 from tests.leaderboard.site.conftest import visit  # noqa: F401  (a fixture)
 from tests.study.small import recipe, sources
 

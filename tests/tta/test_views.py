@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import ToTensor
 
+from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.classifiers.transform import CallableTransform
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.imagenet.zoom import Zoom, ZoomGrid
+from imagenet_hard.imagenet.zoom_list import indices
 from imagenet_hard.tta.augmix import OPERATIONS, augmix
 from imagenet_hard.tta.boxes import generator, random_box
 from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import tta_settings
 from imagenet_hard.tta.sheet import check_showable, write_sheet
 from imagenet_hard.tta.views import cutter
-from imagenet_hard.zoom import Zoom, ZoomGrid
-from imagenet_hard.zoom_list import indices
 from tests.engine.small import benchmark, classifier, jpeg
 
 CPU = RunSettings(device="cpu", workers=2)

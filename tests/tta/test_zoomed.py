@@ -16,11 +16,11 @@ from PIL import Image
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as F
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from imagenet_hard.errors import UsageError
 from imagenet_hard.evaluation.result import result_stem
 from imagenet_hard.tta.boxes import generator, random_box
 from imagenet_hard.tta.predictor import predictor

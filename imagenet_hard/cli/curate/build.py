@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.cli.console import console
 from imagenet_hard.cli.curate.options import HELP, recipe_options, work_folder
-from imagenet_hard.errors import ResultError
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.build import BuildReport
@@ -135,7 +135,7 @@ def _print(report: BuildReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from imagenet_hard.validation import some
+    from imagenet_hard.base.validation import some
 
     table = Table("origin", "images", title=f"{report.manifest.name} {report.manifest.version}")
     for name, n in report.by_origin.items():

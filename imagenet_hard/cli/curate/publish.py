@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.cli.curate.options import HELP
-from imagenet_hard.errors import ImageNetHardError
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.publish_target import PublishReport

@@ -18,7 +18,7 @@ from imagenet_hard.cli.engine import engine_options, opened
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.records import FilterProgress, ScoreSummary
-    from imagenet_hard.zoom import Zoom
+    from imagenet_hard.imagenet.zoom import Zoom
 
 FAILURES_SHOWN = 20
 
@@ -58,7 +58,7 @@ def command(
 
     What has been decided is kept as it happens: after Ctrl-C or `kill -9` run the same command again.
     """
-    from imagenet_hard.zoom_list import read_zoom_list
+    from imagenet_hard.imagenet.zoom_list import read_zoom_list
 
     if screen and exhaustive:
         raise click.UsageError("--screen and --exhaustive exclude each other: the study wants float32 only")

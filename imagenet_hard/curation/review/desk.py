@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from imagenet_hard.classes import names
+from imagenet_hard.base.errors import ImageNetHardError, UsageError
 from imagenet_hard.curation.decision_rows import Action, DecisionRow
 from imagenet_hard.curation.review.markup import ACTIONS
 from imagenet_hard.curation.review.pictures import Pictures
 from imagenet_hard.curation.review.session import Filter, ReviewSession
-from imagenet_hard.errors import ImageNetHardError, UsageError
+from imagenet_hard.imagenet.classes import names
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from importlib.resources import files
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.errors import ImageNetHardError, UsageError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.curation.decisions import DROP_REASONS
 from imagenet_hard.curation.review import markup
 from imagenet_hard.curation.review.desk import Desk, Screen
 from imagenet_hard.curation.review.session import Filter
-from imagenet_hard.errors import ImageNetHardError, UsageError
-from imagenet_hard.types import N_CLASSES
 
 if TYPE_CHECKING:
     import gradio

@@ -11,11 +11,11 @@ from io import BytesIO
 
 from PIL import Image
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import OpenSource, Survivor
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.errors import DatasetError
 
 DISPLAY_SIDE = 1280
 """Longest side on the page in pixels; larger images are scaled down, for display only."""

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import RLock
 
+from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.curation.decision_rows import REVIEWER, Action, DecisionRow, append_decision, placed_rows
 from imagenet_hard.curation.decisions import standing
 from imagenet_hard.curation.records import Survivor
-from imagenet_hard.errors import ResultError, UsageError
 
 MAX_REASON = 1000
 """Longest reason with its note, in characters."""

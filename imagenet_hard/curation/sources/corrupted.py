@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imagenet_hard.classes import wnid_to_index
+from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
+from imagenet_hard.base.validation import reason
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.folders import imagenet
@@ -21,8 +22,7 @@ from imagenet_hard.curation.sources.listing import Listing, folder_of, images_of
 from imagenet_hard.curation.sources.looks import look_of
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.files import read_file, state
-from imagenet_hard.errors import DatasetError, ImageError, UsageError
-from imagenet_hard.validation import reason
+from imagenet_hard.imagenet.classes import wnid_to_index
 
 CLEAN = Transform(256, (224, 224), "bilinear")
 """What ImageNet-C does to an image before it corrupts it: resize to 256, crop the middle 224."""

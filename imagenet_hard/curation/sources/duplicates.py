@@ -8,10 +8,10 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from imagenet_hard.base.errors import ImageError
+from imagenet_hard.base.validation import some
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.engine.prepare import overlapped
-from imagenet_hard.errors import ImageError
-from imagenet_hard.validation import some
 
 READERS = 8
 """Threads that read and hash: the disk is what they wait for."""

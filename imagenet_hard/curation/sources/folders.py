@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, from_benchmark, images_of
 from imagenet_hard.curation.sources.looks import Look, look_of
 from imagenet_hard.dataset.built import is_built
 from imagenet_hard.dataset.files import walk
 from imagenet_hard.dataset.load import load_dataset
-from imagenet_hard.errors import DatasetError
 
 
 def imagenet(spec: SourceSpec, root: Path, exif: bool) -> Listing:

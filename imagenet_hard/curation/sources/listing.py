@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.files import OTHER_SUFFIXES, File, did_you_mean, images_among, walk
 from imagenet_hard.dataset.left_out import not_images, told
 from imagenet_hard.dataset.load import load_dataset
-from imagenet_hard.errors import DatasetError
 
 VALIDATION = re.compile(r"ILSVRC2012_val_\d{8}")
 """Names of ImageNet's validation images, whatever folder they lie in."""

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.classes import MASKS, mask, wnids
+from imagenet_hard.base.errors import DatasetError, ImageNetHardError
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.sources import corrupted, folders, objectnet, real
 from imagenet_hard.curation.sources.listing import Listing, hub_listing
 from imagenet_hard.curation.sources.spread import spread
 from imagenet_hard.dataset.benchmark import Benchmark, Source
-from imagenet_hard.errors import DatasetError, ImageNetHardError
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.imagenet.classes import MASKS, mask, wnids
 
 ADAPTERS: Mapping[str, Callable[[SourceSpec, Path, bool], Listing]] = {
     "imagenet": folders.imagenet,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, from_benchmark, stable_name
 from imagenet_hard.dataset.label_files import read_label_file
 from imagenet_hard.dataset.load import load_dataset
-from imagenet_hard.errors import DatasetError
 
 
 def imagenet_real(spec: SourceSpec, root: Path, exif: bool) -> Listing:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.version import __version__
 from imagenet_hard.evaluation.calibration import calibrate
 from imagenet_hard.evaluation.metrics import PerClass, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
@@ -27,7 +28,6 @@ from imagenet_hard.leaderboard.site.data import (
 )
 from imagenet_hard.leaderboard.site.gather import Gathering, Groups, by_value, in_order, n_labels, rates
 from imagenet_hard.leaderboard.site.provenance import model_facts, result_facts
-from imagenet_hard.version import __version__
 
 
 def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteData:

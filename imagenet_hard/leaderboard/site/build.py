@@ -9,8 +9,8 @@ from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from imagenet_hard.errors import ResultError, UsageError
-from imagenet_hard.files import read_bounded, write_atomically
+from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.leaderboard.site.data import SiteData
 from imagenet_hard.leaderboard.site.downloads import downloads
 from imagenet_hard.leaderboard.site.embed import script
@@ -82,7 +82,7 @@ def vendor() -> list[dict[str, Any]]:
 
 
 def _texts(site: SiteData) -> Iterator[tuple[str, str]]:
-    from imagenet_hard.classes import names
+    from imagenet_hard.imagenet.classes import names
 
     yield from pages(site, vendor())
     yield "data/classes.js", script("classes", list(names()))

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import Record
 from imagenet_hard.evaluation.calibration import Calibration
 from imagenet_hard.evaluation.metrics import PerClass, Rate
-from imagenet_hard.types import Record
 
 Text = Annotated[str, Field(max_length=500)]
 EntryId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]

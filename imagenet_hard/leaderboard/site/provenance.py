@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.leaderboard.site.data import Facts
-from imagenet_hard.types import ModelSpec
 
 _LONGEST = 4000
 

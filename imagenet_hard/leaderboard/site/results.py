@@ -17,7 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.types import N_CLASSES, Predictions
+from imagenet_hard.base.validation import shorten, some
+from imagenet_hard.base.version import __version__
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.table import used_in_curation
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
@@ -26,9 +29,6 @@ from imagenet_hard.leaderboard.site.build import MANIFEST
 from imagenet_hard.leaderboard.site.data import Board, Link, SiteData
 from imagenet_hard.leaderboard.site.gather import Gathering, in_order, n_labels, rates
 from imagenet_hard.leaderboard.site.provenance import model_facts, result_facts
-from imagenet_hard.types import N_CLASSES, Predictions
-from imagenet_hard.validation import shorten, some
-from imagenet_hard.version import __version__
 
 NOTE = "A preview of results on this machine: nothing here was submitted, and nothing was scored again."
 _LONGEST = 150

@@ -7,7 +7,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 
 HOST = "127.0.0.1"
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.evaluation.table import markdown_cell, plain
-from imagenet_hard.files import read_bounded, write_atomically
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
 from imagenet_hard.leaderboard.site.downloads import table_csv, table_json
 from imagenet_hard.leaderboard.site.text import pct, size, span, tex

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.table import plain
 from imagenet_hard.leaderboard.site.data import Link

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 
 BLOCK = 1024
 """Images unpacked at a time: what is held beside the bits does not grow with their number."""

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.curation.records import View
 from imagenet_hard.curation.review import markup
 from imagenet_hard.curation.review.desk import Desk, Screen
 from imagenet_hard.curation.review.pictures import DISPLAY_SIDE, Pictures
 from imagenet_hard.curation.review.session import Filter, Progress, ReviewSession
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.errors import DatasetError, ImageError
 from tests.curation.review.survivors import RECIPE, STANDARD, open_source, survivors
 from tests.dataset.images import encoded, jpeg, picture
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.curation.decisions import DecisionRow, read_decisions
 from imagenet_hard.curation.review.desk import Desk
 from imagenet_hard.curation.review.page import serve
 from imagenet_hard.curation.review.pictures import Pictures
 from imagenet_hard.curation.review.session import ReviewSession
-from imagenet_hard.errors import UsageError
 from tests.curation.review.survivors import RECIPE, free_port, open_source, survivors
 from tests.dataset.images import encoded, picture
 

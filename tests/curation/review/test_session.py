@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from imagenet_hard.base.errors import ImageNetHardError, ResultError, UsageError
 from imagenet_hard.curation.decisions import append_decision, merge, read_decisions
 from imagenet_hard.curation.records import Survivor
 from imagenet_hard.curation.review.session import Filter, Progress, ReviewSession
-from imagenet_hard.errors import ImageNetHardError, ResultError, UsageError
 
 NOON = datetime(2023, 4, 12, 12, 0, 0, 999_999, tzinfo=UTC)
 ALL, UNDECIDED = Filter(), Filter(undecided_only=True)

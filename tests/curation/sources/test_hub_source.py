@@ -16,7 +16,7 @@ import json
 from pathlib import Path
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources import open_source
-from imagenet_hard.errors import ImageNetHardError
+from imagenet_hard.base.errors import ImageNetHardError
 for options in {sources!r}:
     try:
         s = open_source(SourceSpec(variant="imagenet", **options), Path("."))

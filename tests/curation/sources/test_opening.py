@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from imagenet_hard.classes import MASKS, mask, objectnet, wnids
+from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
 from imagenet_hard.curation.recipe import Recipe, SourceSpec, load_recipe
 from imagenet_hard.curation.sources import find_duplicates, open_source, open_sources, unwanted
 from imagenet_hard.curation.sources.corrupted import corrupt, corruptions
@@ -21,7 +21,7 @@ from imagenet_hard.curation.sources.duplicates import hashes
 from imagenet_hard.curation.sources.listing import Listing
 from imagenet_hard.curation.sources.objectnet import unframed, without_border
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.errors import DatasetError, ImageError, UsageError
+from imagenet_hard.imagenet.classes import MASKS, mask, objectnet, wnids
 from tests.curation.small import sha256
 from tests.curation.variants import lay_out, lay_out_by_wnid
 from tests.engine.small import jpeg

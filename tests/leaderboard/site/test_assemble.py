@@ -9,7 +9,7 @@ from copy import copy
 import numpy as np
 import pytest
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.leaderboard.board import accept
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.imported import write_imported

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pytest
 
-from imagenet_hard.errors import ResultError, UsageError
+from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.site.build import MANIFEST, build_site, site_files, vendor
 from imagenet_hard.leaderboard.site.data import SiteData

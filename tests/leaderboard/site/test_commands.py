@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
-from imagenet_hard.errors import UsageError
 from imagenet_hard.leaderboard.gold import read_gold
 from imagenet_hard.leaderboard.site.build import MANIFEST, build_site
 from imagenet_hard.leaderboard.site.serve import preview
@@ -116,7 +116,7 @@ def test_preview_answers_on_this_machine_only(tmp_path):
 
 PUBLISH = """
 from pathlib import Path
-from imagenet_hard.errors import ImageNetHardError
+from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.leaderboard.site.space import publish_space
 try:
     print(publish_space(Path({folder!r}), {repo!r}))

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.table import spreadsheet_cell
 from imagenet_hard.leaderboard.site.data import Link

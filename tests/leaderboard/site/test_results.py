@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
-from imagenet_hard.class_mask import class_mask
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import BenchmarkInfo, Selection
 from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
-from imagenet_hard.errors import ResultError
 from imagenet_hard.evaluation.metrics import Metrics
 from imagenet_hard.evaluation.result import write_result
+from imagenet_hard.imagenet.mask import class_mask
 from imagenet_hard.leaderboard.site.assemble import read_site
 from imagenet_hard.leaderboard.site.build import build_site
 from imagenet_hard.leaderboard.site.results import read_results
-from imagenet_hard.types import BenchmarkInfo, Selection
 from tests.evaluation.scored import make_result, make_scored
 from tests.leaderboard.boards import standard
 

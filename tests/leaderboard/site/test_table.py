@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.leaderboard.site.table import END, FORMATS, START, is_current, write_between
 from tests.leaderboard.site.boards import made_up
 

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.multitest import multipletests
 
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.evaluation.intervals import mcnemar_exact
 from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.leaderboard.stats.correlation import correlate

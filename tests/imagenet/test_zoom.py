@@ -10,8 +10,8 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.transforms import InterpolationMode
 
-from imagenet_hard.errors import UsageError
-from imagenet_hard.zoom import ANCHORS, PAPER_SCALES, ZoomGrid, origin
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.imagenet.zoom import ANCHORS, PAPER_SCALES, ZoomGrid, origin
 
 GRID = ZoomGrid()
 

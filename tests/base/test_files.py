@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard.errors import ResultError
-from imagenet_hard.files import read_bounded, read_record, write_atomically
-from imagenet_hard.types import Record
-from imagenet_hard.validation import shorten
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import read_bounded, read_record, write_atomically
+from imagenet_hard.base.types import Record
+from imagenet_hard.base.validation import shorten
 
 
 class Point(Record):
@@ -71,7 +71,7 @@ def test_a_real_quota(tmp_path: Path) -> None:
     """A process that may not write more bytes gets the same message from the system itself."""
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from imagenet_hard.files import write_atomically\n"
+        "from imagenet_hard.base.files import write_atomically\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
         "write_atomically(Path(sys.argv[1]), bytes(1000))\n"
     )

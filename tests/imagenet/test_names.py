@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from imagenet_hard.class_names import called, meanings, one_case
-from imagenet_hard.classes import names, wnids
+from imagenet_hard.imagenet.classes import names, wnids
+from imagenet_hard.imagenet.names import called, meanings, one_case
 
 
 def known_lists() -> list[list[str]]:

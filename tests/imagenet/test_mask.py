@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from imagenet_hard import classes
-from imagenet_hard.class_mask import MAX_BYTES, ClassMask, class_mask
-from imagenet_hard.errors import UsageError
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.imagenet import classes
+from imagenet_hard.imagenet.mask import MAX_BYTES, ClassMask, class_mask
 
 
 @pytest.mark.parametrize(("name", "n"), [("imagenet-a", 200), ("imagenet-r", 200), ("objectnet", 125)])

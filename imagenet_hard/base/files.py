@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from imagenet_hard.errors import ResultError
-from imagenet_hard.types import Record
-from imagenet_hard.validation import first_problem
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.types import Record
+from imagenet_hard.base.validation import first_problem
 
 MAX_JSON_BYTES = 64 * 2**20
 R = TypeVar("R", bound=Record)

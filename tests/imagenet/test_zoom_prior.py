@@ -2,9 +2,9 @@
 
 import pytest
 
-from imagenet_hard.errors import UsageError
-from imagenet_hard.zoom import PAPER_SCALES, Zoom, ZoomGrid
-from imagenet_hard.zoom_prior import likeliest_zooms, measured
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.imagenet.zoom import PAPER_SCALES, Zoom, ZoomGrid
+from imagenet_hard.imagenet.zoom_prior import likeliest_zooms, measured
 
 
 def test_every_zoom_has_a_chance():

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imagenet_hard import classes
-from imagenet_hard.errors import ImageNetHardError, UsageError
+from imagenet_hard.base.errors import ImageNetHardError, UsageError
+from imagenet_hard.imagenet import classes
 
 
 def timm_info(name: str) -> list[str]:
@@ -141,7 +141,7 @@ def test_a_changed_data_file_is_refused(file: str, tmp_path: Path, monkeypatch: 
 def test_the_classes_need_no_torch() -> None:
     """The leaderboard reads the classes, so they must not pull in torch."""
     code = (
-        "import sys, imagenet_hard.classes as c; c.names(); c.mask('objectnet');"
+        "import sys, imagenet_hard.imagenet.classes as c; c.names(); c.mask('objectnet');"
         "sys.exit(any(m in sys.modules for m in ('torch', 'timm', 'open_clip', 'datasets')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -9,8 +9,8 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from imagenet_hard.errors import UsageError
-from imagenet_hard.zoom import ANCHORS, Zoom, ZoomGrid
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.imagenet.zoom import ANCHORS, Zoom, ZoomGrid
 
 COLUMNS = ("scale", "row", "column")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard.cache import cache_dir
+from imagenet_hard.base.cache import cache_dir
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

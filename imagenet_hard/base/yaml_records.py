@@ -12,10 +12,10 @@ import yaml
 from pydantic import ValidationError
 from typing_extensions import is_typeddict
 
-from imagenet_hard.content import content_dir
-from imagenet_hard.errors import UsageError
-from imagenet_hard.types import Record
-from imagenet_hard.validation import problem
+from imagenet_hard.base.content import content_dir
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.types import Record
+from imagenet_hard.base.validation import problem
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 20

@@ -85,7 +85,7 @@ def _decode_hash() -> Check:
     from imagenet_hard.classifiers.transform import to_rgb
     from imagenet_hard.dataset.decode import decode
 
-    fixed = (files("imagenet_hard") / "data" / "fixed.jpg").read_bytes()
+    fixed = (files("imagenet_hard.cli") / "data" / "fixed.jpg").read_bytes()
     pixels = to_rgb(decode(fixed, id="fixed JPEG")).tobytes()
     digest = hashlib.sha256(pixels).hexdigest()
     turbo = features.version_feature("libjpeg_turbo")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from imagenet_hard.errors import ResultError
+from imagenet_hard.base.errors import ResultError
 
 
 class Database:

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from imagenet_hard.class_names import meanings, one_case
-from imagenet_hard.classes import MASKS, mask
-from imagenet_hard.errors import UsageError
-from imagenet_hard.types import N_CLASSES, Record
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.types import N_CLASSES, Record
+from imagenet_hard.imagenet.classes import MASKS, mask
+from imagenet_hard.imagenet.names import meanings, one_case
 
 MAX_BYTES = 2**20
 FEWEST = 5

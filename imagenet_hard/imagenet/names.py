@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from imagenet_hard import classes
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.base.types import N_CLASSES
+from imagenet_hard.imagenet import classes
 
 Found = frozenset[int]
 """The classes that a name may mean: none where it is not understood, several where it has several."""

@@ -2,9 +2,9 @@
 
 import pytest
 
-from imagenet_hard.errors import UsageError
-from imagenet_hard.zoom import Zoom, ZoomGrid
-from imagenet_hard.zoom_list import indices, read_zoom_list
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.imagenet.zoom import Zoom, ZoomGrid
+from imagenet_hard.imagenet.zoom_list import indices, read_zoom_list
 
 
 def test_zooms_are_read_in_their_order(tmp_path):

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 
-from imagenet_hard.errors import UsageError
-from imagenet_hard.zoom import ANCHORS, Zoom
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.imagenet.zoom import ANCHORS, Zoom
 
 
 @cache
 def measured() -> Mapping[int, Sequence[float]]:
     """Scale for crops of 224 -> chance of each of its 9 anchors, in [0, 1]."""
-    with files("imagenet_hard").joinpath("data", "zoom_prior.csv").open(encoding="utf-8") as file:
+    with files("imagenet_hard.imagenet").joinpath("data", "zoom_prior.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {int(row["scale"]): [float(row[f"anchor{i}"]) for i in range(len(ANCHORS))] for row in rows}
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imagenet_hard.resizing import MOST_PIXELS, Enlarged, resize, resized_size
+from imagenet_hard.imagenet.resizing import MOST_PIXELS, Enlarged, resize, resized_size
 
 FILTERS = list(Image.Resampling)
 MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"]
@@ -104,7 +104,7 @@ CODE = """
 import resource
 resource.setrlimit(resource.RLIMIT_AS, (700 * 2**20, 700 * 2**20))
 from PIL import Image
-from imagenet_hard.zoom import ZoomGrid
+from imagenet_hard.imagenet.zoom import ZoomGrid
 for size in ((1, 30_000), (30_000, 1), (3, 65_000)):
     print(len(list(ZoomGrid().crops(Image.new("RGB", size), [0, 40, 112, 315, 323]))))
 """

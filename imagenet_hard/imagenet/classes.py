@@ -2,7 +2,7 @@
 
 Index = place of the wnid in sorted order, as in every ImageNet-1k classifier. The names are the
 ones that CLIP's authors chose and that open_clip ships; two pairs of classes share a name
-("missile", "sunglasses"). Everything comes from checked files in ``imagenet_hard/data``.
+("missile", "sunglasses"). Everything comes from checked files in ``data/``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.errors import ImageNetHardError, UsageError
-from imagenet_hard.types import N_CLASSES
+from imagenet_hard.base.errors import ImageNetHardError, UsageError
+from imagenet_hard.base.types import N_CLASSES
 
 # sha256 of each file's text with "\n" line ends: a checkout with other line ends passes, an edit does not.
 _SHA256 = {
@@ -159,7 +159,7 @@ def _classes() -> tuple[tuple[str, str], ...]:
 def _lines(file: str) -> list[str]:
     """The lines of a data file whose content is what it was when it was checked."""
     try:
-        lines = files("imagenet_hard").joinpath("data", file).read_text(encoding="utf-8").splitlines()
+        lines = files("imagenet_hard.imagenet").joinpath("data", file).read_text("utf-8").splitlines()
     except OSError as error:
         raise _damaged(file, f"it cannot be read ({error.strerror})", "a readable file") from error
     got = hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
@@ -170,5 +170,6 @@ def _lines(file: str) -> list[str]:
 
 def _damaged(file: str, got: str, expected: str) -> ImageNetHardError:
     return ImageNetHardError(
-        f"imagenet_hard/data/{file} is damaged: got {got}, expected {expected}. Install the package again."
+        f"imagenet_hard/imagenet/data/{file} is damaged: got {got}, expected {expected}. "
+        "Install the package again."
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard import content
-from imagenet_hard.content import content_dir
-from imagenet_hard.errors import ImageNetHardError, UsageError
+from imagenet_hard.base import content
+from imagenet_hard.base.content import content_dir
+from imagenet_hard.base.errors import ImageNetHardError, UsageError
 
 
 def package(root: Path, *folders: str, checkout: bool) -> Path:

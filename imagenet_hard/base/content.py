@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from imagenet_hard.errors import ImageNetHardError, UsageError
+from imagenet_hard.base.errors import ImageNetHardError, UsageError
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def content_dir(kind: str) -> Path:

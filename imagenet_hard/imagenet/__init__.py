@@ -1,0 +1,1 @@
+"""What ImageNet and the paper fix for everybody: classes, names, masks, zooms. It reads no benchmark."""
