@@ -23,7 +23,8 @@ def test_the_file_is_what_torchvision_states():
             found = weights.meta.get("_metrics", {}).get("ImageNet-1K", {}).get("acc@1", math.nan)
             if not math.isnan(found):  # of weights without a classifier
                 stated[name, weights.name] = found
-    with files("imagenet_hard.leaderboard").joinpath("data", "imagenet_top1.csv").open(encoding="utf-8") as file:
+    path = files("imagenet_hard.leaderboard").joinpath("data", "imagenet_top1.csv")
+    with path.open(encoding="utf-8") as file:
         rows = {(row["name"], row["tag"]): float(row["top1"]) for row in csv.DictReader(file)}
     assert len(rows) > 100
     assert {key: rows.get(key) for key in stated} == stated

@@ -1,0 +1,57 @@
+"""Extensions from installed packages: found by name, loaded when asked for, never in place of something else."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.extensions import extensions
+
+
+def install(site: Path, package: str, points: str, code: str = "value = 7\n") -> None:
+    """What pip leaves of a package: a module, and metadata with entry points."""
+    module = package.replace("-", "_")
+    (site / f"{module}.py").write_text(code)
+    info = site / f"{module}-1.2.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[imagenet_hard.things]\n{points}\n")
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_it_is_found_by_name_and_imported_when_it_is_loaded(site: Path) -> None:
+    install(site, "of-others", "seven = of_others:value")
+    found = extensions("things", {"one"})["seven"]
+    assert found.origin == "of-others 1.2"
+    assert "of_others" not in sys.modules
+    assert found.load() == 7
+    sys.modules.pop("of_others")
+
+
+def test_nothing_is_installed_for_a_group_of_nobody() -> None:
+    assert not extensions("nobody", ())
+
+
+def test_a_name_stands_for_one_thing(site: Path) -> None:
+    install(site, "of-others", "seven = of_others:value")
+    with pytest.raises(
+        UsageError, match="'seven' of the installed package of-others 1.2.*imagenet-hard itself"
+    ):
+        extensions("things", {"seven"})
+    install(site, "of-strangers", "seven = of_strangers:value")
+    with pytest.raises(UsageError, match="of-strangers 1.2 is a name that of-others 1.2 has"):
+        extensions("things", ())
+
+
+def test_what_cannot_be_imported_names_its_package(site: Path) -> None:
+    install(site, "of-others", "seven = of_others:value", "raise RuntimeError('no luck')\n")
+    with pytest.raises(UsageError, match="of-others 1.2 cannot be loaded.*RuntimeError: no luck"):
+        extensions("things", ())["seven"].load()
