@@ -1,7 +1,7 @@
 """What installed packages add to the project's closed sets (backends, TTA methods, metrics), by entry point.
 
-A package names its object in ``pyproject.toml`` under ``[project.entry-points."imagenet_hard.GROUP"]``. Nothing
-of it is imported before somebody asks for that name.
+A package names its object in ``pyproject.toml`` under ``[project.entry-points."imagenet_hard.GROUP"]``.
+Nothing of it is imported before somebody asks for that name.
 """
 
 from __future__ import annotations
