@@ -19,12 +19,13 @@ import ray
 from images import Repeated
 from record import record
 
+from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.engine import LocalEngine
 from imagenet_hard.engine.job import Job
 from imagenet_hard.engine.ray_engine import RayEngine
-from imagenet_hard.engine.settings import RunSettings, available_cores
+from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.engine.workers import Workers
 

@@ -31,6 +31,7 @@ from PIL import Image
 from record import record
 from torchvision import transforms
 
+from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.base.types import Example
 from imagenet_hard.curation.curators import Curator, load_curators
 from imagenet_hard.curation.hardness import HardnessFilter
@@ -44,7 +45,7 @@ from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
-from imagenet_hard.engine.settings import RunSettings, available_cores, resolve_device
+from imagenet_hard.engine.settings import RunSettings, resolve_device
 from imagenet_hard.imagenet.zoom import ZoomGrid, origin
 
 BATCH = 16

@@ -26,6 +26,7 @@ from PIL import Image
 from record import record
 from torchvision import transforms
 
+from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.base.types import Example
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.registry import load_classifier
@@ -33,7 +34,7 @@ from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.run import score
-from imagenet_hard.engine.settings import RunSettings, available_cores
+from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from imagenet_hard.base.version import __version__
+from imagenet_hard.base.runtime import __version__
 
 _PUBLIC = {
     "Classifier": "classifiers.base",

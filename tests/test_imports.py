@@ -31,7 +31,7 @@ def loaded_after(code: str) -> set[str]:
     "code",
     [
         "import imagenet_hard",
-        "from imagenet_hard.base import content, errors, types\nimport imagenet_hard.imagenet.classes",
+        "from imagenet_hard.base import errors, runtime, types\nimport imagenet_hard.imagenet.classes",
         "from imagenet_hard.evaluation import metrics, result, compare, predictions",
         "import imagenet_hard.evaluation.table, imagenet_hard.evaluation.suite",
         "from imagenet_hard import Result, compare, read_result, Example",

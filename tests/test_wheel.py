@@ -62,10 +62,10 @@ def test_installed_away_from_the_checkout(wheel, tmp_path):
     ]
     subprocess.run(install, check=True)
     code = """
-import imagenet_hard, imagenet_hard.imagenet.classes, imagenet_hard.base.content
+import imagenet_hard, imagenet_hard.imagenet.classes, imagenet_hard.base.runtime
 from imagenet_hard.evaluation.suite import load_suite
 assert "site" in imagenet_hard.__file__, imagenet_hard.__file__
-assert "site" in str(imagenet_hard.base.content.content_dir("evaluate/suites"))
+assert "site" in str(imagenet_hard.base.runtime.content_dir("evaluate/suites"))
 print(len(load_suite("openclip").models))
 """
     done = subprocess.run(

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.base.validation import reason
+from imagenet_hard.base.text import reason
 
 
 @dataclass(frozen=True)

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.types import Record
-from imagenet_hard.base.validation import first_problem
-
-MAX_JSON_BYTES = 64 * 2**20
-R = TypeVar("R", bound=Record)
 
 
 def write_atomically(path: Path, data: bytes, *, option: str = "--out", flush: bool = True) -> None:
@@ -74,38 +65,6 @@ def read_bounded(path: Path, limit: int) -> bytes:
     if len(data) > limit:
         raise ResultError(f"{path} has more than {limit} bytes: it is not read")
     return data
-
-
-def read_record(path: Path, record: type[R]) -> R:
-    """A JSON file as a validated record: at most 64 MiB, no repeated keys, no NaN.
-
-    Raises:
-        ResultError: naming the file, the place of the first wrong key, what stands there and why.
-    """
-    data = read_bounded(path, MAX_JSON_BYTES)
-    try:
-        # First: pydantic's parser bounds the nesting, so the second look below cannot run away.
-        # Strict: a number is a number, not a string that looks like one.
-        value = record.model_validate_json(data, strict=True)
-        json.loads(data, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
-    except ValidationError as error:
-        raise ResultError(f"{path}: {first_problem(error)}") from None
-    except (ValueError, RecursionError) as error:
-        raise ResultError(f"{path}: {error}") from None
-    return value
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in keys if names.count(name) > 1)
-        raise ValueError(f"the key {repeated!r} stands twice in one object")
-    return keys
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from torch import Tensor, nn
 
-from imagenet_hard.base.cache import cache_dir
+from imagenet_hard.base.runtime import cache_dir
 
 log = logging.getLogger(__name__)
 

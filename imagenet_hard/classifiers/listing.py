@@ -11,9 +11,9 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from importlib.metadata import PackageNotFoundError, version
 
-from imagenet_hard.base.cache import cache_dir
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.runtime import cache_dir
 
 log = logging.getLogger(__name__)
 

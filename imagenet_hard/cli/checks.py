@@ -5,23 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "open_clip_torch",
-    "datasets",
-    "huggingface_hub",
-    "pillow",
-    "numpy",
-)
+from imagenet_hard.base.runtime import PACKAGES, available_cores, package_versions
+
 LOW_DISK_BYTES = 5 << 30
 HUB_TIMEOUT_SECONDS = 5
 
@@ -40,7 +31,8 @@ class Check:
 
 def examine(offline: bool = False) -> list[Check]:
     """All checks, in the order in which they are read. A check that raises has failed and says why."""
-    checks = [_versions(name) for name in PACKAGES]
+    installed = package_versions()
+    checks = [_version(name, installed) for name in PACKAGES]
     for name, probe in (
         ("devices", _devices),
         ("decode hash", _decode_hash),
@@ -61,17 +53,16 @@ def _guarded(name: str, probe: Callable[[], Check]) -> Check:
         return Check(name, "failed", f"{type(error).__name__}: {error}")
 
 
-def _versions(name: str) -> Check:
-    try:
-        return Check(name, "ok", version(name))
-    except PackageNotFoundError:
-        return Check(name, "failed", f"not installed: pip install {name}")
+def _version(name: str, installed: Mapping[str, str]) -> Check:
+    if name in installed:
+        return Check(name, "ok", installed[name])
+    if name == "transformers":
+        return Check(name, "ok", "not installed: only text towers of Hugging Face need it")
+    return Check(name, "failed", f"not installed: pip install {name}")
 
 
 def _devices() -> Check:
     import torch
-
-    from imagenet_hard.engine.settings import available_cores
 
     cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     found = [*cuda, *(["Apple MPS"] if torch.backends.mps.is_available() else [])]

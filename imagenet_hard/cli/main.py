@@ -10,7 +10,7 @@ from importlib import import_module
 import click
 
 from imagenet_hard.base.errors import ImageNetHardError
-from imagenet_hard.base.version import __version__
+from imagenet_hard.base.runtime import __version__
 from imagenet_hard.cli.lazy import LazyGroup
 
 COMMANDS: Mapping[str, tuple[str, str]] = {

@@ -138,7 +138,7 @@ def golds_folder(given: Path | None, entries: Path) -> Path:
     """The folder of gold labels: the one given, the one beside the entries, or the package's."""
     if given is not None or (beside := entries.parent / "benchmarks").is_dir():
         return given if given is not None else beside
-    from imagenet_hard.base.content import content_dir
+    from imagenet_hard.base.runtime import content_dir
 
     return content_dir(BUNDLED_GOLDS)
 

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
-from imagenet_hard.base.content import content_dir
-from imagenet_hard.base.version import __version__
+from imagenet_hard.base.runtime import __version__, content_dir
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import ScoreSummary
 from imagenet_hard.curation.selection import Selection

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.base.validation import reason
+from imagenet_hard.base.text import reason
 from imagenet_hard.curation.lane import Candidate, Crop
 from imagenet_hard.imagenet.zoom import ZoomGrid
 

@@ -14,8 +14,8 @@ from typing import Literal, get_args
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES
-from imagenet_hard.base.validation import shorten
 
 Action = Literal["keep", "drop", "relabel", "undecided"]
 """What a row says; "undecided" takes back what its reviewer had said about the image."""

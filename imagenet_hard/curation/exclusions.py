@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from imagenet_hard.base.content import content_dir
 from imagenet_hard.base.errors import DatasetError
-from imagenet_hard.base.validation import shorten
+from imagenet_hard.base.runtime import content_dir
+from imagenet_hard.base.text import shorten
 from imagenet_hard.curation.records import OpenSource
 
 FOLDER = "curation/exclusions"

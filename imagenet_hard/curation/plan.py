@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from imagenet_hard.base.errors import ImageError, ImageNetHardError, UsageError
-from imagenet_hard.base.yaml_records import line_of, record_path
+from imagenet_hard.base.records import line_of, record_path
 from imagenet_hard.classifiers.transform import fixed_images, to_rgb
 from imagenet_hard.curation.curators import Curator, cheapest_first, load_curator, seconds_per_crop
 from imagenet_hard.curation.exclusions import read_exclusions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.filesize import decimal
 
 from imagenet_hard.base.errors import DatasetError
-from imagenet_hard.base.validation import some
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.hub_state import FileChange, HubState, compare, files_at, look
 from imagenet_hard.curation.publish_target import PublishReport, Target
 from imagenet_hard.curation.release import Release
@@ -217,4 +217,4 @@ class Publication:
 
 def _differing(changes: Changes) -> str:
     """The first paths that a commit would change; "" where there are none."""
-    return some([change.path for change in changes if change.is_write])
+    return shorten_list([change.path for change in changes if change.is_write])

@@ -17,8 +17,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from imagenet_hard.base.records import load_record, parse_record, record_names
 from imagenet_hard.base.types import Record
-from imagenet_hard.base.yaml_records import load_record, parse_record, record_names
 from imagenet_hard.imagenet.zoom import PAPER_SCALES, PAPER_SIZE, ZoomGrid
 
 FOLDER = "curation/recipes"

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from imagenet_hard.base.errors import DatasetError, UsageError
-from imagenet_hard.base.files import read_record
+from imagenet_hard.base.records import read_record
 from imagenet_hard.curation.manifest import MANIFEST, Manifest
 from imagenet_hard.dataset.files import walk
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ResultError
-from imagenet_hard.base.files import read_record
+from imagenet_hard.base.records import read_record
 from imagenet_hard.curation.manifest import MANIFEST, Manifest
 
 SHOWN = 5

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from imagenet_hard.base.errors import DatasetError, ResultError
-from imagenet_hard.base.validation import some
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.records import Decision, OpenSource, Survivor
 from imagenet_hard.curation.sources.duplicates import SHARED, told
 
@@ -110,11 +110,11 @@ def _check(
 ) -> None:
     known = {id for source in sources for id in source.images.ids}
     if gone := sorted(s.id for s in survivors if s.id not in known):
-        raise DatasetError(f"{len(gone)} survivors are in no source of the recipe now: {some(gone)}")
+        raise DatasetError(f"{len(gone)} survivors are in no source of the recipe now: {shorten_list(gone)}")
     if unknown := sorted(set(decisions) - {s.id for s in survivors}):
         raise ResultError(
-            f"{len(unknown)} decisions are about images that did not survive: {some(unknown)}. They belong "
-            "to another run: move their files away"
+            f"{len(unknown)} decisions are about images that did not survive: {shorten_list(unknown)}. They "
+            "belong to another run: move their files away"
         )
 
 

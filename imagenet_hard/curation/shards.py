@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imagenet_hard.base.errors import DatasetError, ImageError
-from imagenet_hard.base.validation import some
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.selection import Selected
 from imagenet_hard.imagenet.classes import names
@@ -130,8 +130,8 @@ def _groups(rows: Sequence[Selected], read: Callable[[Selected], bytes]) -> Iter
 
 def _changed(ids: Sequence[str]) -> DatasetError:
     return DatasetError(
-        f"{len(ids)} images have changed since they were scored, or cannot be read: {some(ids)}. Restore "
-        "them, or score again into another --work folder"
+        f"{len(ids)} images have changed since they were scored, or cannot be read: {shorten_list(ids)}. "
+        "Restore them, or score again into another --work folder"
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError
-from imagenet_hard.base.files import read_record
+from imagenet_hard.base.records import read_record
 from imagenet_hard.curation.manifest import IMAGES, IMAGES_COLUMNS, MANIFEST, Manifest
 from imagenet_hard.curation.release import read_release
 from imagenet_hard.curation.shards import GROUP_ROWS, features

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from imagenet_hard.base.cache import cache_dir
 from imagenet_hard.base.errors import ClassifierError, ResultError
 from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.runtime import cache_dir
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward

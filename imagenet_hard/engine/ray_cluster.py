@@ -8,8 +8,8 @@ import socket
 from typing import Any
 
 from imagenet_hard.base.errors import ClassifierError, ClusterError, ImageNetHardError, UsageError
+from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.classifiers.file_module import file_modules
-from imagenet_hard.engine.settings import available_cores
 from imagenet_hard.engine.worker import Task
 
 

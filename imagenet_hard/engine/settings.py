@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, get_args
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.base.types import Precision
 
 if TYPE_CHECKING:
@@ -44,12 +44,6 @@ class RunSettings:
 
     def decode_workers(self) -> int:
         return self.workers or min(16, available_cores())
-
-
-def available_cores() -> int:
-    """Cores that this process may use (a container's or Slurm's share, not the machine's)."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def resolve_device(name: str) -> torch.device:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 from imagenet_hard.base.errors import ClusterError
-from imagenet_hard.base.version import __version__
-
-PACKAGES = ("torch", "torchvision", "timm", "open_clip_torch", "pillow", "numpy")
+from imagenet_hard.base.runtime import COMPUTING, package_versions
 
 
 @dataclass(frozen=True)
@@ -28,12 +25,9 @@ def hello(device: str) -> Hello:
 
     from imagenet_hard.engine.settings import device_name
 
-    versions = {"imagenet-hard": __version__, "python": ".".join(platform.python_version_tuple()[:2])}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "none"
+    installed = package_versions()
+    versions = {name: installed.get(name, "none") for name in ("imagenet-hard", *COMPUTING)}
+    versions["python"] = ".".join(platform.python_version_tuple()[:2])
     cuda = device == "cuda" and torch.cuda.is_available()
     return Hello(
         platform.node(), device_name(torch.device(device)) if cuda or device == "cpu" else device, versions

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from importlib import metadata
 from pathlib import Path
 
 from pydantic import Field
 
 from imagenet_hard.base.children import GIT, bare_environment
+from imagenet_hard.base.runtime import package_versions
 from imagenet_hard.base.types import Record
-from imagenet_hard.base.version import __version__
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "timm",
-    "open_clip_torch",
-    "transformers",
-    "numpy",
-    "pillow",
-    "pyarrow",
-    "datasets",
-    "huggingface_hub",
-    "safetensors",
-    "pydantic",
-)
 
 
 class Environment(Record):
@@ -41,17 +25,11 @@ class Environment(Record):
 
 def environment() -> Environment:
     """The environment of this process. Reads package metadata and imports none of the packages."""
-    versions = {"imagenet-hard": __version__}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     commit, dirty = checkout_state(Path(__file__).resolve().parents[2])
     return Environment(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        versions=versions,
+        versions=package_versions(),
         commit=commit,
         dirty=dirty,
     )

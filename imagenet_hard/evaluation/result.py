@@ -15,7 +15,8 @@ import numpy as np
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.files import read_record, write_atomically
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.records import read_record
 from imagenet_hard.base.types import (
     SCHEMA_VERSION,
     BenchmarkInfo,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.files import read_record
+from imagenet_hard.base.records import read_record
 from imagenet_hard.base.types import ModelSpec, Witness
 from imagenet_hard.engine.store import Store
 from imagenet_hard.evaluation.result import Result, read_result

@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator, with_config
 from typing_extensions import TypedDict  # pydantic refuses typing.TypedDict before Python 3.12
 
+from imagenet_hard.base.records import load_record, parse_record, record_names
 from imagenet_hard.base.types import DropClass, Precision, Record
-from imagenet_hard.base.yaml_records import load_record, parse_record, record_names
 
 FOLDER = "evaluate/suites"
 

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from imagenet_hard.base.text import markdown_cell, printable, spreadsheet_cell
 from imagenet_hard.base.types import BenchmarkInfo, ModelSpec
 from imagenet_hard.evaluation.compare import Cells, Comparison, Side
 from imagenet_hard.evaluation.metrics import Rate
@@ -110,15 +111,6 @@ def comparison_tables(comparison: Comparison, max_flips: int = 20) -> list[Table
     return [outcome, flips]
 
 
-def plain(text: str) -> str:
-    """One line of printable characters; what is none becomes U+FFFD.
-
-    >>> plain("a\\x1b[31mb")
-    'a\N{REPLACEMENT CHARACTER}[31mb'
-    """
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[bool]]:
     """Header, rows and which columns are numbers: shared by the terminal and Markdown."""
     ordered = sorted(
@@ -157,12 +149,12 @@ def _rich(
 
     # Text, never str: rich would read "[link=...]" in a str as markup, in titles as well.
     table = Table(
-        title=Text(plain(title)) if title else None, caption=Text(plain(caption)) if caption else None
+        title=Text(printable(title)) if title else None, caption=Text(printable(caption)) if caption else None
     )
     for name, right in zip(header, numeric, strict=True):
-        table.add_column(Text(plain(name)), justify="right" if right else "left", overflow="fold")
+        table.add_column(Text(printable(name)), justify="right" if right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table
 
 
@@ -207,18 +199,3 @@ def _cells_row(name: str, cells: Cells) -> list[str]:
     difference = 100 * (cells.only_a - cells.only_b) / cells.n_total
     counts = (cells.n_total, cells.both_right, cells.only_a, cells.only_b, cells.both_wrong)
     return [name, *map(str, counts), f"{difference:+.2f}"]
-
-
-def markdown_cell(text: str) -> str:
-    """One cell of a table: no markup, no mention, no link."""
-    return re.sub(r"([\\`*_{}\[\]<>|~#!&:@])", r"\\\1", plain(text))
-
-
-def spreadsheet_cell(text: str) -> str:
-    """One printable line that no spreadsheet runs as a formula.
-
-    >>> spreadsheet_cell("=1+1")
-    "'=1+1"
-    """
-    text = plain(text)
-    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import read_bounded
-from imagenet_hard.base.validation import shorten
+from imagenet_hard.base.text import shorten
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES, MAX_ROWS, MAX_UNCOMPRESSED_BYTES
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES, Predictions
-from imagenet_hard.base.validation import shorten
 from imagenet_hard.evaluation.isolated import read_isolated
 from imagenet_hard.evaluation.predictions import (
     check_predictions,

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.files import read_record, write_atomically
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.records import read_record
 from imagenet_hard.leaderboard.answers import Answers, read_answers
 from imagenet_hard.leaderboard.entry import Entry, Tier, read_entry
 from imagenet_hard.leaderboard.examine import check_hash

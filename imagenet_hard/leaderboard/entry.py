@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.files import read_record
+from imagenet_hard.base.records import read_record
 from imagenet_hard.base.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, says_nothing
 from imagenet_hard.evaluation.calibration import Count
 from imagenet_hard.evaluation.result import Protocol, Result, Sha256

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
-from imagenet_hard.base.files import read_bounded, read_record, write_atomically
+from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.base.records import read_record
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
-from imagenet_hard.base.validation import shorten
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.dataset.labels import labels_of
 from imagenet_hard.evaluation.result import Sha256

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.records import first_problem
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import ModelSpec
-from imagenet_hard.base.validation import first_problem, shorten
 from imagenet_hard.dataset.label_files import read_label_file
 from imagenet_hard.leaderboard.answer_tables import ID, AnswerTable, read_columns
 from imagenet_hard.leaderboard.answers import Answers, write_answers

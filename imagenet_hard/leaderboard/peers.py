@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import read_bounded
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES
-from imagenet_hard.base.validation import shorten
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES
 from imagenet_hard.leaderboard.anomalies import CANARIES, SCORE, UNSOLVED, Peer
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, read_answers

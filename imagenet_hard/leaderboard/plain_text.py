@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.records import place
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import Record
-from imagenet_hard.base.validation import place, shorten
 
 MAX_LINE = 300
 MAX_URL = 2000

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.records import load_record, record_names
 from imagenet_hard.base.types import Record
-from imagenet_hard.base.yaml_records import load_record, record_names
 from imagenet_hard.leaderboard.entry import Tier
 from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain
 

@@ -13,8 +13,9 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from imagenet_hard.base.runtime import __version__
+from imagenet_hard.base.text import printable
 from imagenet_hard.base.types import SCHEMA_VERSION, Record
-from imagenet_hard.base.version import __version__
 from imagenet_hard.evaluation.calibration import Share
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Sha256
@@ -112,7 +113,7 @@ def check(
 
 def text_report(reports: Iterable[Report], problems: Iterable[str] = ()) -> str:
     """For a terminal: one line a check, and a summary; ``problems`` of the request as a whole come first."""
-    lines = [f"REFUSED: {_safe(problem)}" for problem in problems]
+    lines = [f"REFUSED: {printable(problem)}" for problem in problems]
     for report in reports:
         lines += _lines(report, report.checks)
     return "\n".join(lines)
@@ -124,7 +125,7 @@ def markdown_report(reports: Iterable[Report], problems: Iterable[str] = (), lim
     All of it stands in one block of code that holds no backtick: nothing in there is a link, tag or mention.
     ``limit``: of its bytes; how many lines were left out is said.
     """
-    lines = [f"REFUSED: {_safe(problem)}" for problem in problems]
+    lines = [f"REFUSED: {printable(problem)}" for problem in problems]
     for report in reports:
         lines += _lines(report, [c for c in report.checks if c.outcome in ("failed", "flagged")])
     return "\n".join(
@@ -143,8 +144,8 @@ def markdown_report(reports: Iterable[Report], problems: Iterable[str] = (), lim
 
 
 def _lines(report: Report, checks: Iterable[Check]) -> list[str]:
-    shown = (f"  {each.outcome:8}{each.name}: {_safe(each.detail)}".rstrip(": ") for each in checks)
-    return [f"{_safe(report.entry)}: {_verdict(report)}", *shown]
+    shown = (f"  {each.outcome:8}{each.name}: {printable(each.detail)}".rstrip(": ") for each in checks)
+    return [f"{printable(report.entry)}: {_verdict(report)}", *shown]
 
 
 def _cut(lines: list[str], limit: int) -> str:
@@ -160,8 +161,3 @@ def _verdict(report: Report) -> str:
     score = f", top-1 {report.top1}" if report.top1 else ""
     flags = f", {len(report.flags)} flagged" if report.flags else ""
     return f"{report.tier}{score}{flags}"
-
-
-def _safe(text: str) -> str:
-    """No character that moves a terminal's cursor or hides text."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from imagenet_hard.base.errors import ClassifierError, DatasetError, ResultError, UsageError
+from imagenet_hard.base.records import first_problem
 from imagenet_hard.base.types import ModelSpec, Predictions
-from imagenet_hard.base.validation import first_problem
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.suite import TransformOptions
 from imagenet_hard.leaderboard.agreement import (

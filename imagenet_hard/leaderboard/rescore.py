@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import Scored
-from imagenet_hard.base.validation import shorten
 from imagenet_hard.evaluation.metrics import Metrics, Rate
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.entry import Entry

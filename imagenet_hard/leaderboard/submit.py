@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.records import first_problem
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import Predictions
-from imagenet_hard.base.validation import first_problem, shorten
 from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.leaderboard.answers import ANSWERS_FILES, PREDICTIONS_FILE, Answers, write_answers
 from imagenet_hard.leaderboard.entry import (

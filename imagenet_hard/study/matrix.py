@@ -19,8 +19,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.records import first_problem
 from imagenet_hard.base.types import ModelSpec, Record
-from imagenet_hard.base.validation import first_problem
 from imagenet_hard.imagenet.zoom import ANCHORS, ZoomGrid
 
 FILE = "matrix.npz"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from imagenet_hard.base.files import write_atomically
-from imagenet_hard.base.version import __version__
+from imagenet_hard.base.runtime import __version__
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site import text
 from imagenet_hard.leaderboard.site.embed import json_text

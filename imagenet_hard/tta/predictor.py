@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.base.validation import first_problem
+from imagenet_hard.base.records import first_problem
 from imagenet_hard.tta.settings import TtaSettings
 
 if TYPE_CHECKING:

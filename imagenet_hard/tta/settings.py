@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.records import first_problem
 from imagenet_hard.base.types import Record
-from imagenet_hard.base.validation import first_problem
 from imagenet_hard.imagenet.zoom_list import MAX_SCALE, read_zoom_list
 from imagenet_hard.imagenet.zoom_prior import likeliest_zooms
 

@@ -376,7 +376,7 @@ def test_the_template_uses_what_it_is_given():
 
     from jinja2 import Environment, meta
 
-    from imagenet_hard.base.content import content_dir
+    from imagenet_hard.base.runtime import content_dir
     from imagenet_hard.curation import card
 
     text = (content_dir("curation/templates") / card.TEMPLATE).read_text()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard.base.content import content_dir
 from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.runtime import content_dir
 from imagenet_hard.curation.exclusions import FOLDER, read_exclusions
 from tests.curation.test_selection import source
 

@@ -22,7 +22,7 @@ classifiers:
 
 def test_the_shipped_recipes_are_valid():
     """By name, with the paper's zooms and exclusions that exist."""
-    from imagenet_hard.base.content import content_dir
+    from imagenet_hard.base.runtime import content_dir
 
     assert recipe_names() == ["imagenet-hard", "imagenet-hard-lite", "template"]
     for name in recipe_names():

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import imagenet_hard.evaluation.environment as module
-from imagenet_hard.base.version import __version__
+from imagenet_hard.base.runtime import __version__
 from imagenet_hard.evaluation.environment import checkout_state, environment
 
 

@@ -17,7 +17,6 @@ from imagenet_hard.evaluation.table import (
     csv,
     json_list,
     markdown,
-    plain,
     results_table,
     used_in_curation,
 )
@@ -114,7 +113,6 @@ def test_names_are_never_markup() -> None:
     assert "\x1b]8;" not in text
     assert "\x1b[31m" not in text
     assert "\x07" not in text
-    assert plain("tab\tnewline\n\u202e") == "tab\ufffdnewline\ufffd\ufffd"
 
 
 def test_markdown() -> None:

@@ -156,7 +156,7 @@ def test_a_kept_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_gold_of_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Away from a checkout the package's own gold is taken; without that the message says so."""
-    monkeypatch.setattr("imagenet_hard.base.content.content_dir", lambda kind: tmp_path / kind)
+    monkeypatch.setattr("imagenet_hard.base.runtime.content_dir", lambda kind: tmp_path / kind)
     assert verify_module.golds_folder(None, tmp_path / "entries") == tmp_path / "leaderboard/benchmarks"
     (tmp_path / "benchmarks").mkdir()
     assert verify_module.golds_folder(None, tmp_path / "entries") == tmp_path / "benchmarks"

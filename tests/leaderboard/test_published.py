@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.base.yaml_records import parse_record
+from imagenet_hard.base.records import parse_record
 from imagenet_hard.leaderboard import published
 from imagenet_hard.leaderboard.published import PublishedTable, load_published, load_table
 
@@ -100,6 +100,6 @@ def test_malformed_tables(old: str, new: str, message: str | None) -> None:
 def test_a_table_has_the_name_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two files cannot both be the final table."""
     (tmp_path / "other.yaml").write_text(GOOD)
-    monkeypatch.setattr("imagenet_hard.base.yaml_records.content_dir", lambda folder: tmp_path)
+    monkeypatch.setattr("imagenet_hard.base.records.content_dir", lambda folder: tmp_path)
     with pytest.raises(UsageError, match="other.yaml: name is 't'"):
         published.load_published()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.base.errors import ResultError, UsageError
-from imagenet_hard.base.files import read_record
+from imagenet_hard.base.records import read_record
 from imagenet_hard.evaluation.result import Result, read_result, write_result
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.files import read_record
+from imagenet_hard.base.records import read_record
 from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
 from imagenet_hard.leaderboard.board import read_board

@@ -135,7 +135,7 @@ def _print(report: BuildReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from imagenet_hard.base.validation import some
+    from imagenet_hard.base.text import shorten_list
 
     table = Table("origin", "images", title=f"{report.manifest.name} {report.manifest.version}")
     for name, n in report.by_origin.items():
@@ -151,12 +151,12 @@ def _print(report: BuildReport) -> None:
     if selection.answered:
         click.echo(
             f"{len(selection.answered)} are out because a zoom predicts a label that reviewers gave them: "
-            f"{some(selection.answered)}"
+            f"{shorten_list(selection.answered)}"
         )
     if selection.torn:
         click.echo(
             f"{len(selection.torn)} stay under one source's labels and are out under another's: "
-            f"{some(selection.torn)}"
+            f"{shorten_list(selection.torn)}"
         )
     click.echo(f"fingerprint {report.manifest.fingerprint}")
     click.echo(f"The data set is in {report.folder}.")

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
-from imagenet_hard.base.validation import reason
+from imagenet_hard.base.text import reason
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.folders import imagenet

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from imagenet_hard.base.errors import ImageError
-from imagenet_hard.base.validation import some
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.engine.prepare import overlapped
 
@@ -86,8 +86,8 @@ def hashes(
 def told(duplicates: Sequence[str]) -> str:
     """``a = b`` for each, and what to do about them."""
     return (
-        f"{len(duplicates):,} images are there more than once: {some(duplicates)}. An image counts once: "
-        "name all but one of each in an exclusions file of the recipe"
+        f"{len(duplicates):,} images are there more than once: {shorten_list(duplicates)}. An image counts "
+        "once: name all but one of each in an exclusions file of the recipe"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.base.version import __version__
+from imagenet_hard.base.runtime import __version__
 from imagenet_hard.evaluation.calibration import calibrate
 from imagenet_hard.evaluation.metrics import PerClass, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
-from imagenet_hard.evaluation.table import plain
+from imagenet_hard.base.text import printable, tex_cell
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
-from imagenet_hard.leaderboard.site.text import pct, span, tex
+from imagenet_hard.leaderboard.site.text import pct, span
 
 _WIDE = 7.2
 """Pixels of a character of the badge; the text is stretched to its place, whatever the reader's typeface."""
@@ -21,11 +21,11 @@ def bibtex(board: Board, entry: SiteEntry) -> str:
         f"predictions {entry.predictions_sha256[:16]}"
     )
     fields = {
-        "title": f"{{{tex(entry.name)}}} on {{{tex(board.title)}}}",
-        "author": f"{{{tex(entry.submitter or entry.org)}}}",
+        "title": f"{{{tex_cell(entry.name)}}} on {{{tex_cell(board.title)}}}",
+        "author": f"{{{tex_cell(entry.submitter or entry.org)}}}",
         "year": str(entry.date.year) if entry.date else "",
         "howpublished": "Entry of the ImageNet-Hard leaderboard",
-        "note": tex(note),
+        "note": tex_cell(note),
     }
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
     return "\n".join((f"@misc{{{entry.id},", *lines, "}"))
@@ -33,7 +33,7 @@ def bibtex(board: Board, entry: SiteEntry) -> str:
 
 def badge(board: Board, entry: SiteEntry) -> str:
     """An SVG of one line: the benchmark and the score with its interval."""
-    texts = (plain(board.title[:40]), f"{pct(entry.top1.accuracy)} % ({span(entry.top1)})")
+    texts = (printable(board.title[:40]), f"{pct(entry.top1.accuracy)} % ({span(entry.top1)})")
     left, right = (round(_WIDE * len(each) + 14) for each in texts)
     label = escape(": ".join(texts))
     parts = "".join(

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from imagenet_hard.evaluation.table import spreadsheet_cell
+from imagenet_hard.base.text import spreadsheet_cell
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site.cite import badge
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from imagenet_hard.base.text import markdown_cell
 from imagenet_hard.evaluation.intervals import wilson
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.evaluation.table import markdown_cell
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site import text
 from imagenet_hard.leaderboard.site.cite import bibtex

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.runtime import __version__
+from imagenet_hard.base.text import shorten, shorten_list
 from imagenet_hard.base.types import N_CLASSES, Predictions
-from imagenet_hard.base.validation import shorten, some
-from imagenet_hard.base.version import __version__
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.table import used_in_curation
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
@@ -60,9 +60,9 @@ def read_results(paths: Sequence[Path]) -> SiteData:
         key = (result.benchmark.fingerprint, mask.indices if mask else None)
         groups.setdefault(key, _Group(predictions.ids)).add(path, id, result, predictions)
     if not groups:
-        told = f": {some(left_out)}" if left_out else ""
+        told = f": {shorten_list(left_out)}" if left_out else ""
         raise UsageError(
-            f"there is no result in {some([str(each) for each in paths])}{told}; expected what "
+            f"there is no result in {shorten_list([str(each) for each in paths])}{told}; expected what "
             "`imagenet-hard eval` writes, DATASET/MODEL.json with MODEL.parquet beside it"
         )
     boards = in_order(group.board() for group in groups.values())

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
-from imagenet_hard.evaluation.table import markdown_cell, plain
+from imagenet_hard.base.text import markdown_cell, printable, tex_cell
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
 from imagenet_hard.leaderboard.site.downloads import table_csv, table_json
-from imagenet_hard.leaderboard.site.text import pct, size, span, tex
+from imagenet_hard.leaderboard.site.text import pct, size, span
 
 START = "<!-- leaderboard:start -->"
 END = "<!-- leaderboard:end -->"
@@ -146,15 +146,15 @@ def _markdown_board(board: Board, top: int | None) -> str:
 
 
 def _latex_board(board: Board, top: int | None) -> str:
-    rows = [" & ".join(map(tex, _cells(e))) + r" \\" for e in board.entries[:top]]
+    rows = [" & ".join(map(tex_cell, _cells(e))) + r" \\" for e in board.entries[:top]]
     columns = "".join("r" if right else "l" for right in _RIGHT)
     return (
         "\n".join(
             (
-                f"% {plain(board.title)}, {board.n} images, fingerprint {board.fingerprint[:12]}",
+                f"% {printable(board.title)}, {board.n} images, fingerprint {board.fingerprint[:12]}",
                 rf"\begin{{tabular}}{{{columns}}}",
                 r"\toprule",
-                " & ".join(map(tex, _HEADER)) + r" \\",
+                " & ".join(map(tex_cell, _HEADER)) + r" \\",
                 r"\midrule",
                 *rows,
                 r"\bottomrule",

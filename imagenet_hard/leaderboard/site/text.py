@@ -8,7 +8,6 @@ from math import ceil, floor
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.evaluation.table import plain
 from imagenet_hard.leaderboard.site.data import Link
 
 
@@ -81,26 +80,6 @@ def https(url: str) -> str:
         return Link(label="link", url=url).url
     except ValueError:
         raise ResultError(f"not an https address: {url!r}") from None
-
-
-_TEX = {
-    **{c: f"\\{c}" for c in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "–": "--",
-}
-
-
-def tex(text: str) -> str:
-    """Text that LaTeX sets as it stands.
-
-    >>> tex("50 % & more")
-    '50 \\\\% \\\\& more'
-    """
-    return "".join(_TEX.get(c, c) for c in plain(text))
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.text import spreadsheet_cell
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.evaluation.table import spreadsheet_cell
 from imagenet_hard.leaderboard.site.data import Link
 from imagenet_hard.leaderboard.site.embed import bits, json_text, numbers, script
 from imagenet_hard.leaderboard.site.payload import commonest_wrong, few, group_of

@@ -1,7 +1,8 @@
-"""YAML files that people write (suites, recipes) as checked records; errors name the file and the line."""
+"""JSON that programs write and YAML that people write, as checked records; errors name file and place."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -12,15 +13,36 @@ import yaml
 from pydantic import ValidationError
 from typing_extensions import is_typeddict
 
-from imagenet_hard.base.content import content_dir
-from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.files import read_bounded
+from imagenet_hard.base.runtime import content_dir
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import Record
-from imagenet_hard.base.validation import problem
 
+MAX_JSON_BYTES = 64 * 2**20
 MAX_BYTES = 2**20
 MAX_DEPTH = 20
 
 R = TypeVar("R", bound=Record)
+
+
+def read_record(path: Path, record: type[R]) -> R:
+    """A JSON file as a validated record: at most 64 MiB, no repeated keys, no NaN.
+
+    Raises:
+        ResultError: naming the file, the place of the first wrong key, what stands there and why.
+    """
+    data = read_bounded(path, MAX_JSON_BYTES)
+    try:
+        # First: pydantic's parser bounds the nesting, so the second look below cannot run away.
+        # Strict: a number is a number, not a string that looks like one.
+        value = record.model_validate_json(data, strict=True)
+        json.loads(data, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+    except ValidationError as error:
+        raise ResultError(f"{path}: {first_problem(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise ResultError(f"{path}: {error}") from None
+    return value
 
 
 def record_names(folder: str) -> list[str]:
@@ -97,6 +119,43 @@ def parse_record(kind: type[R], data: bytes, where: str) -> R:
 def line_of(data: bytes, *loc: str | int) -> int:
     """The line (from 1) of a place such as ``("sources", 2, "path")`` in YAML text that parses."""
     return _locate(_compose(data), loc)[0]
+
+
+def first_problem(error: ValidationError, loc: Sequence[int | str] | None = None) -> str:
+    """The first error of a validation as one line: place (``loc``, if given), message, what stood there."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    return problem(first, first["loc"] if loc is None else loc)
+
+
+def problem(first: Mapping[str, Any], loc: Sequence[int | str], hint: str = "") -> str:
+    """One of a validation's errors as a line; ``hint`` says more than pydantic can."""
+    where, message = place(loc), hint or first["msg"].removeprefix("Value error, ")
+    if first["type"] == "missing":
+        message = "this key is missing"
+    elif first["type"] == "extra_forbidden":
+        message = "unknown key" + (f": {hint}" if hint else "")
+    elif first["type"] == "json_invalid":
+        return f"not JSON: {message.removeprefix('Invalid JSON: ')}"
+    got = "" if first["type"] in ("missing", "value_error") else f" (got {shorten(first['input'])})"
+    return f"{where}: {message}{got}" if where else f"{message}{got}"
+
+
+def place(loc: Sequence[int | str]) -> str:
+    """A path of keys as one writes it: ``metrics.top1.low``, ``models[3].name``."""
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in loc).removeprefix(".")
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in keys if names.count(name) > 1)
+        raise ValueError(f"the key {repeated!r} stands twice in one object")
+    return keys
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _what(kind: type[Record]) -> str:
