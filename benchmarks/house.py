@@ -1,10 +1,10 @@
-"""The house in figures: size, files that serve one other file, imports, circles, and an image's way from bytes to rank.
+"""The house in figures: size, files that serve one other file, circles, an image's way from bytes to rank.
 
     python benchmarks/house.py [ROOT...] [--way]
 
-One column a checkout (default: this one), so that two commits stand side by side: ``git worktree add /tmp/old
-COMMIT`` and name both. ``--way`` runs the checkout as well: one bundled network over the sample images and the
-board's page of the result, with every function call watched; it needs the packages of ``make demo``.
+One column a checkout (default: this one), so that two commits stand side by side: ``git worktree add OLD
+COMMIT`` and name both. ``--way`` runs the checkout as well: one bundled network over the sample images and
+the board's page of the result, with every function call watched; it needs the packages of ``make demo``.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def figures(root: Path) -> dict[str, float]:
 
 
 def way(root: Path) -> dict[str, float]:
-    """Files whose functions ran and kinds of records that were made, from an image's bytes to its model's rank."""
+    """Files whose functions ran and kinds of records that were made, from an image's bytes to a rank."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [sys.executable, "-c", WATCH, folder, PACKAGE],

@@ -41,30 +41,35 @@ def run(*arguments: str) -> None:
     subprocess.run([*COMMAND, *arguments], check=True)
 
 
-for i in range(8):
-    folder = Path("images", WNIDS[i % 3])
-    folder.mkdir(parents=True, exist_ok=True)
-    blocks = np.random.default_rng(i).integers(0, 256, (6, 8, 3), dtype=np.uint8)
-    Image.fromarray(blocks).resize((96, 72), Image.Resampling.NEAREST).save(folder / f"image{i}.png")
-for tta in ([], ["--tta", "zoom", "--tta-zooms", "3"]):
-    evaluate = ["eval", "--model", "efficientnet_lite0", "--dataset", "images", "--out", "results", *tta]
-    subprocess.run([sys.executable, "-c", EVAL, *evaluate], check=True)
-subprocess.run([sys.executable, "-c", STOP], check=False)
-(result,) = (p for p in Path("results/images").glob("*.json") if "zoom" not in p.name)
-run("leaderboard", "gold", "--dataset", "images", "--out", "board/benchmarks")
-run(
-    "submit",
-    str(result),
-    "--name",
-    "Lite",
-    "--org",
-    "Lab",
-    "--entries",
-    "board/entries",
-    "--owner",
-    "github:lab",
-)
-run("verify", "--all", "--entries", "board/entries", "--accept", "board/verified")
-run("curate", "score", "--recipe", "recipe.yaml", "--work", "work")
-subprocess.run([sys.executable, "-c", DECIDE], check=True)
-run("curate", "build", "--recipe", "recipe.yaml", "--work", "work", "--out", "built")
+def main() -> None:
+    for i in range(8):
+        folder = Path("images", WNIDS[i % 3])
+        folder.mkdir(parents=True, exist_ok=True)
+        blocks = np.random.default_rng(i).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        Image.fromarray(blocks).resize((96, 72), Image.Resampling.NEAREST).save(folder / f"image{i}.png")
+    for tta in ([], ["--tta", "zoom", "--tta-zooms", "3"]):
+        evaluate = ["eval", "--model", "efficientnet_lite0", "--dataset", "images", "--out", "results", *tta]
+        subprocess.run([sys.executable, "-c", EVAL, *evaluate], check=True)
+    subprocess.run([sys.executable, "-c", STOP], check=False)
+    (result,) = (p for p in Path("results/images").glob("*.json") if "zoom" not in p.name)
+    run("leaderboard", "gold", "--dataset", "images", "--out", "board/benchmarks")
+    run(
+        "submit",
+        str(result),
+        "--name",
+        "Lite",
+        "--org",
+        "Lab",
+        "--entries",
+        "board/entries",
+        "--owner",
+        "github:lab",
+    )
+    run("verify", "--all", "--entries", "board/entries", "--accept", "board/verified")
+    run("curate", "score", "--recipe", "recipe.yaml", "--work", "work")
+    subprocess.run([sys.executable, "-c", DECIDE], check=True)
+    run("curate", "build", "--recipe", "recipe.yaml", "--work", "work", "--out", "built")
+
+
+if __name__ == "__main__":
+    main()
