@@ -40,7 +40,7 @@ def loaded_after(code: str) -> set[str]:
         "from imagenet_hard.cli.main import group, run\nrun(group, ['compare', '--help'], 'x')",
         "from imagenet_hard.cli.main import group, run\nrun(group, ['models', '--help'], 'x')",
         "from imagenet_hard.cli.main import group, run\nrun(group, ['curate', '--help'], 'x')",
-        "import imagenet_hard.leaderboard.site.assemble, imagenet_hard.leaderboard.site.build",
+        "import imagenet_hard.leaderboard.site.from_entries, imagenet_hard.leaderboard.site.build",
         *(
             f"from imagenet_hard.cli.main import group, run\nrun(group, ['{name}', '--help'], 'x')"
             for name in ("submit", "verify", "leaderboard")

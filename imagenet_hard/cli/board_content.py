@@ -74,10 +74,10 @@ def import_command(file: Path, entries: Path, **options: Any) -> int:
     What the board has stays as it is: no entry is overwritten, and nothing is written if any model fails.
     """
     from imagenet_hard.leaderboard.answer_tables import read_answer_table, renamed
-    from imagenet_hard.leaderboard.imported import import_answers, write_imported
-    from imagenet_hard.leaderboard.ownership import Author
-    from imagenet_hard.leaderboard.report import text_report
+    from imagenet_hard.leaderboard.importing import import_answers, write_imported
     from imagenet_hard.leaderboard.submit import link
+    from imagenet_hard.leaderboard.verify.ownership import Author
+    from imagenet_hard.leaderboard.verify.report import text_report
 
     table = read_answer_table(file)
     if options["name"]:
@@ -113,7 +113,7 @@ def withdraw_command(entry: str, entries: Path, by: str, why: str) -> int:
     The folder goes, withdrawn/ENTRY.json comes, and no other entry gets the id. A pull request of the owner,
     or of a maintainer, with both is accepted.
     """
-    from imagenet_hard.leaderboard.ownership import Author
+    from imagenet_hard.leaderboard.verify.ownership import Author
     from imagenet_hard.leaderboard.withdrawn import withdraw
 
     today = dt.datetime.now(dt.UTC).date()
@@ -123,7 +123,7 @@ def withdraw_command(entry: str, entries: Path, by: str, why: str) -> int:
 
 def _gold(entries: Path, benchmark: str, labels: Path | None) -> Gold:
     from imagenet_hard.leaderboard.board import BENCHMARKS
-    from imagenet_hard.leaderboard.imported import find_gold, gold_of_labels
+    from imagenet_hard.leaderboard.importing import find_gold, gold_of_labels
 
     golds = entries.absolute().parent / BENCHMARKS
     return gold_of_labels(labels, benchmark) if labels else find_gold(golds, benchmark)

@@ -185,7 +185,7 @@ command.add_command(preview.command)
 
 
 def _read(entries: Path) -> SiteData:
-    from imagenet_hard.leaderboard.site.assemble import read_site
+    from imagenet_hard.leaderboard.site.from_entries import read_site
     from imagenet_hard.leaderboard.site.reported import published_tables
 
     site = read_site(entries, published_tables())

@@ -18,7 +18,7 @@ def command(results: tuple[Path, ...], out: Path) -> int:
     other classes, have a page of their own. Open the page whose path is printed; it works from disk.
     """
     from imagenet_hard.leaderboard.site.build import build_site
-    from imagenet_hard.leaderboard.site.results import read_results
+    from imagenet_hard.leaderboard.site.from_results import read_results
 
     site = read_results(results)
     for each in site.left_out:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from imagenet_hard.leaderboard.ownership import Author
     from imagenet_hard.leaderboard.submit import Submission
+    from imagenet_hard.leaderboard.verify.ownership import Author
 
 
 def labelled_links(
@@ -120,7 +120,7 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
         report = submission.report.model_dump(mode="json")
         click.echo(json.dumps({"entry": submission.entry.id, **done, "report": report}, indent=2))
     else:
-        from imagenet_hard.leaderboard.report import text_report
+        from imagenet_hard.leaderboard.verify.report import text_report
 
         click.echo(text_report([submission.report]), err=True)
         for line in done.values():
@@ -130,7 +130,7 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
 
 def _owners(given: tuple[str, ...], *, hub: bool) -> list[Author]:
     from imagenet_hard.leaderboard.hub_pr import account
-    from imagenet_hard.leaderboard.ownership import Author
+    from imagenet_hard.leaderboard.verify.ownership import Author
 
     owners = [Author.parse(each) for each in given]
     platforms = [owner.platform for owner in owners]

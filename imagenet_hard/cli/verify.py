@@ -18,8 +18,8 @@ from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.console import at_work
 
 if TYPE_CHECKING:
-    from imagenet_hard.leaderboard.ownership import Author
-    from imagenet_hard.leaderboard.rerun import Rerun
+    from imagenet_hard.leaderboard.verify.ownership import Author
+    from imagenet_hard.leaderboard.verify.rerun import Rerun
 
 SECRET_VARIABLE = "IMAGENET_HARD_SPOT_SECRET"  # noqa: S105 - the name of a variable
 BUNDLED_GOLDS = "leaderboard/benchmarks"
@@ -105,8 +105,8 @@ def command(entries: tuple[Path, ...], **options: Any) -> int:
     ENTRY is a folder or an id. The score is computed again from the predictions; a typed number
     is never believed. Exit code 1 if a check of any entry does not hold.
     """
-    from imagenet_hard.leaderboard.report import NOTHING, markdown_report, text_report
-    from imagenet_hard.leaderboard.verify import verify
+    from imagenet_hard.leaderboard.verify.report import NOTHING, markdown_report, text_report
+    from imagenet_hard.leaderboard.verify.run import verify
 
     again = _rerun(options)
     with at_work(), _chosen(entries, options) as chosen:
@@ -160,7 +160,7 @@ class Chosen:
 @contextmanager
 def _chosen(entries: tuple[Path, ...], options: dict[str, Any]) -> Iterator[Chosen]:
     from imagenet_hard.leaderboard.board import entry_folders
-    from imagenet_hard.leaderboard.ownership import Author
+    from imagenet_hard.leaderboard.verify.ownership import Author
 
     folder: Path = options["folder"]
     if sum(map(bool, (entries, options["every"], options["hub"], options["request"]))) != 1:
@@ -191,7 +191,7 @@ def _chosen(entries: tuple[Path, ...], options: dict[str, Any]) -> Iterator[Chos
 
 def _requested(options: dict[str, Any], golds: Path, author: Author | None) -> Chosen:
     from imagenet_hard.leaderboard.board import ENTRIES
-    from imagenet_hard.leaderboard.git_changes import BOARD, judged
+    from imagenet_hard.leaderboard.verify.git_changes import BOARD, judged
 
     base: Path = options["base"] or options["folder"]
     verdict = judged(options["request"], base, author=author, maintainer=options["maintainer"])
@@ -207,7 +207,7 @@ def _rerun(options: dict[str, Any]) -> Rerun | None:
     if not options["dataset"]:
         raise click.UsageError("to run a model again the images are needed: give --dataset")
     from imagenet_hard.dataset.load import load_dataset
-    from imagenet_hard.leaderboard.rerun import Rerun
+    from imagenet_hard.leaderboard.verify.rerun import Rerun
 
     secret, origin = _secret(options)
     return Rerun(

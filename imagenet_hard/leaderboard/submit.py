@@ -30,10 +30,10 @@ from imagenet_hard.leaderboard.entry import (
 )
 from imagenet_hard.leaderboard.gold import read_gold
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
-from imagenet_hard.leaderboard.ownership import Author, check_ownership
 from imagenet_hard.leaderboard.plain_text import Link, entry_id
-from imagenet_hard.leaderboard.report import Report
-from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership
+from imagenet_hard.leaderboard.verify.report import Report
+from imagenet_hard.leaderboard.verify.run import verify
 
 
 @dataclass(frozen=True)

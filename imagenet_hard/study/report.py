@@ -15,7 +15,7 @@ from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site import text
-from imagenet_hard.leaderboard.site.embed import json_text
+from imagenet_hard.leaderboard.site.scripts import json_text
 from imagenet_hard.study.cover import TOP
 from imagenet_hard.study.figures import Figures
 from imagenet_hard.study.gallery import Shown

@@ -11,8 +11,8 @@ import pytest
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.board import accept, accepted_report, entry_folders, read_board
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.report import Report, check, tier_of
-from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.verify.report import Report, check, tier_of
+from imagenet_hard.leaderboard.verify.run import verify
 from tests.leaderboard.boards import Board, change, standard, without_result
 
 

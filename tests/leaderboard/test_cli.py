@@ -170,7 +170,7 @@ def test_no_framework_is_imported(board: Board) -> None:
 import sys
 from imagenet_hard.cli.verify import command
 from imagenet_hard.cli.main import run
-import imagenet_hard.leaderboard.imported, imagenet_hard.leaderboard.board
+import imagenet_hard.leaderboard.importing, imagenet_hard.leaderboard.board
 import imagenet_hard.leaderboard.hub_entries
 import imagenet_hard.cli.submit, imagenet_hard.leaderboard.eval_results, imagenet_hard.leaderboard.published
 code = run(command, [{FIRST!r}, "--entries", {str(board.entries)!r}], "x")

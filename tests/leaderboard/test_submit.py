@@ -14,7 +14,7 @@ from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.site.provenance import result_facts
 from imagenet_hard.leaderboard.submit import Submission, make_submission, write_submission
-from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.verify.run import verify
 from imagenet_hard.tta.settings import tta_settings
 from tests.leaderboard.boards import Board, standard
 

@@ -14,9 +14,9 @@ from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
 from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.ownership import check_ownership
 from imagenet_hard.leaderboard.submit import make_submission, write_submission
-from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.verify.ownership import check_ownership
+from imagenet_hard.leaderboard.verify.run import verify
 from imagenet_hard.leaderboard.withdrawn import Withdrawal
 from tests.leaderboard.boards import FIRST, Board, change, standard
 

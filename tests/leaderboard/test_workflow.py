@@ -18,11 +18,11 @@ import pytest
 import yaml
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.leaderboard.changes import Verdict
-from imagenet_hard.leaderboard.git_changes import judged
-from imagenet_hard.leaderboard.ownership import Author
-from imagenet_hard.leaderboard.report import MARKER, Report, check, markdown_report, tier_of
-from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.verify.changes import Verdict
+from imagenet_hard.leaderboard.verify.git_changes import judged
+from imagenet_hard.leaderboard.verify.ownership import Author
+from imagenet_hard.leaderboard.verify.report import MARKER, Report, check, markdown_report, tier_of
+from imagenet_hard.leaderboard.verify.run import verify
 from imagenet_hard.leaderboard.withdrawn import withdraw
 from tests.conftest import ROOT
 from tests.leaderboard.boards import FIRST, Board, change, standard

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from imagenet_hard.leaderboard.answer_tables import read_answer_table
 from imagenet_hard.leaderboard.imagenet_top1 import torchvision_top1
-from imagenet_hard.leaderboard.imported import Imported, gold_of_labels, import_answers
+from imagenet_hard.leaderboard.importing import Imported, gold_of_labels, import_answers
 from imagenet_hard.leaderboard.plain_text import Link
 
 V2_SOURCE = Link(label="ImageNetV2", url="https://github.com/modestyachts/ImageNetV2")

@@ -12,15 +12,15 @@ from typing import Any
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.leaderboard.site.data import SiteData
-from imagenet_hard.leaderboard.site.downloads import downloads
-from imagenet_hard.leaderboard.site.embed import script
-from imagenet_hard.leaderboard.site.pages import pages
-from imagenet_hard.leaderboard.site.payload import (
+from imagenet_hard.leaderboard.site.data_files import (
     agreement_payload,
     board_payload,
     entry_payload,
     images_payload,
 )
+from imagenet_hard.leaderboard.site.downloads import downloads
+from imagenet_hard.leaderboard.site.pages import pages
+from imagenet_hard.leaderboard.site.scripts import script
 
 MANIFEST = "site.json"
 _SPACE_CARD = """---

@@ -12,7 +12,7 @@ from imagenet_hard.base.text import spreadsheet_cell
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site.cite import badge
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
-from imagenet_hard.leaderboard.site.payload import commonest_wrong
+from imagenet_hard.leaderboard.site.data_files import commonest_wrong
 
 HEADER = (
     *("rank", "rank_low", "rank_high", "id", "name", "org", "backend", "architecture", "tag", "tier"),

@@ -16,8 +16,8 @@ from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site import text
 from imagenet_hard.leaderboard.site.cite import bibtex
 from imagenet_hard.leaderboard.site.data import Board, Facts, SiteData, SiteEntry
+from imagenet_hard.leaderboard.site.data_files import few, group_of
 from imagenet_hard.leaderboard.site.imagenet import along, effective, reported
-from imagenet_hard.leaderboard.site.payload import few, group_of
 from imagenet_hard.leaderboard.site.reported import reported_on
 
 CSP = "; ".join(

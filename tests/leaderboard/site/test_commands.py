@@ -187,8 +187,8 @@ def test_publish_needs_a_built_site(minihub, tmp_path):
 def test_help_needs_no_framework(args):
     """Neither help nor the modules of the site import torch."""
     probe = (
-        "import sys\nimport imagenet_hard.leaderboard.site.assemble, imagenet_hard.leaderboard.site.build\n"
-        "import imagenet_hard.leaderboard.site.results\n"
+        "import sys\nimport imagenet_hard.leaderboard.site.from_entries\n"
+        "import imagenet_hard.leaderboard.site.build, imagenet_hard.leaderboard.site.from_results\n"
         "from imagenet_hard.cli.main import run\nfrom imagenet_hard.cli.leaderboard import command\n"
         f"run(command, {args!r}, 'x')\nprint('loaded:', 'torch' in sys.modules, 'datasets' in sys.modules)"
     )

@@ -13,9 +13,9 @@ from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.predictions import read_predictions
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, Answers, read_answers, write_answers
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.peers import PeersOf
-from imagenet_hard.leaderboard.report import Report, check, tier_of
 from imagenet_hard.leaderboard.rescore import rescore
+from imagenet_hard.leaderboard.verify.peers import PeersOf
+from imagenet_hard.leaderboard.verify.report import Report, check, tier_of
 from tests.leaderboard.boards import Board, standard
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.leaderboard.entry import Entry, read_entry
-from imagenet_hard.leaderboard.lookalikes import look_alikes, skeleton
+from imagenet_hard.leaderboard.verify.lookalikes import look_alikes, skeleton
 from tests.leaderboard.boards import standard
 
 

@@ -20,9 +20,9 @@ from imagenet_hard.base.types import Predictions
 from imagenet_hard.evaluation.predictions import read_predictions
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, TOP5_FILE, Answers, write_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE
-from imagenet_hard.leaderboard.report import Report
 from imagenet_hard.leaderboard.submit import make_submission, write_submission
-from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.verify.report import Report
+from imagenet_hard.leaderboard.verify.run import verify
 from tests.leaderboard.boards import (
     Board,
     change,
@@ -352,7 +352,7 @@ def test_a_fault_of_ours_ends_one_report_alone(board: Board, monkeypatch: pytest
         if entry.id == board.first.name:  # type: ignore[attr-defined]
             raise RecursionError("too deep")
 
-    monkeypatch.setattr("imagenet_hard.leaderboard.examine.check_metrics", broken)
+    monkeypatch.setattr("imagenet_hard.leaderboard.verify.examine.check_metrics", broken)
     reports = verify(sorted(board.entries.iterdir()), golds=board.golds, trusted=True)
     assert {r.entry: r.failed for r in reports} == {
         each.name: each == board.first for each in board.entries.iterdir()

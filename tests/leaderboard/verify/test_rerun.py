@@ -14,10 +14,10 @@ from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.gold import make_gold, write_gold
-from imagenet_hard.leaderboard.report import Report
-from imagenet_hard.leaderboard.rerun import CannotRerun, Rerun, choose, rerun
 from imagenet_hard.leaderboard.submit import make_submission, write_submission
-from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.verify.report import Report
+from imagenet_hard.leaderboard.verify.rerun import CannotRerun, Rerun, choose, rerun
+from imagenet_hard.leaderboard.verify.run import verify
 from tests.leaderboard.boards import Board, change, put_predictions, standard, without_result
 
 pytest.importorskip("foolbox")
@@ -150,7 +150,7 @@ def test_sizes_are_bounded_before_anything_is_made(
     for place in (("model",), ("result", "model")):
         change(board.first, *place, "transform", to=usual | size)
     change(board.first, "result", "protocol", "transform", to="custom")
-    monkeypatch.setattr("imagenet_hard.leaderboard.rerun._subset", lambda *_: None)
+    monkeypatch.setattr("imagenet_hard.leaderboard.verify.rerun._subset", lambda *_: None)
     monkeypatch.setattr("imagenet_hard.evaluation.run.evaluate", unreachable)
     other = board.entries / "Some-Lab__ConvNeXt"
     how = Rerun(images(board), None)
@@ -168,7 +168,7 @@ def unreachable(*_: object, **options: object) -> None:
 def test_large_inputs_go_in_small_batches() -> None:
     """The largest size that is allowed takes one image at a time, a usual one the usual number."""
     from imagenet_hard.base.types import ModelSpec
-    from imagenet_hard.leaderboard.rerun import _batch_size
+    from imagenet_hard.leaderboard.verify.rerun import _batch_size
 
     for side, expected in ((224, None), (512, None), (1024, 16), (4096, 1), (10**9, 1)):
         for transform in ({"crop": [side, side]}, {"resize": side, "crop": [224, 224]}):

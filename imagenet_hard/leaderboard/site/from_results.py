@@ -25,9 +25,9 @@ from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.table import used_in_curation
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
 from imagenet_hard.leaderboard.plain_text import MAX_NUMBER
+from imagenet_hard.leaderboard.site.boards import Gathering, in_order, n_labels, rates
 from imagenet_hard.leaderboard.site.build import MANIFEST
 from imagenet_hard.leaderboard.site.data import Board, Link, SiteData
-from imagenet_hard.leaderboard.site.gather import Gathering, in_order, n_labels, rates
 from imagenet_hard.leaderboard.site.provenance import model_facts, result_facts
 
 NOTE = "A preview of results on this machine: nothing here was submitted, and nothing was scored again."

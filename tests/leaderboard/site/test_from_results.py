@@ -16,9 +16,9 @@ from imagenet_hard.cli.main import run
 from imagenet_hard.evaluation.metrics import Metrics
 from imagenet_hard.evaluation.result import write_result
 from imagenet_hard.imagenet.mask import class_mask
-from imagenet_hard.leaderboard.site.assemble import read_site
 from imagenet_hard.leaderboard.site.build import build_site
-from imagenet_hard.leaderboard.site.results import read_results
+from imagenet_hard.leaderboard.site.from_entries import read_site
+from imagenet_hard.leaderboard.site.from_results import read_results
 from tests.evaluation.scored import make_result, make_scored
 from tests.leaderboard.boards import standard
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from imagenet_hard.base.children import GIT, bare_environment
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.board import ENTRIES, read_board
-from imagenet_hard.leaderboard.changes import Change, Verdict, judge
-from imagenet_hard.leaderboard.ownership import Author, owns
+from imagenet_hard.leaderboard.verify.changes import Change, Verdict, judge
+from imagenet_hard.leaderboard.verify.ownership import Author, owns
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
 
 BOARD = "leaderboard"

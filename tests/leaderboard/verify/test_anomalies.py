@@ -10,7 +10,10 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from imagenet_hard.base.types import Predictions
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.leaderboard.anomalies import (
+from imagenet_hard.leaderboard.answers import Answers
+from imagenet_hard.leaderboard.gold import gold_of
+from imagenet_hard.leaderboard.rescore import Rescored
+from imagenet_hard.leaderboard.verify.anomalies import (
     Peer,
     _kappa,
     calibration,
@@ -20,9 +23,6 @@ from imagenet_hard.leaderboard.anomalies import (
     separation,
     unsolved_images,
 )
-from imagenet_hard.leaderboard.answers import Answers
-from imagenet_hard.leaderboard.gold import gold_of
-from imagenet_hard.leaderboard.rescore import Rescored
 
 
 def rescored(correct: np.ndarray, top1: np.ndarray | None = None) -> Rescored:

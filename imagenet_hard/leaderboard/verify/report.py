@@ -19,8 +19,8 @@ from imagenet_hard.base.types import SCHEMA_VERSION, Record
 from imagenet_hard.evaluation.calibration import Share
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Sha256
-from imagenet_hard.leaderboard.agreement import MAY_MISS
 from imagenet_hard.leaderboard.entry import Tier
+from imagenet_hard.leaderboard.verify.agreement import MAY_MISS
 
 Outcome = Literal["passed", "failed", "flagged", "skipped"]
 

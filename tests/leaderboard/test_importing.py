@@ -21,15 +21,15 @@ from imagenet_hard.leaderboard.answer_tables import AnswerTable
 from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.gold import Gold, gold_of
-from imagenet_hard.leaderboard.imported import (
+from imagenet_hard.leaderboard.importing import (
     Imported,
     find_gold,
     gold_of_labels,
     import_answers,
     write_imported,
 )
-from imagenet_hard.leaderboard.site.assemble import read_site
 from imagenet_hard.leaderboard.site.build import site_files
+from imagenet_hard.leaderboard.site.from_entries import read_site
 from tests.leaderboard.v2 import V2_SOURCE, import_v2
 
 TOP5 = np.array([[1, 2, 3, 4, 5], [9, 8, 7, 6, 5], [0, 1, 2, 3, 4]])

@@ -18,7 +18,10 @@ from imagenet_hard.base.records import first_problem
 from imagenet_hard.base.types import ModelSpec, Predictions
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.suite import TransformOptions
-from imagenet_hard.leaderboard.agreement import (
+from imagenet_hard.leaderboard.answers import Answers
+from imagenet_hard.leaderboard.entry import Entry
+from imagenet_hard.leaderboard.gold import Gold
+from imagenet_hard.leaderboard.verify.agreement import (
     ADAPTED_TOLERANCE,
     CHANGED,
     LOGPROB_TOLERANCE,
@@ -26,9 +29,6 @@ from imagenet_hard.leaderboard.agreement import (
     compare,
     smallest_check,
 )
-from imagenet_hard.leaderboard.answers import Answers
-from imagenet_hard.leaderboard.entry import Entry
-from imagenet_hard.leaderboard.gold import Gold
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark

@@ -16,12 +16,12 @@ from imagenet_hard.base.files import read_bounded
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES
-from imagenet_hard.leaderboard.anomalies import CANARIES, SCORE, UNSOLVED, Peer
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, read_answers
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.leaderboard.report import Report
 from imagenet_hard.leaderboard.rescore import check_ids
+from imagenet_hard.leaderboard.verify.anomalies import CANARIES, SCORE, UNSOLVED, Peer
+from imagenet_hard.leaderboard.verify.report import Report
 
 
 class PeersOf:

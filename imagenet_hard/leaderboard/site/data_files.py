@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
-from imagenet_hard.leaderboard.site.embed import bits, numbers
+from imagenet_hard.leaderboard.site.scripts import bits, numbers
 
 FEW = 0.1
 """Images that at most this share of the entries solves are "solved by few"."""

@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ResultError
-from imagenet_hard.leaderboard import anomalies
-from imagenet_hard.leaderboard.agreement import CHANGED, chance_to_miss
-from imagenet_hard.leaderboard.anomalies import Peer
 from imagenet_hard.leaderboard.board import VERIFIED, accepted_report
-from imagenet_hard.leaderboard.checklist import Checklist
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
-from imagenet_hard.leaderboard.examine import Examined, GoldOf, Request, examine
 from imagenet_hard.leaderboard.gold import Gold, read_gold
-from imagenet_hard.leaderboard.lookalikes import look_alikes
-from imagenet_hard.leaderboard.ownership import Author
-from imagenet_hard.leaderboard.peers import PeersOf
-from imagenet_hard.leaderboard.report import REPRODUCTION, SPOT_CHECK, Report, tier_of
-from imagenet_hard.leaderboard.rerun import CannotRerun, Rerun, rerun
+from imagenet_hard.leaderboard.verify import anomalies
+from imagenet_hard.leaderboard.verify.agreement import CHANGED, chance_to_miss
+from imagenet_hard.leaderboard.verify.anomalies import Peer
+from imagenet_hard.leaderboard.verify.checklist import Checklist
+from imagenet_hard.leaderboard.verify.examine import Examined, GoldOf, Request, examine
+from imagenet_hard.leaderboard.verify.lookalikes import look_alikes
+from imagenet_hard.leaderboard.verify.ownership import Author
+from imagenet_hard.leaderboard.verify.peers import PeersOf
+from imagenet_hard.leaderboard.verify.report import REPRODUCTION, SPOT_CHECK, Report, tier_of
+from imagenet_hard.leaderboard.verify.rerun import CannotRerun, Rerun, rerun
 
 log = logging.getLogger(__name__)
 

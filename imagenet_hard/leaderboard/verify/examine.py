@@ -16,13 +16,13 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers, read_answers
-from imagenet_hard.leaderboard.checklist import CheckFailed, Checklist, Finding
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.leaderboard.ownership import Author, check_ownership
-from imagenet_hard.leaderboard.report import SCORE
 from imagenet_hard.leaderboard.rescore import Rescored, check_claim, check_ids, check_metrics, rescore
-from imagenet_hard.leaderboard.softmax_laws import check_softmax
+from imagenet_hard.leaderboard.verify.checklist import CheckFailed, Checklist, Finding
+from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership
+from imagenet_hard.leaderboard.verify.report import SCORE
+from imagenet_hard.leaderboard.verify.softmax_laws import check_softmax
 
 log = logging.getLogger(__name__)
 

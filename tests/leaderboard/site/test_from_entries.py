@@ -12,11 +12,11 @@ import pytest
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.leaderboard.board import accept
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.imported import write_imported
-from imagenet_hard.leaderboard.site.assemble import read_site
+from imagenet_hard.leaderboard.importing import write_imported
 from imagenet_hard.leaderboard.site.build import site_files
+from imagenet_hard.leaderboard.site.from_entries import read_site
 from imagenet_hard.leaderboard.site.reported import published_tables, reported_on
-from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.verify.run import verify
 from tests.leaderboard.boards import Board, change
 from tests.leaderboard.v2 import import_v2
 

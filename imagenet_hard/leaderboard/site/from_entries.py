@@ -16,8 +16,8 @@ from imagenet_hard.evaluation.metrics import PerClass, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.leaderboard.ownership import said_owner
 from imagenet_hard.leaderboard.plain_text import Link as EntryLink
+from imagenet_hard.leaderboard.site.boards import Gathering, Groups, by_value, in_order, n_labels, rates
 from imagenet_hard.leaderboard.site.data import (
     Board,
     Check,
@@ -26,8 +26,8 @@ from imagenet_hard.leaderboard.site.data import (
     PublishedTable,
     SiteData,
 )
-from imagenet_hard.leaderboard.site.gather import Gathering, Groups, by_value, in_order, n_labels, rates
 from imagenet_hard.leaderboard.site.provenance import model_facts, result_facts
+from imagenet_hard.leaderboard.verify.ownership import said_owner
 
 
 def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteData:

@@ -9,7 +9,7 @@ import pytest
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.types import Predictions
-from imagenet_hard.leaderboard.agreement import (
+from imagenet_hard.leaderboard.verify.agreement import (
     MAY_MISS,
     agreeing,
     chance_to_miss,

@@ -12,8 +12,8 @@ from typing import cast, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from imagenet_hard.base.errors import ResultError, UsageError
-from imagenet_hard.leaderboard.checklist import Finding
 from imagenet_hard.leaderboard.entry import Account, Entry, Platform, read_entry
+from imagenet_hard.leaderboard.verify.checklist import Finding
 from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.leaderboard.report import Check, Outcome, check
+from imagenet_hard.leaderboard.verify.report import Check, Outcome, check
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.leaderboard.report import (
+from imagenet_hard.leaderboard.verify.report import (
     MARKER,
     Check,
     Outcome,

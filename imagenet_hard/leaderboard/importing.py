@@ -22,11 +22,11 @@ from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accept
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, ReportedTop1, entry_json, read_entry
 from imagenet_hard.leaderboard.gold import Gold, gold_of, known_golds, read_gold, write_gold
-from imagenet_hard.leaderboard.ownership import Author
 from imagenet_hard.leaderboard.plain_text import Link, entry_id
-from imagenet_hard.leaderboard.report import Report
 from imagenet_hard.leaderboard.rescore import rescore
-from imagenet_hard.leaderboard.verify import verify
+from imagenet_hard.leaderboard.verify.ownership import Author
+from imagenet_hard.leaderboard.verify.report import Report
+from imagenet_hard.leaderboard.verify.run import verify
 
 BACKEND = "imported"
 NOTE = "imported predictions: the fingerprint is over ids and labels, no image bytes were at hand"
