@@ -129,7 +129,7 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
 
 
 def _owners(given: tuple[str, ...], *, hub: bool) -> list[Author]:
-    from imagenet_hard.leaderboard.hub_pr import account
+    from imagenet_hard.hub.pull_request import account
     from imagenet_hard.leaderboard.verify.ownership import Author
 
     owners = [Author.parse(each) for each in given]
@@ -141,7 +141,8 @@ def _owners(given: tuple[str, ...], *, hub: bool) -> list[Author]:
 
 def _deliver(submission: Submission, options: dict[str, Any]) -> dict[str, str]:
     """Write or propose the entry and the Hub's result files; what was done, by kind."""
-    from imagenet_hard.leaderboard import eval_results, hub_pr
+    from imagenet_hard.hub.pull_request import open_pull_request
+    from imagenet_hard.leaderboard import eval_results
     from imagenet_hard.leaderboard.submit import write_submission
 
     entry, done = submission.entry, {}
@@ -149,7 +150,7 @@ def _deliver(submission: Submission, options: dict[str, Any]) -> dict[str, str]:
         eval_results.eval_results_yaml(entry)  # what cannot be written stops before anything is
     _confirm(options)
     if options["hub"]:
-        request = hub_pr.open_pull_request(
+        request = open_pull_request(
             options["hub"],
             submission.files(),
             title=f"Submit {entry.id}",

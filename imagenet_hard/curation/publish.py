@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.curation.hub_patience import WAITS, patiently, refusals
 from imagenet_hard.curation.publication import Publication
 from imagenet_hard.curation.publish_target import MAIN, PublishReport, Target
 from imagenet_hard.curation.release import read_release
-from imagenet_hard.dataset.hub_errors import check_token, explained
+from imagenet_hard.hub.errors import check_token, explained
+from imagenet_hard.hub.retry import WAITS, patiently, refusals
 
 
 def publish(

@@ -1,7 +1,8 @@
-"""A built data set in a folder: Parquet files and a README whose front matter names the splits."""
+"""Data sets that ``datasets`` wrote into a folder: Parquet with a README, or what ``save_to_disk`` makes."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,11 @@ from typing import Any
 
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
-from imagenet_hard.dataset.causes import causes, disk_trouble
+from imagenet_hard.dataset.class_folders import class_in_name, class_of, wnid_class
 from imagenet_hard.dataset.files import YAML, File, state
-from imagenet_hard.dataset.layout import class_in_name, class_of, wnid_class
-from imagenet_hard.dataset.rows import from_stream, prepared
-from imagenet_hard.dataset.shards import check_whole
-from imagenet_hard.dataset.splits import choose_split
+from imagenet_hard.dataset.rows import from_dataset, from_stream, prepared
+from imagenet_hard.dataset.splits import check_whole, choose_split, refuse_part
+from imagenet_hard.hub.errors import causes, disk_trouble
 
 
 def is_built(folder: Path, files: Sequence[File]) -> bool:
@@ -130,3 +130,49 @@ def size_of(builder: Any, split: str | None) -> int | None:
     """The number of rows that the publisher states, if any."""
     stated = (builder.info.splits or {}).get(split)
     return None if stated is None else int(stated.num_examples) or None
+
+
+_ONE, _SEVERAL = "state.json", "dataset_dict.json"
+
+
+def is_saved(files: Sequence[File]) -> bool:
+    """Whether ``save_to_disk`` of a ``Dataset`` or a ``DatasetDict`` wrote the folder."""
+    names = {file.id for file in files}
+    return _SEVERAL in names or {_ONE, "dataset_info.json"} <= names
+
+
+def saved_folder(folder: Path, files: Sequence[File], *, split: str | None, exif: bool) -> Benchmark:
+    """The rows of the folder, or of the split's folder in it, checked as every data set's.
+
+    Raises:
+        DatasetError: ``datasets`` cannot read it, a file of it is missing, or as ``from_dataset``.
+        UsageError: it has no such split.
+    """
+    import datasets
+
+    name, place = folder.resolve().name, folder
+    try:
+        if any(file.id == _SEVERAL for file in files):
+            split = choose_split(split, _json(folder / _SEVERAL)["splits"], name)
+            place = folder / split
+        listed = _json(place / _ONE)
+        if place == folder:
+            own = listed["_split"]
+            split = own if split is None else choose_split(split, [own or "(without a name)"], name)
+        shards = [shard["filename"] for shard in listed["_data_files"]]
+        if missing := [shard for shard in shards if not (place / shard).is_file()]:
+            refuse_part(missing, len(missing), len(shards), name)
+        about = Source(name, "folder", split=split, exif=exif, state=state(files))
+        return from_dataset(datasets.Dataset.load_from_disk(str(place)), about)
+    except (ImageNetHardError, MemoryError):
+        raise
+    except Exception as error:  # json, datasets, pyarrow and the file system each have their own
+        first = list(causes(error))[-1]
+        raise DatasetError(
+            f"the saved data set {folder} cannot be read: {type(first).__name__}: {first}. Expected what "
+            "save_to_disk of datasets writes; save it again."
+        ) from error
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

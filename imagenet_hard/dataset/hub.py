@@ -14,10 +14,9 @@ from typing import Any
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.built import files_of, size_of, splits_of
-from imagenet_hard.dataset.hub_errors import check_token, explained, is_passing
 from imagenet_hard.dataset.rows import from_dataset, from_stream, prepared
-from imagenet_hard.dataset.shards import check_whole
-from imagenet_hard.dataset.splits import choose_split
+from imagenet_hard.dataset.splits import check_whole, choose_split
+from imagenet_hard.hub.errors import check_token, explained, is_passing
 
 log = logging.getLogger(__name__)
 

@@ -1,21 +1,50 @@
 """What a stored label means, wherever it is stored: one class or several, as numbers, wnids, names or bits.
 
-A number is a class index in 0..999, unless the data set names its classes: then it is the place of a name
-(``class_names``).
+A number is a class index in 0..999, unless the data set names its classes: then it is the place of a name.
+A data set may number its classes as it likes: sorted as strings ("0", "1", "10"), in alphabetical order,
+or a subset. So where classes have names, the names decide and the numbers are theirs.
 """
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import index as as_int
 from typing import Any
 
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.base.types import N_CLASSES
-from imagenet_hard.dataset.numbering import ONE_TOO_HIGH
-from imagenet_hard.imagenet.classes import wnid_to_index
-from imagenet_hard.imagenet.names import meanings
+from imagenet_hard.imagenet import classes
+from imagenet_hard.imagenet.classes import names, wnid_to_index
+from imagenet_hard.imagenet.names import Found, meanings, one_case
+
+ONE_TOO_HIGH = (
+    "If they count from 1 in the order of the wnids, subtract 1. If they are ids of ImageNet's development "
+    "kit, they have another order (ILSVRC2012_val_00000001 has id 490 and index 65): use wnids instead"
+)
+"""What numbers may be that are no class indices."""
+
+FEW = 10
+"""Fewer labels than these may be 1, 2, 3, ... by chance."""
+
+
+def own_numbering(numbers: Collection[int]) -> str | None:
+    """What to say of class numbers that may be a subset's own, or count from 1; None where they hardly are.
+
+    Such numbers go from 0 or 1 to ``k`` without a gap, where ``k`` is too large for chance and no 999.
+    """
+    first, last = min(numbers, default=0), max(numbers, default=0)
+    if len(numbers) < FEW or first > 1 or last - first + 1 != len(set(numbers)):
+        return None
+    if (first, last) == (0, N_CLASSES - 1):
+        return None
+    return (
+        f"{first} to {last} and no others: they are taken for class indices, so that {first} is "
+        f"{names()[first]} and {last} is {names()[last]}. "
+        + (ONE_TOO_HIGH if first else "If they number the classes of a subset, use wnids instead")
+    )
+
 
 Labels = tuple[int, ...]
 _NUMBER = re.compile(r"\s*([+-]?[0-9]{1,9})(\.0*)?\s*")
@@ -26,7 +55,7 @@ def labels_of(value: Any, where: str, classes: Sequence[int] | None = None) -> L
 
     ``value``: an integer (1.0 is one), a wnid, a class index or class name as text, several of these in a
     list, an array or a text ("65, 795"), or a multi-hot vector: one 0 or 1 for each class. ``classes``:
-    what the stored numbers mean, where the data set has class names (see ``class_names.class_indices``);
+    what the stored numbers mean, where the data set has class names (see ``class_indices``);
     -1 for a number without one.
 
     Raises:
@@ -156,3 +185,86 @@ def _shown(value: Any) -> str:
     if isinstance(value, list | tuple) and len(value) > 8:
         return f"[{', '.join(map(repr, value[:8]))}, ...] of {len(value):,} values"
     return repr(value)
+
+
+log = logging.getLogger(__name__)
+
+_DIGITS = re.compile(r"[0-9]{1,9}")
+SHOWN = 5
+"""Names that a message lists."""
+
+
+def class_indices(names: Sequence[str], where: str) -> tuple[int, ...]:
+    """The class in 0..999 of each of a data set's class names: place ``k`` is what its number ``k`` means.
+
+    A name with two meanings ("crane") is understood where the other names leave one of them, or where all
+    names stand in the order of ImageNet's classes (or of those of ImageNet-A or -R); there, one name in a
+    hundred may be unknown. Names that are numbers without a gap, as of digits, are warned of.
+
+    Raises:
+        DatasetError: names that are not understood, have two meanings, or mean the same class; the first
+            of them are listed.
+    """
+    meant = [meanings(name, folded=one_case(names)) for name in names]
+    if (order := _in_known_order(meant)) is not None:
+        return order
+    meant = _by_elimination(meant)
+    _refuse(where, names, [name for name, found in zip(names, meant, strict=True) if not found])
+    if several := [name for name, found in zip(names, meant, strict=True) if len(found) > 1]:
+        told = "; ".join(f"{name!r} ({_said(meanings(name, folded=True))})" for name in several[:SHOWN])
+        raise DatasetError(
+            f"{where} has class names with several meanings: {told}. Name the classes by wnid or class index."
+        )
+    indices = tuple(next(iter(found)) for found in meant)
+    if all(_DIGITS.fullmatch(name.strip()) for name in names) and (said := own_numbering(indices)):
+        log.warning("%s has the class names %s", where, said)
+    first: dict[int, str] = {}
+    for name, index in zip(names, indices, strict=True):
+        if (other := first.setdefault(index, name)) != name or names.count(name) > 1:
+            raise DatasetError(
+                f"{where} has two classes of one meaning: {other!r} and {name!r} are both class {index} "
+                f"({classes.wnids()[index]}). Name the classes by wnid or class index."
+            )
+    return indices
+
+
+def _in_known_order(meant: Sequence[Found]) -> tuple[int, ...] | None:
+    """The classes in order, where nothing that is understood stands at another's place."""
+    for order in (tuple(range(N_CLASSES)), *(tuple(sorted(subset())) for subset in classes.MASKS.values())):
+        if len(order) == len(meant):
+            unknown = sum(not found for found in meant)
+            fits = all(index in found for index, found in zip(order, meant, strict=True) if found)
+            if fits and unknown <= len(order) // 100:
+                return order
+    return None
+
+
+def _by_elimination(meant: list[Found]) -> list[Found]:
+    """Classes differ: what one name alone can mean, no other does."""
+    while True:
+        taken = frozenset().union(*(found for found in meant if len(found) == 1))
+        left = [found - taken if len(found) > 1 else found for found in meant]
+        if left == meant:
+            return meant
+        meant = left
+
+
+def _refuse(where: str, names: Sequence[str], unknown: Sequence[str]) -> None:
+    if not unknown:
+        return
+    listed = ", ".join(map(repr, unknown[:SHOWN])) + (", ..." if len(unknown) > SHOWN else "")
+    hint = ""
+    if str(N_CLASSES) in unknown and "0" not in names:
+        hint = (
+            f" Names that go from 1 to {N_CLASSES} are no class indices, and may be the numbers of the "
+            "development kit, which has an order of its own."
+        )
+    raise DatasetError(
+        f"{where} has {len(unknown):,} of {len(names):,} class names that are not understood: {listed}. "
+        f"Expected class indices in 0..{N_CLASSES - 1}, wnids such as n01440764, or the class names of "
+        f"open_clip, torchvision or WordNet.{hint}"
+    )
+
+
+def _said(found: Found) -> str:
+    return ", ".join(f"{index} {classes.wnids()[index]}" for index in sorted(found))

@@ -7,12 +7,15 @@ import os
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from imagenet_hard.base.errors import DatasetError, UsageError
-from imagenet_hard.dataset.benchmark import Benchmark
-from imagenet_hard.dataset.files import did_you_mean
+from imagenet_hard.dataset.benchmark import Benchmark, Source
+from imagenet_hard.dataset.files import did_you_mean, read_file, state, walk
+from imagenet_hard.dataset.labels import parse_label
 from imagenet_hard.dataset.left_out import told
 
 log = logging.getLogger(__name__)
@@ -66,8 +69,6 @@ imagenet-hard-4k, sample, an existing folder or a Hub id OWNER/NAME. Did you mea
     text = os.fspath(name)
     repo = HUB_NAMES.get(text.lower(), text)
     if text == "sample":
-        from imagenet_hard.dataset.sample import sample
-
         _refuse(text, revision=revision, split=split, labels=labels)
         return sample(exif=exif)
     for folder in dict.fromkeys((Path(text).expanduser(), Path(repo))):
@@ -111,10 +112,8 @@ def _folder(
     exif: bool,
     repo: str,
 ) -> Benchmark:
-    from imagenet_hard.dataset.built import built_folder, is_built
-    from imagenet_hard.dataset.files import walk
+    from imagenet_hard.dataset.built import built_folder, is_built, is_saved, saved_folder
     from imagenet_hard.dataset.folder import image_folder
-    from imagenet_hard.dataset.saved import is_saved, saved_folder
     from imagenet_hard.dataset.webdataset import is_sharded, sharded_folder
 
     files = walk(folder)
@@ -169,4 +168,34 @@ def _unknown(text: str) -> UsageError:
     return UsageError(
         f"unknown data set {text!r}: expected {', '.join(known)}, an existing folder or a Hub id OWNER/NAME."
         f"{near}"
+    )
+
+
+N_SAMPLE = 20
+_SAMPLE_FILE = re.compile(r"imagenet_\d\d_(\d{1,3})\.(jpg|png)")
+
+
+def sample(*, exif: bool = False) -> Benchmark:
+    """The 20 images; the labels are in their file names. foolbox is located, not imported.
+
+    Raises:
+        DatasetError: foolbox is not installed, or has other images than expected.
+    """
+    spec = find_spec("foolbox")
+    if spec is None or not spec.submodule_search_locations:
+        raise DatasetError(
+            f"the data set 'sample' is the {N_SAMPLE} ImageNet images in the foolbox package, which is not "
+            'installed: pip install "imagenet-hard[demo]"'
+        )
+    folder = Path(spec.submodule_search_locations[0]) / "data"
+    files = [file for file in walk(folder) if _SAMPLE_FILE.fullmatch(file.id)] if folder.is_dir() else []
+    if len(files) != N_SAMPLE:
+        raise DatasetError(
+            f"the data set 'sample' is incomplete: got {len(files)} images in the foolbox package, expected "
+            f'{N_SAMPLE}. Install it again: pip install --force-reinstall "foolbox>=3.3"'
+        )
+    labels = [(parse_label(_SAMPLE_FILE.sub(r"\1", file.id), file.id),) for file in files]
+    about = Source("sample", "package", exif=exif, state=state(files))
+    return Benchmark(
+        about, [f.id for f in files], labels, [""] * len(files), partial(read_file, [f.path for f in files])
     )

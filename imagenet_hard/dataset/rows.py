@@ -17,11 +17,8 @@ from typing import Any
 
 from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.base.types import Example
-from imagenet_hard.dataset.benchmark import Benchmark, Source
-from imagenet_hard.dataset.class_names import class_indices
-from imagenet_hard.dataset.labels import Labels, is_number, labels_of
-from imagenet_hard.dataset.numbering import own_numbering
-from imagenet_hard.dataset.streaming import StreamingBenchmark
+from imagenet_hard.dataset.benchmark import Benchmark, Source, StreamingBenchmark
+from imagenet_hard.dataset.labels import Labels, class_indices, is_number, labels_of, own_numbering
 
 log = logging.getLogger(__name__)
 

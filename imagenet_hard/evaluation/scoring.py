@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.base.types import SCHEMA_VERSION, Scored, Witness
+from imagenet_hard.dataset.benchmark import StreamingBenchmark
 from imagenet_hard.dataset.decode import DECODE_POLICY
 from imagenet_hard.dataset.fingerprint import fingerprint
-from imagenet_hard.dataset.streaming import StreamingBenchmark
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.job import Job, RunReport
 from imagenet_hard.engine.settings import RunSettings

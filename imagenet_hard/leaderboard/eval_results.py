@@ -10,9 +10,9 @@ import yaml
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
-from imagenet_hard.dataset.hub_errors import explained
+from imagenet_hard.hub.errors import explained
+from imagenet_hard.hub.pull_request import PullRequest, check_repo_id, open_pull_request
 from imagenet_hard.leaderboard.entry import Entry
-from imagenet_hard.leaderboard.hub_pr import PullRequest, check_repo_id, open_pull_request
 
 FILE = ".eval_results/imagenet-hard.yaml"
 CARD = "README.md"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.dataset.hub_errors import check_token, explained
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES
+from imagenet_hard.hub.errors import check_token, explained
+from imagenet_hard.hub.pull_request import check_repo_id
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, PREDICTIONS_FILE, TOP1_FILE, TOP5_FILE
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, MAX_ENTRY_BYTES
-from imagenet_hard.leaderboard.hub_pr import check_repo_id
 from imagenet_hard.leaderboard.verify.changes import Change, Verdict, judge
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem

@@ -11,8 +11,7 @@ import pytest
 from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.base.types import BenchmarkInfo, Example
 from imagenet_hard.dataset import Benchmark, load_dataset
-from imagenet_hard.dataset.benchmark import Source
-from imagenet_hard.dataset.streaming import StreamingBenchmark
+from imagenet_hard.dataset.benchmark import Source, StreamingBenchmark
 from tests.dataset.images import WNIDS, class_tree, jpeg
 
 ROWS = [Example(str(i), bytes([i]), (i,), "abc"[i % 3]) for i in range(5)]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.base.errors import DatasetError, UsageError
+from imagenet_hard.dataset import load as load_module
 from imagenet_hard.dataset import load_dataset
-from imagenet_hard.dataset import sample as sample_module
 from imagenet_hard.dataset.decode import decode
 from tests.dataset.images import build, class_tree, published, rows
 
@@ -43,7 +43,7 @@ def test_sample_is_found_without_importing_foolbox() -> None:
 
 def test_sample_without_foolbox_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The message is the command to run."""
-    monkeypatch.setattr(sample_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(load_module, "find_spec", lambda name: None)
     with pytest.raises(DatasetError, match=r'not installed: pip install "imagenet-hard\[demo\]"'):
         load_dataset("sample")
 
@@ -51,7 +51,7 @@ def test_sample_without_foolbox_names_the_extra(monkeypatch: pytest.MonkeyPatch)
 def test_an_incomplete_sample_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another foolbox without the images."""
     monkeypatch.setattr(
-        sample_module,
+        load_module,
         "find_spec",
         lambda name: type("Spec", (), {"submodule_search_locations": [str(tmp_path)]}),
     )

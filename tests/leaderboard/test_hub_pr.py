@@ -19,7 +19,7 @@ COMMIT = r"/commit/"
 SUBMIT = """
 import json, logging
 from imagenet_hard.base.errors import ImageNetHardError
-from imagenet_hard.leaderboard.hub_pr import open_pull_request
+from imagenet_hard.hub.pull_request import open_pull_request
 for repo, marker, options in {calls!r}:
     try:
         files = {{"entries/a__b/entry.json": b"{{}}", "entries/a__b/predictions.parquet": b"PAR1" * 100}}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from imagenet_hard.dataset.class_folders import wnid_of
 from imagenet_hard.dataset.files import File
-from imagenet_hard.dataset.layout import wnid_of
 from imagenet_hard.imagenet.classes import MASKS, objectnet, wnids
 
 _SEVERITY = re.compile(r"[1-5]")

@@ -15,9 +15,9 @@ from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, images_of
 from imagenet_hard.curation.sources.looks import look_of
+from imagenet_hard.dataset.class_folders import check_depth, check_one_set, places
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.files import File, read_file, state
-from imagenet_hard.dataset.layout import check_depth, check_one_set, places
 from imagenet_hard.imagenet.classes import objectnet as mapped_classes
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imagenet_hard.base.errors import ImageNetHardError, ResultError, UsageError
-from imagenet_hard.dataset.causes import causes
-from imagenet_hard.dataset.hub_errors import check_token
+from imagenet_hard.hub.errors import causes, check_token
 from imagenet_hard.leaderboard.site.build import MANIFEST
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

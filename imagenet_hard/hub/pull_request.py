@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from imagenet_hard.base.errors import ImageNetHardError, ResultError, UsageError
-from imagenet_hard.dataset.causes import causes
-from imagenet_hard.dataset.hub_errors import check_token, is_passing
+from imagenet_hard.hub.errors import causes, check_token, is_passing
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

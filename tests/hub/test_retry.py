@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagenet_hard.base.errors import DatasetError, UsageError
-from imagenet_hard.curation import hub_patience
-from imagenet_hard.curation.hub_patience import asked_wait, may_pass, patiently, refusals, status_of
+from imagenet_hard.hub import retry
+from imagenet_hard.hub.retry import asked_wait, may_pass, patiently, refusals, status_of
 
 NOW = datetime(2026, 1, 31, 23, 59, 50, tzinfo=UTC)
 XET = "Network error: Request error: HTTP status client error (403 Forbidden), domain: http://hub/x"
@@ -98,7 +98,7 @@ def failing(*errors: Exception):
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The waits, none of them taken."""
     waits: list[float] = []
-    monkeypatch.setattr(hub_patience.time, "sleep", waits.append)
+    monkeypatch.setattr(retry.time, "sleep", waits.append)
     return waits
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imagenet_hard.base.errors import DatasetError
-from imagenet_hard.dataset.shards import check_whole
+from imagenet_hard.dataset.splits import check_whole
 
 
 def named(

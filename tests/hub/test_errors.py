@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from imagenet_hard.base.errors import DatasetError, UsageError
-from imagenet_hard.dataset.hub_errors import check_token, explained, is_passing
+from imagenet_hard.hub.errors import check_token, explained, is_passing
 
 pytest.importorskip("huggingface_hub")
 

@@ -13,8 +13,7 @@ from json import JSONDecodeError
 from typing import Any, TypeVar
 
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError
-from imagenet_hard.dataset.causes import causes
-from imagenet_hard.dataset.hub_errors import is_passing
+from imagenet_hard.hub.errors import causes, is_passing
 
 WAITS = (1, 2, 4, 8, 16, 32)
 """Seconds before each new attempt, where the Hub does not say how long."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError, UsageError
-from imagenet_hard.dataset.causes import causes, disk_trouble
 
 _NETWORK = frozenset(("httpx", "httpx2", "httpcore", "requests", "urllib3", "aiohttp", "socket"))
 
@@ -120,3 +120,29 @@ def _secret(token: str | bool | None) -> str | None:
     from huggingface_hub import get_token
 
     return get_token()
+
+
+_DISK = {
+    errno.ENOSPC: "Free some space, or move the cache with HF_HOME",
+    errno.EACCES: "Make the folder readable and writable, or move the cache with HF_HOME",
+    errno.EPERM: "Make the folder readable and writable, or move the cache with HF_HOME",
+    errno.EROFS: "Move the cache to a writable place with HF_HOME",
+}
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and its causes, outermost first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def disk_trouble(error: BaseException) -> str | None:
+    """What the disk refused and what to do, where the disk is the cause: full, read-only, forbidden."""
+    for cause in causes(error):
+        if isinstance(cause, OSError) and cause.errno in _DISK:
+            where = f" ({cause.filename})" if cause.filename else ""
+            return f"{cause.strerror}{where}. {_DISK[cause.errno]}"
+    return None

@@ -17,12 +17,11 @@ from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.dataset.files import File
 from imagenet_hard.dataset.ground_truth import validation_number
-from imagenet_hard.dataset.numbering import ONE_TOO_HIGH, own_numbering
+from imagenet_hard.dataset.labels import ONE_TOO_HIGH, Labels, own_numbering
 from imagenet_hard.imagenet.classes import wnid_to_index
 
 log = logging.getLogger(__name__)
 
-Labels = tuple[int, ...]
 Folder = tuple[str, ...]
 
 SPLITS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing", "dev"))
