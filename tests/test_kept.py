@@ -1,4 +1,4 @@
-"""What earlier code left is read: results, half-done runs, entries, work folders (made by ``kept/make.py``)."""
+"""What earlier code left is read: results, half-done runs, entries, work folders (by ``kept/make.py``)."""
 
 from __future__ import annotations
 
