@@ -1,4 +1,4 @@
-"""Text for people: what may be printed, what stands in a cell, and values cut to the length of a message.
+"""Text for people: what may be printed, what stands in a cell, numbers, and values cut to a message's length.
 
 Names come from files that anybody may have written: no character moves a terminal's cursor or hides text, and
 no cell is read as markup or run as a formula.
@@ -8,9 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 SHOWN = 10
+
+
+class Interval(Protocol):
+    """What has two ends, shares in [0, 1]."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
 
 _TEX = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
@@ -70,3 +80,58 @@ def shorten_list(items: Sequence[str]) -> str:
 def reason(error: BaseException) -> str:
     """An error of another library in a word or a line."""
     return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def pct(share: float) -> str:
+    """A share as percent with two digits.
+
+    >>> pct(0.63333)
+    '63.33'
+    """
+    return f"{100 * share:.2f}"
+
+
+def pct1(share: float) -> str:
+    """A share as percent with one digit."""
+    return f"{100 * share:.1f}"
+
+
+def span(rate: Interval) -> str:
+    """The interval of a rate in percent."""
+    return f"{pct(rate.low)}–{pct(rate.high)}"
+
+
+def signed(n: int) -> str:
+    """A whole number with its sign.
+
+    >>> signed(3), signed(-2), signed(0)
+    ('+3', '−2', '0')
+    """
+    return f"{n:+,}".replace("-", "−") if n else "0"
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign.
+
+    >>> points(0.0125), points(-0.2)
+    ('+1.25', '−20.00')
+    """
+    return f"{100 * share:+.2f}".replace("-", "−")
+
+
+def count(n: int) -> str:
+    """A whole number with thousands set apart."""
+    return f"{n:,}"
+
+
+def size(n: int) -> str:
+    """A number of parameters.
+
+    >>> size(25557032), size(1_366_000_000), size(4652)
+    ('25.6 M', '1.37 B', '4.7 k')
+    """
+    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if n >= unit:
+            value = n / unit
+            return f"{value:.{2 if value < 10 and name == 'B' else 1 if value < 100 else 0}f} {name}"
+    return str(n)

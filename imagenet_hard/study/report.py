@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.runtime import __version__
+from imagenet_hard.base.web import Inline, json_text, static_text, style_with_font, templates
 from imagenet_hard.imagenet.classes import names as class_names
-from imagenet_hard.leaderboard.site import text
-from imagenet_hard.leaderboard.site.scripts import json_text
 from imagenet_hard.study.cover import TOP
 from imagenet_hard.study.figures import Figures
 from imagenet_hard.study.gallery import Shown
@@ -25,19 +19,8 @@ from imagenet_hard.study.tables import write_tables
 
 PAGE = "index.html"
 
-_SITE = "imagenet_hard.leaderboard.site"
+_PACKAGE = "imagenet_hard.study"
 _LIBRARIES = ("d3", "plot", "archivo")
-
-
-@dataclass(frozen=True)
-class _Inline:
-    """A script or a style sheet inside the page, and the hash by which its security policy allows it."""
-
-    code: str
-
-    @property
-    def source(self) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(self.code.encode()).digest()).decode()}'"
 
 
 def write_report(matrix: Matrix, figures: Figures, shown: Sequence[Shown], out: Path) -> list[Path]:
@@ -56,37 +39,41 @@ def write_report(matrix: Matrix, figures: Figures, shown: Sequence[Shown], out: 
 def render(matrix: Matrix, figures: Figures, shown: Sequence[Shown]) -> str:
     """The page as HTML: nothing is loaded, no inline code runs but that whose hash it names."""
     info = matrix.info
-    before = [_Inline(_file(_SITE, "static/js/theme.js"))]
+    before = [Inline(static_text("js/theme.js"))]
     after = [
-        *(_Inline(_file(_SITE, f"static/vendor/{name}.min.js")) for name in ("d3", "plot")),
-        *(_Inline(_file(_SITE, f"static/js/{name}.js")) for name in ("data", "charts")),
-        _Inline(_file("imagenet_hard.study", "static/study.js")),
+        *(Inline(static_text(f"vendor/{name}.min.js")) for name in ("d3", "plot")),
+        *(Inline(static_text(f"js/{name}.js")) for name in ("data", "charts")),
+        Inline(static_text("study.js", _PACKAGE)),
     ]
-    style = _style()
+    style = Inline(style_with_font() + static_text("study.css", _PACKAGE))
     scripts = " ".join(each.source for each in (*before, *after))
     csp = (
         f"default-src 'none'; script-src {scripts}; style-src {style.source}; img-src data:; "
         "font-src data:; base-uri 'none'; form-action 'none'"
     )
     variants = {each.source: each.variant for each in info.images}
-    html: str = _template().render(
-        info=info,
-        version=__version__,
-        csp=csp,
-        style=style.code,
-        before=[each.code for each in before],
-        after=[each.code for each in after],
-        sources=[(each.source, len(each.ids)) for each in info.images],
-        figures=figures,
-        published_of={
-            (p.source, p.classifier): published(info.classifiers[p.classifier], variants[p.source])
-            for p in figures.pairs
-        },
-        paper_means={name: published(spec, MEAN) for name, spec in info.classifiers.items()},
-        shown=shown,
-        top=TOP,
-        data=json_text(_data(matrix, figures)),
-        licences=[(name, _file(_SITE, f"static/vendor/{name}.LICENSE.txt")) for name in _LIBRARIES],
+    html: str = (
+        templates(_PACKAGE, class_name=_class_name)
+        .get_template("report.html.jinja")
+        .render(
+            info=info,
+            version=__version__,
+            csp=csp,
+            style=style.code,
+            before=[each.code for each in before],
+            after=[each.code for each in after],
+            sources=[(each.source, len(each.ids)) for each in info.images],
+            figures=figures,
+            published_of={
+                (p.source, p.classifier): published(info.classifiers[p.classifier], variants[p.source])
+                for p in figures.pairs
+            },
+            paper_means={name: published(spec, MEAN) for name, spec in info.classifiers.items()},
+            shown=shown,
+            top=TOP,
+            data=json_text(_data(matrix, figures)),
+            licences=[(name, static_text(f"vendor/{name}.LICENSE.txt")) for name in _LIBRARIES],
+        )
     )
     return html
 
@@ -115,29 +102,5 @@ def _data(matrix: Matrix, figures: Figures) -> dict[str, Any]:
     }
 
 
-def _style() -> _Inline:
-    font = files(_SITE).joinpath("static/vendor/archivo.woff2").read_bytes()
-    inline = f"data:font/woff2;base64,{base64.b64encode(font).decode()}"
-    site = _file(_SITE, "static/css/site.css").replace("../vendor/archivo.woff2", inline)
-    return _Inline(site + _file("imagenet_hard.study", "static/study.css"))
-
-
-def _file(package: str, name: str) -> str:
-    return files(package).joinpath(name).read_text("utf-8")
-
-
-@cache
-def _template() -> Any:
-    import jinja2
-
-    env = jinja2.Environment(
-        loader=jinja2.PackageLoader("imagenet_hard.study", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("pct", "pct1", "span", "count"):
-        env.filters[name] = getattr(text, name)
-    env.filters["class_name"] = lambda index: class_names()[index]
-    return env.get_template("report.html.jinja")
+def _class_name(index: int) -> str:
+    return class_names()[index]

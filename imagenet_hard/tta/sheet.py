@@ -16,6 +16,7 @@ from PIL import Image, ImageDraw
 
 from imagenet_hard.base.errors import ImageError, UsageError
 from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.web import templates
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.dataset.decode import decode
@@ -107,8 +108,6 @@ def write_sheet(
     Raises:
         ResultError: the folder cannot be written.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     cards = [
         {
             "id": look.id,
@@ -122,11 +121,10 @@ def write_sheet(
         }
         for look in looks(classifier, benchmark, tta, settings)
     ]
-    templates = Environment(
-        loader=PackageLoader("imagenet_hard.tta"), autoescape=True, undefined=StrictUndefined
-    )
-    page = templates.get_template("where.html.jinja").render(
-        cards=cards, model=classifier.spec.name, tta=tta, data=benchmark.name
+    page = (
+        templates("imagenet_hard.tta")
+        .get_template("where.html.jinja")
+        .render(cards=cards, model=classifier.spec.name, tta=tta, data=benchmark.name)
     )
     safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in classifier.spec.name)[:80]
     path = folder / f"where-{safe}-{tta.label}.html"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imagenet_hard.base.text import printable, shorten, shorten_list
+from imagenet_hard.base.text import printable, shorten, shorten_list, span
+from imagenet_hard.evaluation.metrics import Rate
 
 
 def test_what_is_not_seen_is_replaced() -> None:
@@ -21,3 +22,8 @@ def test_a_list_names_ten_and_counts_the_rest() -> None:
     ten = [str(i) for i in range(10)]
     assert shorten_list(ten) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
     assert shorten_list([*ten, "10", "11"]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 2 more"
+
+
+def test_an_interval_in_percent() -> None:
+    """Wilson's of 8 in 10."""
+    assert span(Rate.of(8, 10)) == "49.02–94.33"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.base.web import static_files, vendored
 from imagenet_hard.leaderboard.site.data import SiteData
 from imagenet_hard.leaderboard.site.data_files import (
     agreement_payload,
@@ -69,22 +68,17 @@ def site_files(site: SiteData) -> Iterator[tuple[str, bytes]]:
     """Every file of the site as (path, bytes), one at a time."""
     yield "README.md", _SPACE_CARD.encode()
     yield ".nojekyll", b""  # GitHub Pages serves the files as they are
-    yield from _static()
+    for package in ("imagenet_hard.base", "imagenet_hard.leaderboard.site"):
+        for name, data in static_files(package):
+            yield f"static/{name}", data
     for name, text in _texts(site):
         yield name, text.encode("utf-8", "replace")
-
-
-def vendor() -> list[dict[str, Any]]:
-    """What ``static/vendor/vendor.json`` says of the bundled libraries."""
-    text = files("imagenet_hard.leaderboard.site").joinpath("static/vendor/vendor.json").read_text("utf-8")
-    listed: list[dict[str, Any]] = json.loads(text)
-    return listed
 
 
 def _texts(site: SiteData) -> Iterator[tuple[str, str]]:
     from imagenet_hard.imagenet.classes import names
 
-    yield from pages(site, vendor())
+    yield from pages(site, vendored())
     yield "data/classes.js", script("classes", list(names()))
     for board in site.boards:
         for part, payload in (
@@ -97,20 +91,6 @@ def _texts(site: SiteData) -> Iterator[tuple[str, str]]:
             key = f"{board.slug}/entries/{entry.id}"
             yield f"data/{key}.js", script(key, entry_payload(board, index))
         yield from downloads(board)
-
-
-def _static() -> Iterator[tuple[str, bytes]]:
-    root = files("imagenet_hard.leaderboard.site").joinpath("static")
-
-    def walk(folder: Any, prefix: str) -> Iterator[tuple[str, bytes]]:
-        for item in sorted(folder.iterdir(), key=lambda each: str(each.name)):
-            name = f"{prefix}/{item.name}"
-            if item.is_dir():
-                yield from walk(item, name)
-            else:
-                yield name, item.read_bytes()
-
-    yield from walk(root, "static")
 
 
 def _files_of_earlier(out: Path) -> set[str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from imagenet_hard.base.text import printable, tex_cell
+from imagenet_hard.base.text import pct, printable, span, tex_cell
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
-from imagenet_hard.leaderboard.site.text import pct, span
 
 _WIDE = 7.2
 """Pixels of a character of the badge; the text is stretched to its place, whatever the reader's typeface."""

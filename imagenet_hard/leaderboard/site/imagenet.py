@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from imagenet_hard.base.text import points, signed
 from imagenet_hard.leaderboard.site.data import SiteEntry
-from imagenet_hard.leaderboard.site.text import points, signed
 from imagenet_hard.leaderboard.stats.correlation import Coefficient, correlate
 from imagenet_hard.leaderboard.stats.robustness import fit, rank_differences
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from imagenet_hard.base.text import markdown_cell
+from imagenet_hard.base.text import markdown_cell, pct, size
+from imagenet_hard.base.web import templates
 from imagenet_hard.evaluation.intervals import wilson
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.imagenet.classes import names as class_names
@@ -67,7 +67,8 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
             "tiers": TIERS,
             "preview": site.preview,
         }
-        html = _templates().get_template(f"{template}.html.jinja")
+        found = templates("imagenet_hard.leaderboard.site", https=text.https)
+        html = found.get_template(f"{template}.html.jinja")
         return path, html.render(**common, version=site.version, boards=boards, **values)
 
     if not site.boards:
@@ -91,22 +92,6 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
 def board_hrefs(boards: Sequence[Board]) -> dict[str, str]:
     """The page of each board: the first one is the index."""
     return {b.slug: f"board-{b.slug}.html" if i else "index.html" for i, b in enumerate(boards)}
-
-
-@cache
-def _templates() -> Any:
-    import jinja2
-
-    env = jinja2.Environment(
-        loader=jinja2.PackageLoader("imagenet_hard.leaderboard.site", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    for name in ("points", "signed", "pct", "pct1", "span", "count", "size", "https"):
-        env.filters[name] = getattr(text, name)
-    return env
 
 
 def _board(board: Board) -> dict[str, Any]:
@@ -222,12 +207,12 @@ def _word(entry: SiteEntry) -> str:
 
 
 def _model_facts(entry: SiteEntry, board: Board) -> Facts:
-    size = f"{text.size(entry.parameters)} ({entry.parameters:,})" if entry.parameters is not None else ""
+    parameters = f"{size(entry.parameters)} ({entry.parameters:,})" if entry.parameters is not None else ""
     rows = (
         ("Backend", entry.backend),
         ("Architecture", entry.architecture),
         ("Weights", entry.tag),
-        ("Parameters", size),
+        ("Parameters", parameters),
         ("Training data", entry.training_data),
         ("ImageNet top-1, as reported", reported(entry)),
         ("Effective robustness", effective(entry)),
@@ -256,7 +241,7 @@ def _changes(boards: Sequence[Board]) -> list[dict[str, Any]]:
     checks: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
     for board in boards:
         for e in board.entries:
-            line = f"on {board.title}: {text.pct(e.top1.accuracy)} %, rank {e.rank.place}."
+            line = f"on {board.title}: {pct(e.top1.accuracy)} %, rank {e.rank.place}."
             entries[e.date.isoformat() if e.date else ""].append((e.id, e.name, line))
             found: dict[str, list[str]] = defaultdict(list)
             for check in e.checks:

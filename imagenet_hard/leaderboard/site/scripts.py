@@ -1,4 +1,4 @@
-"""Data as text that is safe inside HTML and JavaScript, and small.
+"""Data as scripts, small.
 
 A page from ``file://`` may not fetch JSON, so data travel as scripts that hand one JSON value over.
 """
@@ -6,28 +6,16 @@ A page from ``file://`` may not fetch JSON, so data travel as scripts that hand 
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
-
-
-def json_text(value: Any) -> str:
-    """Compact JSON without any character that could end a script or a string.
-
-    >>> json_text({"a": "</script>"})
-    '{"a":"\\\\u003c/script\\\\u003e"}'
-    """
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    # These occur inside JSON strings only, where an escape means the same character.
-    return text.translate(_ESCAPES).encode("utf-8", "replace").decode()
+from imagenet_hard.base.web import json_text
 
 
 def script(key: str, value: Any) -> str:
-    """A script that hands ``value`` to ``static/js/data.js`` under ``key``."""
+    """A script that hands ``value`` to ``base/static/js/data.js`` under ``key``."""
     return f"window.imagenetHard.receive({json_text(key)},{json_text(value)});\n"
 
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
-from imagenet_hard.base.text import markdown_cell, printable, tex_cell
+from imagenet_hard.base.text import markdown_cell, pct, printable, size, span, tex_cell
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
 from imagenet_hard.leaderboard.site.downloads import table_csv, table_json
-from imagenet_hard.leaderboard.site.text import pct, size, span
 
 START = "<!-- leaderboard:start -->"
 END = "<!-- leaderboard:end -->"

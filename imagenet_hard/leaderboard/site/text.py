@@ -1,4 +1,4 @@
-"""How the page writes numbers and addresses: filters for the templates, axes for the small drawings."""
+"""Addresses that may become links, and axes for the small drawings."""
 
 from __future__ import annotations
 
@@ -9,65 +9,6 @@ from math import ceil, floor
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.site.data import Link
-
-
-def pct(share: float) -> str:
-    """A share as percent with two digits.
-
-    >>> pct(0.63333)
-    '63.33'
-    """
-    return f"{100 * share:.2f}"
-
-
-def pct1(share: float) -> str:
-    """A share as percent with one digit."""
-    return f"{100 * share:.1f}"
-
-
-def span(rate: Rate) -> str:
-    """The interval of a rate in percent.
-
-    >>> span(Rate.of(8, 10))
-    '49.02–94.33'
-    """
-    return f"{pct(rate.low)}–{pct(rate.high)}"
-
-
-def signed(n: int) -> str:
-    """A whole number with its sign.
-
-    >>> signed(3), signed(-2), signed(0)
-    ('+3', '−2', '0')
-    """
-    return f"{n:+,}".replace("-", "−") if n else "0"
-
-
-def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign.
-
-    >>> points(0.0125), points(-0.2)
-    ('+1.25', '−20.00')
-    """
-    return f"{100 * share:+.2f}".replace("-", "−")
-
-
-def count(n: int) -> str:
-    """A whole number with thousands set apart."""
-    return f"{n:,}"
-
-
-def size(n: int) -> str:
-    """A number of parameters.
-
-    >>> size(25557032), size(1_366_000_000), size(4652)
-    ('25.6 M', '1.37 B', '4.7 k')
-    """
-    for unit, name in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if n >= unit:
-            value = n / unit
-            return f"{value:.{2 if value < 10 and name == 'B' else 1 if value < 100 else 0}f} {name}"
-    return str(n)
 
 
 def https(url: str) -> str:

@@ -14,10 +14,11 @@ from pydantic import ValidationError
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.text import spreadsheet_cell
+from imagenet_hard.base.web import json_text
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.site.data import Link
 from imagenet_hard.leaderboard.site.data_files import commonest_wrong, few, group_of
-from imagenet_hard.leaderboard.site.scripts import bits, json_text, numbers, script
+from imagenet_hard.leaderboard.site.scripts import bits, numbers, script
 from imagenet_hard.leaderboard.site.text import axis_for, https
 from tests.leaderboard.site.boards import made_up
 
