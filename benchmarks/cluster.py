@@ -24,10 +24,10 @@ from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.engine import LocalEngine
 from imagenet_hard.engine.job import Job
-from imagenet_hard.engine.ray_engine import RayEngine
+from imagenet_hard.engine.ray.engine import RayEngine
+from imagenet_hard.engine.ray.pool import WorkerPool
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from imagenet_hard.engine.workers import Workers
 
 EPSILON = 1e-3
 """Logits: a margin below this is a near-tie, which float32 may decide either way."""
@@ -50,8 +50,8 @@ def on_ray(n: int, model: str, images: Repeated) -> tuple[float, float, Any]:
     start = time.perf_counter()
     ray.init(address="local", num_cpus=n, include_dashboard=False, log_to_driver=False)
     try:
-        with Workers(device="cpu") as workers:
-            workers.gather(120)
+        with WorkerPool(device="cpu") as workers:
+            workers.wait_for_all(120)
             seconds, predictions = scored(RayEngine(workers), model, images)
     finally:
         ray.shutdown()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from imagenet_hard.base.errors import UsageError
 
 if TYPE_CHECKING:
     from imagenet_hard.engine.engine import Engine
@@ -55,7 +58,6 @@ def opened(options: Mapping[str, Any]) -> Iterator[Engine]:
         UsageError: options that do not fit together, or a launcher that started this command many times.
     """
     from imagenet_hard.engine.engine import open_engine
-    from imagenet_hard.engine.launchers import refuse_copies
 
     refuse_copies()
     if options["engine"] == "ray" and options["workers"] is not None:
@@ -69,3 +71,18 @@ def opened(options: Mapping[str, Any]) -> Iterator[Engine]:
         cpus_per_worker=options["cpus_per_worker"],
     ) as engine:
         yield engine
+
+
+def refuse_copies(environment: Mapping[str, str] = os.environ) -> None:
+    """Copies would score the same images into the same files: the work is split by the engine, not by ranks.
+
+    Raises:
+        UsageError: this process is one of several that a launcher started.
+    """
+    size = environment.get("WORLD_SIZE", "")
+    if "LOCAL_RANK" in environment and size.isdigit() and int(size) > 1:
+        raise UsageError(
+            f"a launcher such as torchrun started {size} copies of this command (WORLD_SIZE={size}), and "
+            "each would score all images. Start it once, without the launcher: --engine ray splits the work "
+            "over all GPUs and machines (docs/cluster.md)"
+        )

@@ -28,7 +28,7 @@ from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.imagenet.zoom import Zoom
 
 if TYPE_CHECKING:
-    from imagenet_hard.engine.workers import Workers
+    from imagenet_hard.engine.ray.pool import WorkerPool
 
 LARGEST = {"cpu": 64, "cuda": 1024}
 """Images of a shard: most leave after a zoom or two, so it takes many to fill batches."""
@@ -104,7 +104,7 @@ class FilterTask:
     order: Sequence[Zoom]
 
     def begin(self, device: str, threads: int) -> Callable[[ImageShard], Verdicts]:
-        """See ``workers.Task``. The lanes are made once, for all shards."""
+        """See ``Task``. The lanes are made once, for all shards."""
         from threading import Lock
 
         settings = replace(self.settings, device=device, workers=threads)
@@ -143,7 +143,7 @@ class ClusterFilter:
         self,
         sources: Sequence[OpenSource],
         store: CurationStore,
-        workers: Workers,
+        workers: WorkerPool,
         task: FilterTask,
         on_progress: Callable[[FilterProgress], None] = lambda progress: None,
     ) -> None:
@@ -185,7 +185,7 @@ class ClusterFilter:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _shards(self, pool: ThreadPoolExecutor, places: Iterator[Place]) -> Iterator[ImageShard]:
-        device = self._workers.slots.device
+        device = self._workers.capacity.device
         largest = (LARGEST_EXHAUSTIVE if self._task.exhaustive else LARGEST)[device]
         size = max(1, min(largest, -(-self._intake.total // (ROUNDS * self._workers.n))))
         shard = self._shard()

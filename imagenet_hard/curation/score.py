@@ -80,7 +80,7 @@ def score(
         )
         screening, exhaustive = mode == "screening", mode == "exhaustive"
         if (workers := engine.workers) is not None:
-            made = workers.call(partial(_arranged, loaded, settings, workers.slots.device, screening))
+            made = workers.call(partial(_arranged, loaded, settings, workers.capacity.device, screening))
             task = FilterTask(made.of(loaded), settings, made.screened, recipe.exif, exhaustive, order)
             ClusterFilter(sources, store, workers, task, on_progress).run()
         else:

@@ -13,7 +13,7 @@ from imagenet_hard.engine.store import Row
 from imagenet_hard.engine.topk import Pending, Top5
 
 if TYPE_CHECKING:
-    from imagenet_hard.engine.predictor import Predictor
+    from imagenet_hard.engine.forward import Predictor
 
 Keep = Callable[[Sequence[Row], Top5], None]
 Wants = Callable[[Row, Any], bool]

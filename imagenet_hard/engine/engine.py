@@ -12,7 +12,7 @@ from imagenet_hard.engine.settings import resolve_device
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.engine.job import Job, Outcome
-    from imagenet_hard.engine.workers import Workers
+    from imagenet_hard.engine.ray.pool import WorkerPool
 
 EngineName = Literal["local", "ray"]
 
@@ -21,7 +21,7 @@ class Engine(Protocol):
     """Runs jobs over a benchmark; predictions are the same on each but for near-ties."""
 
     @property
-    def workers(self) -> Workers | None:
+    def workers(self) -> WorkerPool | None:
         """Those of a cluster; None where everything runs in this process."""
 
     def device_type(self, device: str) -> str:
@@ -88,10 +88,10 @@ def open_engine(
             raise UsageError("an address and CPUs per worker belong to the engine 'ray': add --engine ray")
         yield LocalEngine()
     elif engine == "ray":
-        from imagenet_hard.engine.ray_engine import RayEngine
-        from imagenet_hard.engine.workers import Workers
+        from imagenet_hard.engine.ray.engine import RayEngine
+        from imagenet_hard.engine.ray.pool import WorkerPool
 
-        with Workers(address, device=device, cpus=cpus_per_worker) as workers:
+        with WorkerPool(address, device=device, cpus=cpus_per_worker) as workers:
             yield RayEngine(workers)
     else:
         raise UsageError(f"engine {engine!r}: expected local or ray")

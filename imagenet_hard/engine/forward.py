@@ -5,22 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from imagenet_hard.base.errors import ClassifierError
-from imagenet_hard.base.types import N_CLASSES
+from imagenet_hard.base.types import N_CLASSES, Precision
 from imagenet_hard.classifiers.module_state import in_eval_mode, undisturbed
 from imagenet_hard.classifiers.transform import apart
-from imagenet_hard.engine.compiled import compiled
-from imagenet_hard.engine.fold import fold_batch_norms
-from imagenet_hard.engine.layout import difference, layout_of
+from imagenet_hard.engine.optimize import compiled, difference, fold_batch_norms, layout_of
 
 if TYPE_CHECKING:
     import torch
     from PIL import Image
 
     from imagenet_hard.classifiers.base import Classifier
-    from imagenet_hard.engine.predictor import Predictor
     from imagenet_hard.engine.settings import RunSettings
 
 log = logging.getLogger(__name__)
@@ -31,6 +28,39 @@ REWRITE_TOLERANCE = {"fp32": 1e-4, "bf16": 0.05, "fp16": 0.01}
 In half precision a few units of its last place, through all layers: enough to tell a wrong model from another
 order of rounding.
 """
+
+
+class Predictor(Protocol):
+    """An image to logits: ``prepare`` runs in decode threads, ``launch`` on the device, in one thread."""
+
+    name: str
+    precision: Precision
+    device: torch.device
+    optimizations: list[str]
+
+    @property
+    def batch_size(self) -> int:
+        """Views in one pass through the model."""
+
+    @property
+    def images(self) -> int:
+        """Images that one call of ``launch`` takes at most."""
+
+    @property
+    def ahead(self) -> int | None:
+        """Images that may be prepared ahead, where each takes much memory; None: the engine's own number."""
+
+    def prepare(self, image: Image.Image, digest: str) -> Any:
+        """A decoded image and the sha256 of its file -> what ``launch`` takes."""
+
+    def launch(self, prepared: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
+        """Logits, or log probabilities, of at most ``images`` images: float32 (n, 1000) on the device.
+
+        An accelerator need not have computed them yet, and they may hold what is not finite.
+        """
+
+    def shrink(self) -> bool:
+        """Take less memory after it ran out; False where that can't help."""
 
 
 class Forward:

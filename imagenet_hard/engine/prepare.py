@@ -22,7 +22,7 @@ from imagenet_hard.engine.store import Row
 if TYPE_CHECKING:
     from PIL import Image
 
-    from imagenet_hard.engine.predictor import Predictor
+    from imagenet_hard.engine.forward import Predictor
 
 CHUNK = 128
 """Images decoded ahead: enough that the last of them leaves no core idle for long."""

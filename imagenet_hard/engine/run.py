@@ -13,8 +13,7 @@ from imagenet_hard.base.types import Scored
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.batches import Batches
 from imagenet_hard.engine.forward import Forward
-from imagenet_hard.engine.job import Build, Job, Outcome, RunReport
-from imagenet_hard.engine.ledger import Ledger
+from imagenet_hard.engine.job import Build, Job, JobProgress, Outcome, RunReport
 from imagenet_hard.engine.prepare import AHEAD, CHUNK, in_turns, overlapped, preparer
 from imagenet_hard.engine.settings import RunSettings, device_name, resolve_device
 from imagenet_hard.engine.store import Store
@@ -62,7 +61,7 @@ def score_together(jobs: Sequence[Job], benchmark: Benchmark) -> list[Outcome]:
     running = [each for each in everyone if each.batches.error is None]
     failures: list[str] = []
     predictors = [each.batches.predictor for each in running]
-    prepare = preparer(predictors, [each.ledger.known for each in running], exif=benchmark.exif)
+    prepare = preparer(predictors, [each.progress.known for each in running], exif=benchmark.exif)
     ahead = min((n for each in predictors if (n := each.ahead) is not None), default=None)
     feed = in_turns
     if device.type != "cpu":  # what is prepared ahead lies in memory for each of the jobs
@@ -90,9 +89,9 @@ class _Running:
     """A job at work, with its books."""
 
     def __init__(self, job: Job, device: torch.device) -> None:
-        self.job, self.ledger = job, Ledger(job.store, job.on_progress)
+        self.job, self.progress = job, JobProgress(job.store, job.on_progress)
         build = partial(job.build, job.classifier, job.settings, device)
-        self.batches = Batches(build, self.ledger.wants, self.ledger.keep)
+        self.batches = Batches(build, self.progress.wants, self.progress.keep)
 
     def outcome(self, name: str, failures: Sequence[str], shared: float) -> Outcome:
         """``shared``: seconds that are to be added to its own."""
@@ -101,15 +100,15 @@ class _Running:
         predictor = self.batches.predictor
         report = RunReport(
             seconds=self.batches.seconds + shared,
-            n_scored=self.ledger.n_scored,
-            n_resumed=self.ledger.n_resumed,
+            n_scored=self.progress.n_scored,
+            n_resumed=self.progress.n_resumed,
             device=device_name(predictor.device),
             batch_size=predictor.batch_size,
             workers=self.job.settings.decode_workers(),
             peak_memory_bytes=peak_memory(predictor.device),
             optimizations=tuple(predictor.optimizations),
         )
-        return self.ledger.outcome(name, failures, report)
+        return self.progress.outcome(name, failures, report)
 
 
 def peak_memory(device: torch.device) -> int | None:

@@ -19,7 +19,7 @@ from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.module_state import in_eval_mode, undisturbed
 from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.forward import REWRITE_TOLERANCE, exact_float32
-from imagenet_hard.engine.layout import layout_of
+from imagenet_hard.engine.optimize import layout_of
 from imagenet_hard.tta.batch_norm import blended_statistics
 from imagenet_hard.tta.settings import Step
 from imagenet_hard.tta.views import Views, ahead, cutter

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from imagenet_hard.classifiers.base import Classifier
-    from imagenet_hard.engine.predictor import Predictor
+    from imagenet_hard.engine.forward import Predictor
     from imagenet_hard.engine.settings import RunSettings
 
 Make = Callable[["Classifier", TtaSettings, "RunSettings", "torch.device"], "Predictor"]

@@ -16,8 +16,8 @@ from imagenet_hard.curation.cluster import ClusterFilter, FilterTask
 from imagenet_hard.curation.curators import Curator
 from imagenet_hard.curation.score import score
 from imagenet_hard.curation.store import FILE, CurationStore
-from imagenet_hard.engine.ray_engine import RayEngine
-from imagenet_hard.engine.workers import Workers
+from imagenet_hard.engine.ray.engine import RayEngine
+from imagenet_hard.engine.ray.pool import WorkerPool
 from tests.curation.small import GRID, SETTINGS, by_protocol, curator, made, recipe
 from tests.curation.small import run as run_here
 from tests.engine.clusters import Slow, two_machines
@@ -31,8 +31,8 @@ NETS = (curator(0), curator(1))
 @pytest.fixture(scope="module")
 def workers():
     """Two workers, one on each of two machines."""
-    with two_machines(), Workers() as found:
-        found.gather(60)
+    with two_machines(), WorkerPool() as found:
+        found.wait_for_all(60)
         yield found
 
 

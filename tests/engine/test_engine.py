@@ -1,4 +1,4 @@
-"""Engines by name, room on a cluster, versions and launchers: what is refused, and how it is said."""
+"""Engines by name, room on a cluster, versions, launchers: what is refused, and how it is said."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 
 from imagenet_hard.base.errors import ClusterError, UsageError
+from imagenet_hard.cli.engine import refuse_copies
 from imagenet_hard.engine.engine import open_engine
-from imagenet_hard.engine.launchers import refuse_copies
-from imagenet_hard.engine.slots import Slots, slots_of
-from imagenet_hard.engine.versions import check_same, hello
-from imagenet_hard.engine.workers import Workers
+from imagenet_hard.engine.ray.cluster import Capacity, capacity_of
+from imagenet_hard.engine.ray.pool import WorkerPool
+from imagenet_hard.engine.ray.worker import check_versions, worker_info
 
 
 def test_engines_by_name():
@@ -32,42 +32,42 @@ def test_a_cluster_that_is_not_there():
     pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
     for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
         with pytest.raises(ClusterError, match=f"no Ray cluster at {address}: .*refused.*ray start --head"):
-            Workers(address)
+            WorkerPool(address)
     with pytest.raises(UsageError, match="device 'cuda:1' is one of this machine's"):
-        Workers(device="cuda:1")
+        WorkerPool(device="cuda:1")
 
 
 @pytest.mark.parametrize(
     ("device", "cpus", "expected"),
     [
-        ("auto", None, Slots(5, "cuda", 4)),
-        ("auto", 8, Slots(3, "cuda", 8)),
-        ("cpu", None, Slots(24, "cpu", 1)),
-        ("cpu", 5, Slots(4, "cpu", 5)),
+        ("auto", None, Capacity(5, "cuda", 4)),
+        ("auto", 8, Capacity(3, "cuda", 8)),
+        ("cpu", None, Capacity(24, "cpu", 1)),
+        ("cpu", 5, Capacity(4, "cpu", 5)),
     ],
 )
 def test_room_for_workers(device, cpus, expected):
     """One for each GPU that has cores beside it, else one for each slot of cores."""
-    assert slots_of([{"CPU": 16.0, "GPU": 4.0}, {"CPU": 8.0, "GPU": 1.0}, {}], device, cpus) == expected
+    assert capacity_of([{"CPU": 16.0, "GPU": 4.0}, {"CPU": 8.0, "GPU": 1.0}, {}], device, cpus) == expected
 
 
 def test_no_room_says_what_there_is():
     """Also where GPUs are asked for and there are none."""
     with pytest.raises(ClusterError, match=r"a GPU and 1 core: its machines have 8 CPU / 0 GPU"):
-        slots_of([{"CPU": 8.0}], "cuda", None)
+        capacity_of([{"CPU": 8.0}], "cuda", None)
     with pytest.raises(ClusterError, match=r"worker of 9 cores: .* 8 CPU.*fewer --cpus-per-worker"):
-        slots_of([{"CPU": 8.0}], "cpu", 9)
+        capacity_of([{"CPU": 8.0}], "cpu", 9)
     with pytest.raises(ClusterError, match="its machines have none"):
-        slots_of([], "auto", None)
+        capacity_of([], "auto", None)
 
 
 def test_other_versions_are_refused():
     """A worker with another Pillow decodes other pixels."""
-    mine = hello("cpu")
-    check_same(mine, mine)
+    mine = worker_info("cpu")
+    check_versions(mine, mine)
     other = dataclasses.replace(mine, node="far", versions={**mine.versions, "pillow": "1.0"})
     with pytest.raises(ClusterError, match=r"worker on far has other versions.*pillow 1.0 \(here"):
-        check_same(mine, other)
+        check_versions(mine, other)
 
 
 def test_copies_that_a_launcher_started_are_refused():

@@ -10,7 +10,7 @@ from torch import nn
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.engine.allocator import keep_activations
-from imagenet_hard.engine.fold import fold_batch_norms
+from imagenet_hard.engine.optimize import fold_batch_norms
 from imagenet_hard.engine.settings import RunSettings, resolve_device
 from imagenet_hard.engine.topk import top5
 

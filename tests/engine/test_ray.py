@@ -16,11 +16,11 @@ import imagenet_hard
 from imagenet_hard.base.errors import ClassifierError, ClusterError, ImageError, ResultError, UsageError
 from imagenet_hard.engine.batch_size import LADDERS, choose_batch_size
 from imagenet_hard.engine.job import Job
-from imagenet_hard.engine.ray_engine import RayEngine
+from imagenet_hard.engine.ray.engine import RayEngine
+from imagenet_hard.engine.ray.pool import WorkerPool
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from imagenet_hard.engine.workers import Workers
 from tests.engine.clusters import assert_same, slow_classifier, two_machines
 from tests.engine.small import benchmark, classifier
 
@@ -33,8 +33,8 @@ AUTO = RunSettings()
 @pytest.fixture(scope="module")
 def workers():
     """Two workers, one on each of two machines."""
-    with two_machines(), Workers() as found:
-        found.gather(60)
+    with two_machines(), WorkerPool() as found:
+        found.wait_for_all(60)
         yield found
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from imagenet_hard.engine import workers as workers_module
 from imagenet_hard.engine.job import Job
-from imagenet_hard.engine.ray_engine import RayEngine
+from imagenet_hard.engine.ray import pool as pool_module
+from imagenet_hard.engine.ray.engine import RayEngine
+from imagenet_hard.engine.ray.pool import WorkerPool
 from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from imagenet_hard.engine.workers import Workers
 from tests.engine.clusters import assert_same, slow_classifier, two_machines
 from tests.engine.small import benchmark, classifier
 
@@ -23,9 +23,9 @@ pytestmark = [
 
 def test_machines_that_die_and_machines_that_join(monkeypatch):
     """One that dies costs its shards only, the result is that of one machine; those that join are used."""
-    monkeypatch.setattr(workers_module, "LOOK_AGAIN", 0.5)
-    with two_machines() as (cluster, other), Workers() as workers:
-        workers.gather(60)
+    monkeypatch.setattr(pool_module, "RECHECK", 0.5)
+    with two_machines() as (cluster, other), WorkerPool() as workers:
+        workers.wait_for_all(60)
         assert sum(workers.devices.values()) == 2
         killed = []
 
@@ -45,5 +45,5 @@ def test_machines_that_die_and_machines_that_join(monkeypatch):
         job = Job(slow_classifier(0.01), RunSettings(), Store(None, "k"))
         ((scored, _),) = RayEngine(workers).score([job], benchmark(320))
         assert_same(scored, expected)
-        workers.gather(60)
+        workers.wait_for_all(60)
         assert workers.n == sum(workers.devices.values()) == 3

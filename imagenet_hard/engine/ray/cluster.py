@@ -1,16 +1,18 @@
-"""Ray itself: connecting to a cluster or starting one, and its errors as ours."""
+"""Ray itself: connecting to a cluster or starting one, what it has room for, and its errors as ours."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from imagenet_hard.base.errors import ClassifierError, ClusterError, ImageNetHardError, UsageError
 from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.classifiers.file_module import file_modules
-from imagenet_hard.engine.worker import Task
+from imagenet_hard.engine.ray.worker import Task
 
 
 def connect(address: str | None) -> bool:
@@ -33,7 +35,7 @@ def connect(address: str | None) -> bool:
         "_node_ip_address": "127.0.0.1",
     }
     if wanted:
-        _knock(wanted)
+        _check_reachable(wanted)
     try:
         ray.init(address=wanted or "auto", **quiet, **(mine if wanted == "local" else {}))
     except ConnectionError as error:
@@ -47,8 +49,8 @@ def connect(address: str | None) -> bool:
     return True
 
 
-def _knock(address: str) -> None:
-    """Ray itself tries for minutes.
+def _check_reachable(address: str) -> None:
+    """At once: Ray itself tries for minutes.
 
     Raises:
         ClusterError: nothing listens at HOST:PORT or ray://HOST:PORT.
@@ -67,6 +69,60 @@ def _no_cluster(address: str, error: BaseException) -> ClusterError:
         f"no Ray cluster at {address}: {first_line(error)}. Start one with `ray start --head`, or leave "
         "--address out to use this machine alone"
     )
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """``n`` workers of ``cpus`` cores each, and of a GPU where ``device`` is "cuda"."""
+
+    n: int
+    device: str
+    cpus: int
+
+    def describe(self) -> str:
+        """For messages."""
+        cores = f"{self.cpus} core{'s' if self.cpus > 1 else ''}"
+        return f"a GPU and {cores}" if self.device == "cuda" else cores
+
+
+def find_capacity(device: str, cpus: int | None) -> Capacity:
+    """Of the cluster that this process is connected to; see ``capacity_of``."""
+    import ray
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return capacity_of([node["Resources"] for node in nodes if node["Alive"]], device, cpus)
+
+
+def capacity_of(nodes: Sequence[Mapping[str, Any]], device: str, cpus: int | None) -> Capacity:
+    """``nodes``: what each has, as Ray names it ("CPU", "GPU"). ``device`` "auto": GPUs, if there are.
+
+    ``cpus`` None: one core a worker; with GPUs, as many as every GPU of the cluster can have.
+
+    Raises:
+        ClusterError: there is no room for a single worker.
+
+    >>> capacity_of([{"CPU": 16.0, "GPU": 4.0}, {"CPU": 8.0}], "auto", None)
+    Capacity(n=4, device='cuda', cpus=4)
+    >>> capacity_of([{"CPU": 16.0}, {"CPU": 8.0}], "auto", 3)
+    Capacity(n=7, device='cpu', cpus=3)
+    """
+    with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1]
+    if device == "cuda" or (device == "auto" and with_gpu):
+        each = cpus or max(1, min((int(node.get("CPU", 0) // node["GPU"]) for node in with_gpu), default=1))
+        n = sum(min(int(node["GPU"]), int(node.get("CPU", 0) // each)) for node in with_gpu)
+        found = Capacity(n, "cuda", each)
+    else:
+        each = cpus or 1
+        found = Capacity(sum(int(node.get("CPU", 0) // each) for node in nodes), "cpu", each)
+    if found.n == 0:
+        has = (
+            ", ".join(f"{node.get('CPU', 0):g} CPU / {node.get('GPU', 0):g} GPU" for node in nodes) or "none"
+        )
+        raise ClusterError(
+            f"no machine of the Ray cluster has room for a worker of {found.describe()}: its machines "
+            f"have {has}. Give another --device or fewer --cpus-per-worker, or add machines"
+        )
+    return found
 
 
 def cause_of(error: Any) -> Exception:

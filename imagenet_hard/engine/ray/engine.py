@@ -22,16 +22,15 @@ from imagenet_hard.base.errors import (
     UsageError,
 )
 from imagenet_hard.base.types import Example
-from imagenet_hard.engine.job import Job, Outcome, RunReport
-from imagenet_hard.engine.ledger import Ledger
+from imagenet_hard.engine.job import Job, JobProgress, Outcome, RunReport
 from imagenet_hard.engine.prepare import KNOWN, Task, overlapped
+from imagenet_hard.engine.ray.shard import ExampleShard, ScoreTask, ShardScores
 from imagenet_hard.engine.settings import resolve_device
-from imagenet_hard.engine.shard import ExampleShard, ScoreTask, ShardScores
 from imagenet_hard.engine.store import Row
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark
-    from imagenet_hard.engine.workers import Workers
+    from imagenet_hard.engine.ray.pool import WorkerPool
 
 LARGEST = {"cpu": 128, "cuda": 1024}
 """Images of a shard."""
@@ -45,10 +44,10 @@ ROUNDS = 4
 
 @dataclass
 class _Books:
-    """A job's ledger, the error that ended it, and what the workers last said of it."""
+    """A job's progress, the error that ended it, and what the workers last said of it."""
 
     job: Job
-    ledger: Ledger
+    progress: JobProgress
     batch_size: int
     error: Exception | None = None
     optimizations: tuple[str, ...] = ()
@@ -57,12 +56,12 @@ class _Books:
 class RayEngine:
     """Jobs on ``workers``."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: WorkerPool) -> None:
         self.workers = workers
 
     def device_type(self, device: str) -> str:
         """That of the workers, whatever this machine has."""
-        there = self.workers.slots.device
+        there = self.workers.capacity.device
         if device not in ("auto", there):
             raise UsageError(f"device {device!r}: the workers of the open engine have {there}")
         return there
@@ -75,9 +74,9 @@ class RayEngine:
         """See ``score_together``; shards are scored in any order."""
         start = time.perf_counter()
         workers = self.workers
-        device = workers.slots.device
+        device = workers.capacity.device
         books = [
-            _Books(job, Ledger(job.store, job.on_progress), job.settings.first_batch_size(device))
+            _Books(job, JobProgress(job.store, job.on_progress), job.settings.first_batch_size(device))
             for job in jobs
         ]
         failures: list[str] = []
@@ -130,7 +129,7 @@ class RayEngine:
 
     def _size(self, benchmark: Benchmark, batch_size: int) -> int:
         """Whole batches: the last one of each shard is filled up otherwise."""
-        largest = LARGEST[self.workers.slots.device]
+        largest = LARGEST[self.workers.capacity.device]
         try:
             n = len(benchmark)
         except TypeError:  # a stream of unknown length
@@ -147,21 +146,21 @@ class RayEngine:
         devices = sorted(workers.devices.items())
         report = RunReport(
             seconds=seconds,
-            n_scored=books.ledger.n_scored,
-            n_resumed=books.ledger.n_resumed,
+            n_scored=books.progress.n_scored,
+            n_resumed=books.progress.n_resumed,
             device="Ray: " + ", ".join(f"{n} x {device}" for device, n in devices),
             batch_size=books.batch_size,
-            workers=workers.n * workers.slots.cpus,
+            workers=workers.n * workers.capacity.cpus,
             peak_memory_bytes=peak,
             optimizations=books.optimizations,
         )
-        return books.ledger.outcome(name, failures, report)
+        return books.progress.outcome(name, failures, report)
 
 
 def _enter(books: _Books, row: Row, pixels: object) -> None:
     if books.error is None:
         try:
-            books.ledger.wants(row, pixels)
+            books.progress.wants(row, pixels)
         except ResultError as error:
             books.error = error
 
@@ -175,7 +174,7 @@ def _keep(books: _Books, part: ShardScores | Exception) -> None:
     books.batch_size, books.optimizations = part.batch_size, part.optimizations
     try:
         for rows, scores in part.batches:
-            books.ledger.keep(rows, scores)
+            books.progress.keep(rows, scores)
     except Exception as error:
         books.error = error
 
@@ -187,4 +186,4 @@ def _read(books: Sequence[_Books], task: Task) -> tuple[Example, Row, list[bool]
     except (ImageError, OSError) as error:
         return str(error)
     row = Row.of(example)
-    return example, row, [each.error is None and each.ledger.known.get(row.id) != row for each in books]
+    return example, row, [each.error is None and each.progress.known.get(row.id) != row for each in books]

@@ -69,7 +69,7 @@ class ScoreTask:
         self._jobs, self._exif = list(jobs), exif
 
     def begin(self, device: str, threads: int) -> Scoring:
-        """See ``workers.Task``."""
+        """See ``Task``."""
         jobs = [(c, replace(s, device=device, workers=threads), build) for c, s, build in self._jobs]
         return Scoring(jobs, exif=self._exif)
 

@@ -14,33 +14,38 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imagenet_hard.base.errors import ClusterError, ClusterLostError, UsageError
-from imagenet_hard.engine.notes import Notes
-from imagenet_hard.engine.ray_cluster import cause_of, connect, first_line, sent
-from imagenet_hard.engine.slots import Slots, find_slots
-from imagenet_hard.engine.versions import Hello, check_same, hello
-from imagenet_hard.engine.worker import Call, Task, Worker
+from imagenet_hard.engine.ray.cluster import Capacity, cause_of, connect, find_capacity, first_line, sent
+from imagenet_hard.engine.ray.worker import (
+    Call,
+    LogLines,
+    Task,
+    Worker,
+    WorkerInfo,
+    check_versions,
+    worker_info,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 log = logging.getLogger(__name__)
 
-DEPTH = 2
+QUEUE = 2
 """Shards that a worker has at a time: one to do, one that lies ready."""
 
 MOST_LOSSES = 3
 """Workers that may die over one shard before the shard is taken to be the reason."""
 
-PATIENCE = 180.0
+MOST_IDLE = 180.0
 """Seconds to wait for a worker when there is none."""
 
-LOOK_AGAIN = 15.0
+RECHECK = 15.0
 """Seconds between two looks at what machines the cluster has."""
 
 Shard = TypeVar("Shard")
 
 
-class Workers:
+class WorkerPool:
     """The workers of one cluster, as many as it has room for. Use as a context manager.
 
     ``address``, ``device`` and ``cpus`` as in ``open_engine``.
@@ -57,37 +62,37 @@ class Workers:
             )
         self._mine = connect(address)
         try:
-            self.slots: Slots = find_slots(device, cpus)
-            self._idle_since = self._looked = time.monotonic()
+            self.capacity: Capacity = find_capacity(device, cpus)
+            self._idle_since = self._checked = time.monotonic()
             self._failed_starts = 0
-            self._told: set[str] = set()
+            self._logged: set[str] = set()
             self._starting: dict[Any, Any] = {}
-            self._ready: dict[Any, Hello] = {}
+            self._ready: dict[Any, WorkerInfo] = {}
             self._tasks = 0
-            for _ in range(self.slots.n):
+            for _ in range(self.capacity.n):
                 self._start()
             while not self._ready:
-                self._welcome(timeout=1.0)
+                self._admit(timeout=1.0)
         except BaseException:
             self.close()
             raise
-        log.info("Ray: %d workers of %s", self.slots.n, self.slots.describe())
+        log.info("Ray: %d workers of %s", self.capacity.n, self.capacity.describe())
 
     @property
     def n(self) -> int:
         """Workers that there is room for."""
-        return self.slots.n
+        return self.capacity.n
 
     @property
     def devices(self) -> Counter[str]:
         """Those of the workers that are there, and how many workers have each."""
         return Counter(each.device for each in self._ready.values())
 
-    def gather(self, seconds: float) -> None:
+    def wait_for_all(self, seconds: float) -> None:
         """Wait until all are there, but no longer than that; work would begin with the first one."""
         end = time.monotonic() + seconds
         while self._starting and time.monotonic() < end:
-            self._welcome(timeout=1.0)
+            self._admit(timeout=1.0)
 
     def map(self, task: Task, shards: Iterable[Shard]) -> Iterator[tuple[Shard, Any]]:
         """Each shard with what came of it, in the order in which they are done.
@@ -103,34 +108,34 @@ class Workers:
         self._tasks += 1
         reference, source = [sent(task)], iter(shards)
         again: deque[tuple[Shard, int]] = deque()
-        flights: dict[Any, tuple[Any, Shard, int]] = {}
+        in_flight: dict[Any, tuple[Any, Shard, int]] = {}
         try:
             while True:
                 self._grow()
-                self._welcome(timeout=0)
-                for worker in self._with_room(flights):
+                self._admit(timeout=0)
+                for worker in self._with_room(in_flight):
                     shard, losses = again.popleft() if again else (next(source, None), 0)
                     if shard is None:
                         break
-                    flights[worker.run.remote(self._tasks, reference, shard)] = (worker, shard, losses)
-                if not flights:
+                    in_flight[worker.run.remote(self._tasks, reference, shard)] = (worker, shard, losses)
+                if not in_flight:
                     if self._ready and not again:
                         return
-                    self._welcome(timeout=1.0)
+                    self._admit(timeout=1.0)
                     continue
-                done, _ = ray.wait(list(flights), num_returns=1, timeout=1.0)
+                done, _ = ray.wait(list(in_flight), num_returns=1, timeout=1.0)
                 for reply in done:
-                    if reply not in flights:  # its worker was lost meanwhile
+                    if reply not in in_flight:  # its worker was lost meanwhile
                         continue
-                    worker, shard, losses = flights[reply]
+                    worker, shard, losses = in_flight[reply]
                     try:
-                        found, notes = ray.get(reply)
+                        found, lines = ray.get(reply)
                     except ray.exceptions.RayTaskError as error:
                         raise cause_of(error) from error
                     except ray.exceptions.RayError as error:
                         self._lose(worker, error)
                         # What it was at comes first; what lay ready for it is not to blame.
-                        (shard, losses), *others = _taken(flights, worker)
+                        (shard, losses), *others = _taken(in_flight, worker)
                         again.extend(others)
                         if losses + 1 >= MOST_LOSSES:
                             raise ClusterError(
@@ -141,11 +146,11 @@ class Workers:
                             ) from error
                         again.append((shard, losses + 1))
                     else:
-                        del flights[reply]
-                        self._tell(notes)
+                        del in_flight[reply]
+                        self._log(lines)
                         yield shard, found
         finally:
-            for reply in flights:
+            for reply in in_flight:
                 ray.cancel(reply, force=False)
 
     def call(self, function: Callable[[], Any]) -> Any:
@@ -162,7 +167,7 @@ class Workers:
         if self._mine:
             ray.shutdown()
 
-    def __enter__(self) -> Workers:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(
@@ -173,18 +178,18 @@ class Workers:
     def _start(self) -> None:
         import ray
 
-        slots = self.slots
+        capacity = self.capacity
         actor: Any = ray.remote(Worker)
         made = actor.options(
-            num_cpus=slots.cpus,
-            num_gpus=1 if slots.device == "cuda" else 0,
-            max_concurrency=2 if slots.device == "cuda" else 1,
+            num_cpus=capacity.cpus,
+            num_gpus=1 if capacity.device == "cuda" else 0,
+            max_concurrency=2 if capacity.device == "cuda" else 1,
             scheduling_strategy="SPREAD",
         )
-        worker = made.remote(slots.device, slots.cpus)
-        self._starting[worker.hello.remote()] = worker
+        worker = made.remote(capacity.device, capacity.cpus)
+        self._starting[worker.info.remote()] = worker
 
-    def _welcome(self, timeout: float) -> None:
+    def _admit(self, timeout: float) -> None:
         """Let workers in that have started meanwhile."""
         import ray
 
@@ -193,20 +198,20 @@ class Workers:
             for reply in done:
                 worker = self._starting.pop(reply)
                 try:
-                    said: Hello = ray.get(reply)
+                    said: WorkerInfo = ray.get(reply)
                 except ray.exceptions.RayError as error:
                     self._retry(error)
                     continue
-                check_same(hello(self.slots.device), said)
+                check_versions(worker_info(self.capacity.device), said)
                 self._failed_starts = 0
                 self._ready[worker] = said
         if self._ready:
             self._idle_since = time.monotonic()
-        elif time.monotonic() - self._idle_since > PATIENCE:
+        elif time.monotonic() - self._idle_since > MOST_IDLE:
             raise ClusterLostError(
-                f"no worker of {self.slots.describe()} could be had for {PATIENCE:.0f} seconds: the cluster "
-                "has no free room, or its machines are gone (`ray status` tells). What was scored is kept: "
-                "run the same command again"
+                f"no worker of {self.capacity.describe()} could be had for {MOST_IDLE:.0f} seconds: the "
+                "cluster has no free room, or its machines are gone (`ray status` tells). What was scored is "
+                "kept: run the same command again"
             )
 
     def _retry(self, error: Exception) -> None:
@@ -223,29 +228,29 @@ class Workers:
 
     def _grow(self) -> None:
         """Start workers on machines that have joined the cluster since."""
-        if time.monotonic() - self._looked < LOOK_AGAIN:
+        if time.monotonic() - self._checked < RECHECK:
             return
-        self._looked = time.monotonic()
+        self._checked = time.monotonic()
         try:
-            now = find_slots(self.slots.device, self.slots.cpus)
+            now = find_capacity(self.capacity.device, self.capacity.cpus)
         except ClusterError:  # all of its machines are gone for now
             return
         for _ in range(now.n - len(self._ready) - len(self._starting)):
             self._start()
-        self.slots = replace(now, n=max(now.n, self.slots.n))
+        self.capacity = replace(now, n=max(now.n, self.capacity.n))
 
-    def _with_room(self, flights: dict[Any, tuple[Any, Any, int]]) -> Iterator[Any]:
+    def _with_room(self, in_flight: dict[Any, tuple[Any, Any, int]]) -> Iterator[Any]:
         """Ready workers, those with nothing to do first, as long as they have room for a shard."""
-        for full in range(DEPTH):
+        for full in range(QUEUE):
             for worker in list(self._ready):
-                if sum(w is worker for w, _, _ in flights.values()) == full:
+                if sum(w is worker for w, _, _ in in_flight.values()) == full:
                     yield worker
 
-    def _tell(self, notes: Notes) -> None:
+    def _log(self, lines: LogLines) -> None:
         """What workers logged, once each: it would not get here otherwise."""
-        for level, text in notes:
-            if text not in self._told:
-                self._told.add(text)
+        for level, text in lines:
+            if text not in self._logged:
+                self._logged.add(text)
                 log.log(level, "%s", text)
 
     def _lose(self, worker: Any, error: Exception) -> None:
@@ -258,7 +263,7 @@ class Workers:
             self._start()
 
 
-def _taken(flights: dict[Any, tuple[Any, Any, int]], worker: Any) -> list[tuple[Any, int]]:
+def _taken(in_flight: dict[Any, tuple[Any, Any, int]], worker: Any) -> list[tuple[Any, int]]:
     """The shards of ``worker``, which are taken out, oldest first, with their losses."""
-    replies = [reply for reply, (who, _, _) in flights.items() if who is worker]
-    return [flights.pop(reply)[1:] for reply in replies]
+    replies = [reply for reply, (who, _, _) in in_flight.items() if who is worker]
+    return [in_flight.pop(reply)[1:] for reply in replies]
