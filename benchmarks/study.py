@@ -16,8 +16,8 @@ import numpy as np
 from record import record
 
 from imagenet_hard.imagenet.zoom import ZoomGrid
-from imagenet_hard.study.accuracy import zoom_accuracy
 from imagenet_hard.study.cover import greedy_cover
+from imagenet_hard.study.figures import zoom_accuracy
 
 
 def matrix(n: int) -> np.ndarray:

@@ -124,10 +124,9 @@ def report(
     """Write a page with pictures, the tables as CSV, and the correctness matrix."""
     from imagenet_hard.curation.recipe import load_recipe
     from imagenet_hard.curation.sources import open_sources
-    from imagenet_hard.study.collect import collect
     from imagenet_hard.study.figures import figures
     from imagenet_hard.study.gallery import gallery
-    from imagenet_hard.study.matrix import read_matrix
+    from imagenet_hard.study.matrix import collect, read_matrix
     from imagenet_hard.study.report import write_report
 
     if (recipe is None) == (matrix is None):

@@ -17,9 +17,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.types import N_CLASSES, Precision, Predictions, Record, Scored
+from imagenet_hard.evaluation.base64_columns import pack_bits, pack_names, unpack_bits, unpack_names
 from imagenet_hard.evaluation.calibration import Calibration, Count, Share, calibrate
 from imagenet_hard.evaluation.intervals import wilson
-from imagenet_hard.evaluation.packing import pack_bits, pack_names, unpack_bits, unpack_names
 from imagenet_hard.tta.settings import KINDS, TtaSettings
 
 NEAR_TIE_EPSILON: Mapping[Precision, float] = {"fp32": 1e-3, "fp16": 0.0625, "bf16": 0.5}

@@ -8,6 +8,7 @@ same rows anew.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -19,8 +20,7 @@ from numpy.typing import NDArray
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.text import shorten
-from imagenet_hard.base.types import N_CLASSES, Predictions
-from imagenet_hard.evaluation.canonical import canonical
+from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, Predictions
 
 MAX_ROWS = 5_000_000
 MAX_FILE_BYTES = 512 * 2**20
@@ -35,9 +35,9 @@ _COLUMNS = {"id": 1, "top5": 5, "logprob5": 5, "margin": 1}
 
 
 def predictions_sha256(predictions: Predictions) -> str:
-    """sha256 over ``canonical``: independent of the file's encoding."""
+    """sha256 over ``predictions_to_bytes``: independent of the file's encoding."""
     digest = hashlib.sha256()
-    for part in canonical(predictions):
+    for part in predictions_to_bytes(predictions):
         digest.update(part)
     return digest.hexdigest()
 
@@ -74,7 +74,7 @@ def read_predictions(path: str | Path) -> Predictions:
 
     Size, rows, row groups and columns are bounded from the footer before any row is read. What a file
     made to harm can still do to pyarrow's C++ code, such as one row with a list of 10^9 equal values,
-    ``isolated.py`` keeps in a process of its own: use that for files of strangers.
+    ``sandbox.py`` keeps in a process of its own: use that for files of strangers.
 
     Raises:
         ResultError: naming the file, and the row and column of the first wrong value.
@@ -247,3 +247,51 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+_HEADER = f"imagenet-hard predictions {SCHEMA_VERSION}\n".encode()
+
+
+def predictions_to_bytes(predictions: Predictions) -> Iterator[bytes]:
+    """The values as bytes, little endian.
+
+    The header ``imagenet-hard predictions 1\\n``; n as uint64; for each id in sorted order its length in
+    bytes as uint32 and its UTF-8; then top5 as int16, logprob5 and margin as float32, each in C order.
+    -0.0 is written as 0.0.
+    """
+    yield _HEADER
+    yield len(predictions).to_bytes(8, "little")
+    yield _ids_to_bytes(tuple(predictions.ids))
+    yield np.ascontiguousarray(predictions.top5, "<i2").tobytes()
+    for values in (predictions.logprob5, predictions.margin):
+        yield np.ascontiguousarray(values + np.float32(0), "<f4").tobytes()
+
+
+@lru_cache(maxsize=1)
+def _ids_to_bytes(ids: tuple[str, ...]) -> bytes:
+    """Kept, as the predictions of one benchmark all have the same ids."""
+    encoded = [each.encode() for each in ids]
+    return b"".join(len(each).to_bytes(4, "little") + each for each in encoded)
+
+
+def predictions_from_bytes(data: bytes) -> Predictions:
+    """The inverse of ``predictions_to_bytes``.
+
+    Raises:
+        ValueError: other bytes.
+    """
+    at = len(_HEADER) + 8
+    n = int.from_bytes(data[len(_HEADER) : at], "little")
+    ids = []
+    for _ in range(n):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "little")
+        ids.append(data[at + 4 : end].decode())
+        at = end
+    if not data.startswith(_HEADER) or len(data) - at != n * (5 * 2 + 5 * 4 + 4):
+        raise ValueError("not the bytes of predictions")
+    return Predictions(
+        ids=tuple(ids),
+        top5=np.frombuffer(data, "<i2", 5 * n, at).reshape(n, 5),
+        logprob5=np.frombuffer(data, "<f4", 5 * n, at + 10 * n).reshape(n, 5),
+        margin=np.frombuffer(data, "<f4", n, at + 30 * n),
+    )

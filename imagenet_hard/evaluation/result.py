@@ -31,9 +31,9 @@ from imagenet_hard.base.types import (
 )
 from imagenet_hard.evaluation.calibration import Count, calibrate
 from imagenet_hard.evaluation.environment import Environment
-from imagenet_hard.evaluation.isolated import read_isolated
 from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
 from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
+from imagenet_hard.evaluation.sandbox import read_sandboxed
 from imagenet_hard.imagenet.mask import ClassMask
 from imagenet_hard.tta.settings import TtaRecord, TtaSettings
 
@@ -207,7 +207,7 @@ def read_result(path: str | Path, *, isolated: bool = False) -> tuple[Result, Pr
     if path.suffix != ".json":
         raise ResultError(f"{path} is not a result: expected the .json beside the .parquet")
     result = read_record(path, Result)
-    predictions = (read_isolated if isolated else read_predictions)(_beside(path))
+    predictions = (read_sandboxed if isolated else read_predictions)(_beside(path))
     check_together(result, predictions, where=str(path))
     return result, predictions
 

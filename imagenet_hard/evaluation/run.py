@@ -91,7 +91,7 @@ def evaluate(
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.dataset.subset import part_of
     from imagenet_hard.imagenet.mask import class_mask
-    from imagenet_hard.tta.sheet import check_showable, write_sheet
+    from imagenet_hard.tta.page import check_showable, write_page
 
     settings = RunSettings(device, precision, None, workers, fold, compile)
     augment = tta_settings(tta) if isinstance(tta, str) else tta
@@ -138,7 +138,7 @@ def evaluate(
         classifier = with_classes(classifier, mask)
         settings = replace(settings, batch_size=choose_batch_size(batch_size, classifier, settings, running))
         if augment is not None and tta_show is not None:
-            write_sheet(Path(tta_show), classifier, benchmark, augment, settings)
+            write_page(Path(tta_show), classifier, benchmark, augment, settings)
         folder = None if out is None else Path(out)
         policy: TransformPolicy = transform if transform in ("native", "paper", "study") else "custom"
         how = How(settings, device_type, policy, augment)

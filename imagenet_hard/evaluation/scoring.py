@@ -20,6 +20,7 @@ from imagenet_hard.engine.job import Job, RunReport
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.engine.witness import IMAGES, needs_witness, witness
+from imagenet_hard.evaluation.duplicate_names import duplicate_names_warning
 from imagenet_hard.evaluation.environment import environment
 from imagenet_hard.evaluation.metrics import Metrics, near_tie_epsilon
 from imagenet_hard.evaluation.predictions import predictions_sha256
@@ -31,7 +32,6 @@ from imagenet_hard.evaluation.result import (
     write_result,
 )
 from imagenet_hard.evaluation.resume import Keys, Place, find, open_store, sha256, tell_of_others
-from imagenet_hard.evaluation.twins import twins_warning
 from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import TtaSettings
 
@@ -101,7 +101,7 @@ class Scoring:
                 warnings=[
                     *self.classifier.warnings,
                     *_beyond(outputs.classes, scored.labels),
-                    *twins_warning(self.classifier, scored.labels),
+                    *duplicate_names_warning(self.classifier, scored.labels),
                 ],
             ),
             metrics=Metrics.from_scored(scored, near_tie_epsilon=near_tie_epsilon(precision, self.how.tta)),

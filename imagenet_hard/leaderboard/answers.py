@@ -23,13 +23,13 @@ from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES, Predictions
-from imagenet_hard.evaluation.isolated import read_isolated
 from imagenet_hard.evaluation.predictions import (
     check_predictions,
     predictions_sha256,
     read_predictions,
     write_predictions,
 )
+from imagenet_hard.evaluation.sandbox import read_sandboxed
 
 PREDICTIONS_FILE = "predictions.parquet"
 TOP5_FILE = "top5.csv"
@@ -142,9 +142,9 @@ def read_answers(folder: Path, *, probabilities: bool, isolated: bool, places: i
     """
     path = folder / answers_file(probabilities, places)
     if probabilities:
-        return Answers.of(read_isolated(path) if isolated else read_predictions(path))
+        return Answers.of(read_sandboxed(path) if isolated else read_predictions(path))
     reader = read_top5 if places == 5 else read_top1
-    read = read_isolated(path, f"{__name__}:{reader.__name__}") if isolated else reader(path)
+    read = read_sandboxed(path, f"{__name__}:{reader.__name__}") if isolated else reader(path)
     return Answers(read.ids, read.top5[:, :places])
 
 

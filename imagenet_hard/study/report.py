@@ -14,8 +14,7 @@ from imagenet_hard.study.cover import TOP
 from imagenet_hard.study.figures import Figures
 from imagenet_hard.study.gallery import Shown
 from imagenet_hard.study.matrix import FILE, Matrix, write_matrix
-from imagenet_hard.study.published import MEAN, published
-from imagenet_hard.study.tables import write_tables
+from imagenet_hard.study.tables import MEAN, published, write_tables
 
 PAGE = "index.html"
 

@@ -1,19 +1,24 @@
-"""The tables of a study as CSV: counts beside every share, zooms as scale, row and column."""
+"""The tables of a study as CSV: counts beside every share, zooms as scale, row and column.
+
+The paper's own figures stand beside them (``data/published_study.csv``; percent).
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.imagenet.zoom import ANCHORS, ZoomGrid
 from imagenet_hard.study.cover import Cover
 from imagenet_hard.study.figures import Figures
 from imagenet_hard.study.matrix import Matrix
-from imagenet_hard.study.published import published
 
 COVER = "cover.csv"
 """The cover of everything: a list of zooms that ``curate score --order`` and ``--tta-zooms`` take."""
@@ -99,3 +104,25 @@ def _cover(grid: ZoomGrid, cover: Cover) -> Iterator[Sequence[object]]:
 
 def _rate(rate: Rate) -> tuple[object, ...]:
     return rate.n_correct, rate.n_total, *(f"{x:.6f}" for x in (rate.accuracy, rate.low, rate.high))
+
+
+MEAN = "mean"
+"""Stands for the paper's seven sets together."""
+
+
+def published(model: ModelSpec, variant: str) -> Mapping[str, float]:
+    """Quantity (``one_crop``, ``best``; of the mean, ``zoom-in`` and ``zoom-in alone``) -> percent.
+
+    Empty where the paper has none for these weights on this set.
+    """
+    return _figures().get((model.backend, model.name, model.tag or "", variant), {})
+
+
+@cache
+def _figures() -> dict[tuple[str, str, str, str], dict[str, float]]:
+    found: dict[tuple[str, str, str, str], dict[str, float]] = {}
+    with files("imagenet_hard.study").joinpath("data", "published_study.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            key = (row["backend"], row["model"], row["tag"], row["set"])
+            found.setdefault(key, {})[row["quantity"]] = float(row["percent"])
+    return found

@@ -21,8 +21,8 @@ from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.forward import REWRITE_TOLERANCE, exact_float32
 from imagenet_hard.engine.optimize import layout_of
 from imagenet_hard.tta.batch_norm import blended_statistics
-from imagenet_hard.tta.settings import Step
-from imagenet_hard.tta.views import Views, ahead, cutter
+from imagenet_hard.tta.settings import GradientStep
+from imagenet_hard.tta.views import ImageViews, ahead, cutter
 from imagenet_hard.tta.zoomed import log_mean
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class Adapting:
     """An image's views, and the pixels of its standard view."""
 
-    views: Views
+    views: ImageViews
     standard: Any
 
 
@@ -91,7 +91,7 @@ class MemoPredictor:
         return torch.cat(found).detach()
 
     @contextmanager
-    def adapted(self, views: Views, id: str) -> Iterator[float]:
+    def adapted(self, views: ImageViews, id: str) -> Iterator[float]:
         """The module under the weights of one step on ``views``; yields the loss before the step, in nats."""
         module, name = self._module, self.classifier.spec.name
         flags = [p.requires_grad for p in self._weights]
@@ -162,7 +162,7 @@ def marginal_entropy(logits: torch.Tensor) -> torch.Tensor:
     return -(mean * mean.exp()).sum()
 
 
-def optimizer(step: Step, weights: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+def optimizer(step: GradientStep, weights: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
     """A fresh one, without anything of an earlier image."""
     if step.optimizer == "adamw":
         return torch.optim.AdamW(weights, lr=step.lr, weight_decay=step.weight_decay)

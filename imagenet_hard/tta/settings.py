@@ -49,7 +49,7 @@ BATCH_NORM_PRIOR = 16
 Cell = Annotated[int, Field(ge=0, le=2)]
 
 
-class Step(Record):
+class GradientStep(Record):
     """MEMO's one step from the original weights, for each image anew."""
 
     optimizer: Optimizer = "sgd"
@@ -78,7 +78,7 @@ class TtaSettings(Record):
     zooms: tuple[tuple[Annotated[int, Field(ge=1, le=MAX_SCALE)], Cell, Cell], ...] | None = Field(
         None, max_length=MAX_VIEWS, description="scale, row and column of each, for crops of 224 pixels"
     )
-    step: Step | None = None
+    step: GradientStep | None = None
 
     @model_validator(mode="after")
     def _agrees(self) -> TtaSettings:

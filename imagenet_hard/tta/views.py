@@ -1,9 +1,10 @@
-"""An image's views, cut and resized in the decode threads."""
+"""An image's views: which boxes, cut and resized in the decode threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import exp, log, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from imagenet_hard.classifiers.transform import ImageTransform, Transform, to_rg
 from imagenet_hard.imagenet.zoom import Zoom, ZoomGrid
 from imagenet_hard.imagenet.zoom_list import indices
 from imagenet_hard.tta.augmix import augmix
-from imagenet_hard.tta.boxes import Box, generator, random_box
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier
@@ -26,7 +26,7 @@ AHEAD_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
-class Views:
+class ImageViews:
     """Views of one image. ``pixels``: each uint8 or float32 (H, W, 3) in 0..255, or what the classifier's own
     transform gives; ``boxes``: what each shows of the image, None for the standard view."""
 
@@ -34,7 +34,7 @@ class Views:
     boxes: list[Box] | None
 
 
-Cut = Callable[[Image.Image, str], Views]
+Cut = Callable[[Image.Image, str], ImageViews]
 
 
 def cutter(classifier: Classifier, settings: TtaSettings) -> tuple[Classifier, Cut]:
@@ -46,7 +46,7 @@ def cutter(classifier: Classifier, settings: TtaSettings) -> tuple[Classifier, C
     """
     if settings.view == "standard":
         own = classifier.transform
-        return classifier, lambda image, digest: Views([own.pixels(image)], None)
+        return classifier, lambda image, digest: ImageViews([own.pixels(image)], None)
     finish = view_transform(classifier)
     assert finish.crop is not None
     height, width = finish.crop
@@ -101,13 +101,13 @@ def ahead(settings: TtaSettings, transform: ImageTransform) -> int | None:
     return max(1, AHEAD_BYTES // (settings.views * height * width * 3 * channel_bytes))
 
 
-def _cropped(image: Image.Image, n: int, size: tuple[int, int], random: np.random.Generator) -> Views:
+def _cropped(image: Image.Image, n: int, size: tuple[int, int], random: np.random.Generator) -> ImageViews:
     """The paper's views: RandomResizedCrop, bicubic, no flip."""
     boxes = [random_box(image.size, random) for _ in range(n)]
-    return Views([np.asarray(cut(image, box, size, Image.Resampling.BICUBIC)) for box in boxes], boxes)
+    return ImageViews([np.asarray(cut(image, box, size, Image.Resampling.BICUBIC)) for box in boxes], boxes)
 
 
-def _mixed(image: Image.Image, n: int, size: tuple[int, int], random: np.random.Generator) -> Views:
+def _mixed(image: Image.Image, n: int, size: tuple[int, int], random: np.random.Generator) -> ImageViews:
     """MEMO's views: RandomResizedCrop (bilinear), a flip half of the time, AugMix."""
     pixels: list[NDArray[np.float32]] = []
     boxes = []
@@ -117,16 +117,16 @@ def _mixed(image: Image.Image, n: int, size: tuple[int, int], random: np.random.
         if random.random() < 0.5:
             view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         pixels.append(augmix(view, random))
-    return Views(pixels, boxes)
+    return ImageViews(pixels, boxes)
 
 
-def _zoomed(image: Image.Image, zooms: list[Zoom], size: int) -> Views:
+def _zoomed(image: Image.Image, zooms: list[Zoom], size: int) -> ImageViews:
     """Zooms of the study, each scale resized once."""
     grid = ZoomGrid.for_size(size, [zoom.scale for zoom in zooms])
     numbers = indices(zooms, grid)
     crops = dict(grid.crops(image, numbers))  # a small input may make two zooms one
     boxes = [Box(*grid.shown(number, image.size)) for number in numbers]
-    return Views([crops[number] for number in numbers], boxes)
+    return ImageViews([crops[number] for number in numbers], boxes)
 
 
 def cut(image: Image.Image, box: Box, size: tuple[int, int], interpolation: Image.Resampling) -> Image.Image:
@@ -134,3 +134,55 @@ def cut(image: Image.Image, box: Box, size: tuple[int, int], interpolation: Imag
     left, top = int(box.left), int(box.top)
     part = image.crop((left, top, left + int(box.width), top + int(box.height)))
     return part.resize(size, interpolation)
+
+
+SCALE = (0.08, 1.0)
+"""Share of the image's area that a box covers: torchvision's default, as in the paper."""
+
+RATIO = (3 / 4, 4 / 3)
+"""Width over height of a box."""
+
+ATTEMPTS = 10
+"""Boxes that are drawn before the largest central one of an allowed ratio is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A part of an image, in its pixels."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def generator(seed: int, digest: str) -> np.random.Generator:
+    """Of one image: the same views whatever the order, the batch, or what was scored before.
+
+    ``digest``: sha256 of the image's file, in hex.
+    """
+    return np.random.default_rng([seed, int(digest, 16)])
+
+
+def random_box(size: tuple[int, int], random: np.random.Generator) -> Box:
+    """One box inside an image of ``size`` (width, height), by the law of ``RandomResizedCrop.get_params``."""
+    image_width, image_height = size
+    for _ in range(ATTEMPTS):
+        area = image_width * image_height * random.uniform(*SCALE)
+        ratio = exp(random.uniform(log(RATIO[0]), log(RATIO[1])))
+        width, height = round(sqrt(area * ratio)), round(sqrt(area / ratio))
+        if 0 < width <= image_width and 0 < height <= image_height:
+            left = int(random.integers(image_width - width + 1))
+            top = int(random.integers(image_height - height + 1))
+            return Box(left, top, width, height)
+    return central_box(size)
+
+
+def central_box(size: tuple[int, int]) -> Box:
+    """The largest box in the middle whose ratio is allowed."""
+    width, height = size
+    if width / height < RATIO[0]:
+        height = round(width / RATIO[0])
+    elif width / height > RATIO[1]:
+        width = round(height * RATIO[1])
+    return Box((size[0] - width) // 2, (size[1] - height) // 2, width, height)

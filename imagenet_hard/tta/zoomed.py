@@ -7,7 +7,7 @@ from math import gcd, log
 from typing import TYPE_CHECKING
 
 from imagenet_hard.engine.forward import Forward
-from imagenet_hard.tta.views import Views, ahead, cutter
+from imagenet_hard.tta.views import ImageViews, ahead, cutter
 
 if TYPE_CHECKING:
     import torch
@@ -49,16 +49,16 @@ class ZoomPredictor:
     def ahead(self) -> int | None:
         return self._ahead
 
-    def prepare(self, image: Image.Image, digest: str) -> Views:
+    def prepare(self, image: Image.Image, digest: str) -> ImageViews:
         return self._cut(image, digest)
 
-    def launch(self, prepared: Sequence[Views], ids: Sequence[str]) -> torch.Tensor:
+    def launch(self, prepared: Sequence[ImageViews], ids: Sequence[str]) -> torch.Tensor:
         """float32 (n, 1000): log of the mean probability; of one view, its logits as they are."""
         import torch
 
         return torch.stack([log_mean(logits) for logits in self.view_logits(prepared, ids)])
 
-    def view_logits(self, prepared: Sequence[Views], ids: Sequence[str]) -> list[torch.Tensor]:
+    def view_logits(self, prepared: Sequence[ImageViews], ids: Sequence[str]) -> list[torch.Tensor]:
         """For each image float32 (views, 1000), the logits of its views."""
         import torch
 

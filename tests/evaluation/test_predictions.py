@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.types import Predictions
 from imagenet_hard.evaluation import predictions as module
-from imagenet_hard.evaluation.canonical import canonical, from_canonical
 from imagenet_hard.evaluation.predictions import (
     check_predictions,
+    predictions_from_bytes,
     predictions_sha256,
+    predictions_to_bytes,
     read_predictions,
     write_predictions,
 )
@@ -268,11 +269,11 @@ def test_other_tables_are_refused(
 def test_canonical_form_comes_back() -> None:
     """The hashed bytes hold everything, and nothing else is taken for them."""
     p = small(20)
-    data = b"".join(canonical(p))
-    assert same(from_canonical(data), p)
+    data = b"".join(predictions_to_bytes(p))
+    assert same(predictions_from_bytes(data), p)
     for bad in (b"", data[:-1], data + b"x", b"X" + data[1:], data[:40]):
-        with pytest.raises(ValueError, match="canonical form|utf-8|buffer"):
-            from_canonical(bad)
+        with pytest.raises(ValueError, match="not the bytes|utf-8|buffer"):
+            predictions_from_bytes(bad)
 
 
 @pytest.mark.parametrize("cut", [0, 3, 100, -1])

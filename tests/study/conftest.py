@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from imagenet_hard.study.collect import collect
-from imagenet_hard.study.matrix import Matrix
+from imagenet_hard.study.matrix import Matrix, collect
 from tests.study.small import recipe, scored
 
 

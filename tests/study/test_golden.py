@@ -14,7 +14,7 @@ from imagenet_hard.curation.sources import open_sources
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.imagenet.classes import wnid_to_index
-from imagenet_hard.study.collect import collect
+from imagenet_hard.study.matrix import collect
 
 CLEAR = 1e-3
 """Margin in logits below which a prediction may flip."""

@@ -13,9 +13,8 @@ import pytest
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.curation.store import FILE as SCORES
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.study.collect import collect
 from imagenet_hard.study.gallery import gallery
-from imagenet_hard.study.matrix import read_matrix, write_matrix
+from imagenet_hard.study.matrix import collect, read_matrix, write_matrix
 from tests.curation.small import SETTINGS, made
 from tests.study.small import curators, recipe, scored, sources
 

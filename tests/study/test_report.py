@@ -19,8 +19,8 @@ from imagenet_hard.imagenet.zoom_list import indices, read_zoom_list
 from imagenet_hard.study.figures import figures
 from imagenet_hard.study.gallery import gallery
 from imagenet_hard.study.matrix import Matrix, MatrixInfo
-from imagenet_hard.study.published import MEAN, published
 from imagenet_hard.study.report import write_report
+from imagenet_hard.study.tables import MEAN, published
 from tests.leaderboard.site.conftest import visit  # noqa: F401  (a fixture)
 from tests.study.small import recipe, sources
 

@@ -19,11 +19,10 @@ from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.imagenet.zoom import Zoom, ZoomGrid
 from imagenet_hard.imagenet.zoom_list import indices
 from imagenet_hard.tta.augmix import OPERATIONS, augmix
-from imagenet_hard.tta.boxes import generator, random_box
+from imagenet_hard.tta.page import check_showable, write_page
 from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import tta_settings
-from imagenet_hard.tta.sheet import check_showable, write_sheet
-from imagenet_hard.tta.views import cutter
+from imagenet_hard.tta.views import cutter, generator, random_box
 from tests.engine.small import benchmark, classifier, jpeg
 
 CPU = RunSettings(device="cpu", workers=2)
@@ -115,7 +114,7 @@ def test_the_sheet_shows_where_it_looked(tmp_path, browser):
     evil = dataclasses.replace(data.examples[0], id="<script>alert(1)</script>.jpg")
     broken = dataclasses.replace(data.examples[1], id="broken.jpg", image=b"no image")
     data = dataclasses.replace(data, examples=[evil, broken, *data.examples[2:]])
-    path = write_sheet(tmp_path / "where", classifier(), data, tta_settings("zoom", views=6), CPU)
+    path = write_page(tmp_path / "where", classifier(), data, tta_settings("zoom", views=6), CPU)
     assert path.name == "where-small-zoom6.html"
     page = browser.new_page()
     wrong = []
@@ -138,4 +137,4 @@ def test_what_has_no_boxes_is_refused(tmp_path):
             check_showable(tta)
     (tmp_path / "file").write_text("")
     with pytest.raises(ResultError, match="cannot write"):
-        write_sheet(tmp_path / "file" / "x", classifier(), benchmark(1), tta_settings("zoom", views=2), CPU)
+        write_page(tmp_path / "file" / "x", classifier(), benchmark(1), tta_settings("zoom", views=2), CPU)

@@ -22,9 +22,9 @@ from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.evaluation.result import result_stem
-from imagenet_hard.tta.boxes import generator, random_box
 from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import TtaRecord, tta_settings
+from imagenet_hard.tta.views import generator, random_box
 from tests.engine.small import benchmark, classifier
 
 CPU = RunSettings(device="cpu", workers=2)

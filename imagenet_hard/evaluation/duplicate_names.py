@@ -14,7 +14,7 @@ MOST = 5
 """Classes that are named; more are counted."""
 
 
-def twins_of(classifier: Classifier) -> dict[int, int]:
+def earlier_class_of(classifier: Classifier) -> dict[int, int]:
     """Class -> the earlier class with the same head column, whose logit is therefore the same.
 
     Among the classes that compete: a mask that leaves out the earlier one lets the later one win.
@@ -31,13 +31,13 @@ def twins_of(classifier: Classifier) -> dict[int, int]:
     return {index: earlier for index, earlier in earliest.items() if index != earlier}
 
 
-def twins_warning(classifier: Classifier, labels: Sequence[Sequence[int]]) -> list[str]:
+def duplicate_names_warning(classifier: Classifier, labels: Sequence[Sequence[int]]) -> list[str]:
     """What a result says of images that ``classifier`` cannot solve for that reason, if there are any.
 
     On equal logits the lower index comes first, so an image all of whose ``labels`` (those that compete)
     have an earlier twin is wrong whatever the model sees.
     """
-    twins = twins_of(classifier)
+    twins = earlier_class_of(classifier)
     if not twins:
         return []
     competing = frozenset(_competing(classifier))

@@ -22,8 +22,8 @@ from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings, resolve_device
 from imagenet_hard.imagenet import classes
-from imagenet_hard.tta.boxes import Box
 from imagenet_hard.tta.settings import TtaSettings
+from imagenet_hard.tta.views import Box
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier
@@ -42,7 +42,7 @@ MARGIN = 40
 
 
 @dataclass(frozen=True)
-class Look:
+class ShownImage:
     """One image: its views' boxes, and what the unadapted model says of each view.
 
     ``confidence``: of the class that the mean of the views predicts, in [0, 1], one for each box.
@@ -68,9 +68,9 @@ def check_showable(tta: TtaSettings | None) -> None:
         raise UsageError("--tta-show shows zoomed views: give --tta zoom, memo or zoom-memo as well")
 
 
-def looks(
+def shown_images(
     classifier: Classifier, benchmark: Benchmark, tta: TtaSettings, settings: RunSettings
-) -> Iterator[Look]:
+) -> Iterator[ShownImage]:
     """The first images of the benchmark; those that cannot be decoded are left to the evaluation to name."""
     from imagenet_hard.tta.zoomed import ZoomPredictor, log_mean
 
@@ -88,7 +88,7 @@ def looks(
         mean = log_mean(logits)
         best = int(mean.argmax())
         each = logits.softmax(dim=1)
-        yield Look(
+        yield ShownImage(
             id=example.id,
             image=to_rgb(image),
             labels=example.labels,
@@ -100,7 +100,7 @@ def looks(
         )
 
 
-def write_sheet(
+def write_page(
     folder: Path, classifier: Classifier, benchmark: Benchmark, tta: TtaSettings, settings: RunSettings
 ) -> Path:
     """``where-MODEL-TTA.html`` in ``folder``, self-contained; its path.
@@ -110,16 +110,16 @@ def write_sheet(
     """
     cards = [
         {
-            "id": look.id,
-            "picture": base64.b64encode(_jpeg(draw(look))).decode(),
-            "predicted": _name(look.predicted),
-            "percent": f"{100 * look.probability:.1f}",
-            "right": look.predicted in look.labels,
-            "labels": ", ".join(_name(label) for label in look.labels),
-            "agreeing": look.agreeing,
-            "views": len(look.boxes),
+            "id": shown.id,
+            "picture": base64.b64encode(_jpeg(draw(shown))).decode(),
+            "predicted": _name(shown.predicted),
+            "percent": f"{100 * shown.probability:.1f}",
+            "right": shown.predicted in shown.labels,
+            "labels": ", ".join(_name(label) for label in shown.labels),
+            "agreeing": shown.agreeing,
+            "views": len(shown.boxes),
         }
-        for look in looks(classifier, benchmark, tta, settings)
+        for shown in shown_images(classifier, benchmark, tta, settings)
     ]
     page = (
         templates("imagenet_hard.tta")
@@ -133,14 +133,14 @@ def write_sheet(
     return path
 
 
-def draw(look: Look) -> Image.Image:
+def draw(shown: ShownImage) -> Image.Image:
     """The image with its boxes, the most confident on top: the brighter, the surer of the prediction."""
-    scale = SHOWN_SIDE / max(look.image.size)
-    size = (max(1, round(look.image.width * scale)), max(1, round(look.image.height * scale)))
+    scale = SHOWN_SIDE / max(shown.image.size)
+    size = (max(1, round(shown.image.width * scale)), max(1, round(shown.image.height * scale)))
     canvas = Image.new("RGB", (size[0] + 2 * MARGIN, size[1] + 2 * MARGIN), (24, 24, 28))
-    canvas.paste(look.image.resize(size), (MARGIN, MARGIN))
+    canvas.paste(shown.image.resize(size), (MARGIN, MARGIN))
     pen = ImageDraw.Draw(canvas, "RGBA")
-    for sure, box in sorted(zip(look.confidence, look.boxes, strict=True), key=lambda pair: pair[0]):
+    for sure, box in sorted(zip(shown.confidence, shown.boxes, strict=True), key=lambda pair: pair[0]):
         left, top = MARGIN + box.left * scale, MARGIN + box.top * scale
         corner = (left + box.width * scale, top + box.height * scale)
         colour = (255, round(90 + 165 * sure), round(60 * (1 - sure)), round(40 + 215 * sure))

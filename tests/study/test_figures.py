@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.imagenet.zoom import ZoomGrid
-from imagenet_hard.study.accuracy import CENTRE, zoom_accuracy
+from imagenet_hard.study.figures import CENTRE, zoom_accuracy
 
 GRID = ZoomGrid((140, 224, 256, 336))
 

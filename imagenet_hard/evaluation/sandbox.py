@@ -17,8 +17,11 @@ from imagenet_hard.base.children import bare_environment, module_command
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import read_bounded
 from imagenet_hard.base.types import Predictions
-from imagenet_hard.evaluation.canonical import canonical, from_canonical
-from imagenet_hard.evaluation.predictions import check_predictions
+from imagenet_hard.evaluation.predictions import (
+    check_predictions,
+    predictions_from_bytes,
+    predictions_to_bytes,
+)
 
 PARQUET = "imagenet_hard.evaluation.predictions:read_predictions"
 
@@ -31,7 +34,7 @@ _REFUSED = 3
 _MAX_MESSAGE = 4000
 
 
-def read_isolated(path: str | Path, reader: str = PARQUET) -> Predictions:
+def read_sandboxed(path: str | Path, reader: str = PARQUET) -> Predictions:
     """What ``reader`` gives for ``path``, in a child process; takes about half a second more.
 
     ``reader``: ``module:function`` of this package, from a path to predictions.
@@ -71,7 +74,7 @@ def read_isolated(path: str | Path, reader: str = PARQUET) -> Predictions:
             )
         data = read_bounded(output, OUTPUT_BYTES)
     try:
-        predictions = from_canonical(data)
+        predictions = predictions_from_bytes(data)
     except ValueError as error:
         raise ResultError(f"reading {path} gave other bytes than predictions ({error})") from None
     check_predictions(predictions, where=str(path))
@@ -89,7 +92,7 @@ def _child(reader: str, path: str, memory_bytes: int, output_bytes: int) -> int:
         pass  # Windows has none, macOS refuses some: there the time limit alone holds
     module, _, function = reader.partition(":")
     try:
-        parts = canonical(getattr(import_module(module), function)(path))
+        parts = predictions_to_bytes(getattr(import_module(module), function)(path))
     except ResultError as error:
         sys.stderr.write(str(error))
         return _REFUSED

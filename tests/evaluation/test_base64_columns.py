@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagenet_hard.evaluation.packing import pack_bits, pack_names, unpack_bits, unpack_names
+from imagenet_hard.evaluation.base64_columns import pack_bits, pack_names, unpack_bits, unpack_names
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=100))

@@ -13,9 +13,9 @@ import pytest
 
 from imagenet_hard.base.children import KEPT, bare_environment
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.evaluation import isolated
-from imagenet_hard.evaluation.isolated import read_isolated
+from imagenet_hard.evaluation import sandbox
 from imagenet_hard.evaluation.predictions import predictions_sha256, write_predictions
+from imagenet_hard.evaluation.sandbox import read_sandboxed
 from tests.evaluation.scored import make_scored
 
 
@@ -23,19 +23,19 @@ def test_the_same_predictions(tmp_path: Path) -> None:
     """A good file reads to the same values as in this process."""
     p = make_scored(30)[0].predictions
     write_predictions(tmp_path / "p.parquet", p)
-    assert predictions_sha256(read_isolated(tmp_path / "p.parquet")) == predictions_sha256(p)
+    assert predictions_sha256(read_sandboxed(tmp_path / "p.parquet")) == predictions_sha256(p)
 
 
 def test_the_same_message(tmp_path: Path) -> None:
     """What is wrong with a file is said in the same words."""
     with pytest.raises(ResultError, match="cannot read .*none.parquet: it is not there"):
-        read_isolated(tmp_path / "none.parquet")
+        read_sandboxed(tmp_path / "none.parquet")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the address space")
 def test_a_list_of_too_many_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few kB that unfold to gigabytes end the child or are refused there, and this process goes on."""
-    monkeypatch.setattr(isolated, "MEMORY_BYTES", 1050 * 2**20)
+    monkeypatch.setattr(sandbox, "MEMORY_BYTES", 1050 * 2**20)
     n = 12_000_000
     zeros = pa.array(np.zeros(n, np.int16))
     top5 = pa.ListArray.from_arrays(pa.array([0, n], pa.int32()), zeros)
@@ -51,14 +51,14 @@ def test_a_list_of_too_many_values(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pq.write_table(table, path)
     assert path.stat().st_size < 2**20
     with pytest.raises(ResultError, match="not a sound predictions file|expected 5 values|not a readable"):
-        read_isolated(path)
+        read_sandboxed(path)
 
 
 def test_a_slow_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that takes too long is given up."""
-    monkeypatch.setattr(isolated, "SECONDS", 0.01)
+    monkeypatch.setattr(sandbox, "SECONDS", 0.01)
     with pytest.raises(ResultError, match="more than 0.01 s to read"):
-        read_isolated(tmp_path / "p.parquet")
+        read_sandboxed(tmp_path / "p.parquet")
 
 
 def test_nothing_of_the_current_folder_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +71,7 @@ def test_nothing_of_the_current_folder_runs(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(sys, "path", ["", str(tmp_path), *sys.path])
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}")
     monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "numpy.py"))
-    assert predictions_sha256(read_isolated("p.parquet")) == predictions_sha256(p)
+    assert predictions_sha256(read_sandboxed("p.parquet")) == predictions_sha256(p)
     assert not list(tmp_path.rglob("PWNED"))
 
 
