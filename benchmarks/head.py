@@ -24,11 +24,11 @@ import open_clip
 import torch
 from record import record
 
-from imagenet_hard.classifiers.head_cache import cached_head, head_key
-from imagenet_hard.classifiers.identity import weights_sha256
-from imagenet_hard.classifiers.prompts import fill, load_classnames, load_templates
-from imagenet_hard.classifiers.text_tower import CausalTower, causal_tower
-from imagenet_hard.classifiers.zero_shot import BATCH_TOKENS, build_head
+from imagenet_hard.classifiers.weights import weights_sha256
+from imagenet_hard.classifiers.zero_shot.head import cached_head, head_key
+from imagenet_hard.classifiers.zero_shot.module import BATCH_TOKENS, build_head
+from imagenet_hard.classifiers.zero_shot.prompts import fill, load_classnames, load_templates
+from imagenet_hard.classifiers.zero_shot.text_tower import CausalTower, causal_tower
 
 
 def timed(function: Callable[[], Any]) -> tuple[float, Any]:

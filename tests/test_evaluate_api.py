@@ -60,7 +60,7 @@ def test_a_plain_callable_with_its_own_transform():
 
 def test_images_that_a_zero_shot_model_cannot_solve_are_in_the_result():
     """Where a class has the name of an earlier one, and so its head: the images with no other label."""
-    from imagenet_hard.classifiers.zero_shot import ZeroShotModule
+    from imagenet_hard.classifiers.zero_shot.module import ZeroShotModule
 
     benchmark = imagenet_hard.load_dataset("sample")
     head = torch.nn.functional.normalize(torch.randn(12, 1000), dim=0)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from imagenet_hard.base.errors import UnknownModelError, WeightsError
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.identity import describe
-from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.normalisation import normalised
-from imagenet_hard.classifiers.timm_transform import transform_of
+from imagenet_hard.classifiers.timm_models import transform_of
+from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find
 
 if TYPE_CHECKING:

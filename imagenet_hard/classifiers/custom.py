@@ -14,13 +14,12 @@ from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.classifiers import file_module
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.code_hash import holds_own_code
-from imagenet_hard.classifiers.identity import weights_sha256
-from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.module_state import in_eval_mode
 from imagenet_hard.classifiers.normalisation import normalised
-from imagenet_hard.classifiers.policy import explicit_transform
+from imagenet_hard.classifiers.own_code import holds_own_code
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
+from imagenet_hard.classifiers.transform_policy import explicit_transform
+from imagenet_hard.classifiers.weights import load_into, weights_sha256
 from imagenet_hard.classifiers.weights_file import find
 
 if TYPE_CHECKING:
@@ -103,8 +102,8 @@ def from_module(
     import torch
 
     from imagenet_hard.classifiers.examine import examine, random_numbers_kept
-    from imagenet_hard.classifiers.probe import probe
-    from imagenet_hard.classifiers.wrap import LogitsOf
+    from imagenet_hard.classifiers.outputs import LogitsOf
+    from imagenet_hard.classifiers.trial import probe
 
     if not callable(model):
         raise UsageError(f"got {type(model).__name__}: expected a torch.nn.Module or a function of a batch")
@@ -206,7 +205,7 @@ def _timm_transform(model: Any) -> ImageTransform | None:
     config = getattr(model, "pretrained_cfg", None)
     if not isinstance(config, Mapping) or "input_size" not in config:
         return None
-    from imagenet_hard.classifiers.timm_transform import transform_of
+    from imagenet_hard.classifiers.timm_models import transform_of
 
     return transform_of(config)
 

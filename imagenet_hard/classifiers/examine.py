@@ -20,9 +20,9 @@ from PIL import Image
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.outputs import AsLogits, background, check_shape, read_as, recognise, remarks
-from imagenet_hard.classifiers.probe import View, images, run, views
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
-from imagenet_hard.classifiers.zoom_transform import ZoomTransform
+from imagenet_hard.classifiers.transform_policy import ZoomTransform
+from imagenet_hard.classifiers.trial import View, images, run, views
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers import timm_models
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import hub_commit, hub_file
-from imagenet_hard.classifiers.loading import check_finite, load_into
+from imagenet_hard.classifiers.weights import check_finite, load_into
 from imagenet_hard.classifiers.weights_file import find
 
 TIMM_CONFIG, OPEN_CLIP_CONFIG = "config.json", "open_clip_config.json"

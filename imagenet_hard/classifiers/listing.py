@@ -154,7 +154,7 @@ def _timm() -> Names:
 def _open_clip() -> Names:
     import open_clip
 
-    from imagenet_hard.classifiers.open_clip_names import names
+    from imagenet_hard.classifiers.open_clip_build import names
 
     found = []
     for arch, tags in names():

@@ -143,7 +143,7 @@ def _owners(module: Any) -> Iterator[Any]:
     """What may hold state: every layer, and a callable that is no module, or the object of a method."""
     from torch import nn
 
-    from imagenet_hard.classifiers.wrap import LogitsOf
+    from imagenet_hard.classifiers.outputs import LogitsOf
 
     if not isinstance(module, nn.Module):
         owner = getattr(module, "__self__", module)

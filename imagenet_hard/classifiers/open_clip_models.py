@@ -6,17 +6,15 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers import open_clip_build as build
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import hub_commit, hub_file
-from imagenet_hard.classifiers.identity import describe
-from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.normalisation import Normalisation, normalised
-from imagenet_hard.classifiers.open_clip_names import (
+from imagenet_hard.classifiers.open_clip_build import (
     QUICK,
     names,
     other_gelu_tags,
@@ -24,18 +22,20 @@ from imagenet_hard.classifiers.open_clip_names import (
     resolve,
     tags_of,
 )
-from imagenet_hard.classifiers.open_clip_transform import size_of, transform_of
-from imagenet_hard.classifiers.policy import with_policy
+from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
+from imagenet_hard.classifiers.transform_policy import with_policy
+from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find
-from imagenet_hard.classifiers.zero_shot_head import HeadOptions, head_of
+from imagenet_hard.classifiers.zero_shot.head import HeadOptions, head_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+log = logging.getLogger(__name__)
+
 __all__ = ["HeadOptions", "from_model", "load", "load_hub", "names", "parse_clip_alias"]
 
-log = logging.getLogger(__name__)
 
 DEFAULT_HEAD = HeadOptions()
 
@@ -149,14 +149,14 @@ def from_model(
 
     The image tower of ``model`` becomes part of the classifier; nothing is copied. ``transform``:
     "native", the model's own, with images made RGB first; "paper", the same with the conversion
-    last, which is what open_clip does and the paper did; "study" or a mapping, see ``policy``. ``own``: the
+    last, which is what open_clip does and the paper did; "study" or a mapping as well. ``own``: the
     normalisation that came with its weights.
 
     Raises:
         UsageError: for templates, class names or a transform that cannot be used.
         ClassifierError: for a text embedding that is not finite.
     """
-    from imagenet_hard.classifiers.zero_shot import ZeroShotModule
+    from imagenet_hard.classifiers.zero_shot.module import ZeroShotModule
 
     model = model.eval()
     visual: Any = model.visual
@@ -178,3 +178,37 @@ def _text_cfg(config: Path, repo: str) -> Mapping[str, Any]:
         raise ClassifierError(
             f"{build.CONFIG_FILE} of hf-hub:{repo} is not open_clip's: expected JSON with model_cfg.text_cfg"
         ) from error
+
+
+def transform_of(config: Mapping[str, Any], rgb: Literal["first", "last"] = "first") -> ImageTransform:
+    """The transform of a ``preprocess_cfg``: size, mean, std, interpolation, resize_mode, fill_color.
+
+    Bit for bit that of ``open_clip.image_transform_v2(cfg, is_train=False)`` on an RGB image. On
+    others open_clip resizes first and converts last, as the paper did: that is ``rgb="last"``.
+    """
+    height, width = size_of(config)
+    # Anything but "bilinear" is bicubic there, "random" as well.
+    interpolation = "bilinear" if config.get("interpolation") == "bilinear" else "bicubic"
+    mean, std = _triple(config["mean"]), _triple(config["std"])
+    mode = config.get("resize_mode") or "shortest"
+    if mode == "squash":
+        return Transform((height, width), None, interpolation, mean, std, rgb)
+    if mode == "shortest" and height == width:
+        return Transform(height, (height, width), interpolation, mean, std, rgb)
+    # Padding with a fill colour and a shorter side that fits a rectangle: open_clip's own code does these.
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
+    described = {"function": "open_clip.image_transform_v2", **config, "size": [height, width]}
+    described |= {"mean": list(mean), "std": list(std)}
+    return CallableTransform(image_transform_v2(PreprocessCfg(**config), is_train=False), described)
+
+
+def size_of(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Height and width in pixels."""
+    size = config["size"]
+    return (int(size), int(size)) if isinstance(size, int) else (int(size[0]), int(size[1]))
+
+
+def _triple(value: Any) -> tuple[float, float, float]:
+    values = value if isinstance(value, list | tuple) else (value,) * 3
+    return float(values[0]), float(values[1]), float(values[2])

@@ -13,7 +13,7 @@ from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.file_module import split
 from imagenet_hard.classifiers.listing import unknown_model
-from imagenet_hard.classifiers.policy import with_policy
+from imagenet_hard.classifiers.transform_policy import with_policy
 from imagenet_hard.classifiers.weights_file import find, is_file_name
 
 log = logging.getLogger(__name__)
@@ -214,7 +214,7 @@ def _open_clip(name: str, options: Options) -> Classifier:
 
 
 def _clip(name: str, options: Options) -> Classifier:
-    from imagenet_hard.classifiers.open_clip_names import parse_clip_alias
+    from imagenet_hard.classifiers.open_clip_build import parse_clip_alias
 
     arch, tag = parse_clip_alias(name)
     if options.tag not in (None, tag):

@@ -10,10 +10,9 @@ from imagenet_hard.base.errors import ClassifierError, UnknownModelError, Weight
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import url_file
-from imagenet_hard.classifiers.identity import describe
-from imagenet_hard.classifiers.loading import load_into
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.transform import Transform
+from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find, is_file_name
 
 if TYPE_CHECKING:

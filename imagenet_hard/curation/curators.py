@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.transform import IMAGENET_MEAN, IMAGENET_STD
+from imagenet_hard.classifiers.transform_policy import with_policy
 from imagenet_hard.curation.recipe import ClassifierSpec, Recipe
 from imagenet_hard.engine.batch_size import seconds_per_image
 from imagenet_hard.engine.settings import RunSettings, resolve_device

@@ -92,7 +92,7 @@ def layout_of(classifier: Classifier) -> Layout:
     """Of a classifier's module, on its device by now; a function's is seen to by ``LogitsOf``."""
     from torch import nn
 
-    from imagenet_hard.classifiers.wrap import bare
+    from imagenet_hard.classifiers.outputs import bare
 
     module = classifier.module
     inner = bare(module)

@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.base.types import N_CLASSES, Witness
-from imagenet_hard.classifiers.code_hash import own_code_sha256
 from imagenet_hard.classifiers.module_state import undisturbed
-from imagenet_hard.classifiers.own_code import brings_own_code
+from imagenet_hard.classifiers.own_code import brings_own_code, own_code_sha256
 from imagenet_hard.classifiers.transform import CallableTransform, apart
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward

@@ -19,8 +19,8 @@ def earlier_class_of(classifier: Classifier) -> dict[int, int]:
 
     Among the classes that compete: a mask that leaves out the earlier one lets the later one win.
     """
-    from imagenet_hard.classifiers.wrap import bare
-    from imagenet_hard.classifiers.zero_shot import ZeroShotModule
+    from imagenet_hard.classifiers.outputs import bare
+    from imagenet_hard.classifiers.zero_shot.module import ZeroShotModule
 
     module = bare(classifier.module)
     if not isinstance(module, ZeroShotModule):

@@ -156,9 +156,9 @@ def _own(model: Any, transform: Any, drop_class: int | None) -> Classifier:
     """A classifier, module or callable of the caller's, under the transform that was asked for."""
     from imagenet_hard.classifiers.custom import from_module
     from imagenet_hard.classifiers.examine import examine
-    from imagenet_hard.classifiers.identity import with_true_weights
     from imagenet_hard.classifiers.outputs import unread
-    from imagenet_hard.classifiers.policy import with_policy
+    from imagenet_hard.classifiers.transform_policy import with_policy
+    from imagenet_hard.classifiers.weights import with_true_weights
 
     if isinstance(model, Classifier):
         if isinstance(transform, str | Mapping):

@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from imagenet_hard.base.errors import WeightsError
-from imagenet_hard.classifiers.checkpoint import load_checkpoint
-from imagenet_hard.classifiers.loading import load_into
-from imagenet_hard.classifiers.weight_sets import PREFIXES
+from imagenet_hard.classifiers.checkpoint import PREFIXES, load_checkpoint
+from imagenet_hard.classifiers.weights import load_into
 
 
 def small(seed: int = 0, classes: int = 1000) -> nn.Module:

@@ -19,7 +19,7 @@ import imagenet_hard
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 from imagenet_hard.classifiers.custom import DEFAULT_TRANSFORM, from_module
 from imagenet_hard.classifiers.registry import load_classifier
-from imagenet_hard.classifiers.timm_transform import transform_of
+from imagenet_hard.classifiers.timm_models import transform_of
 from imagenet_hard.classifiers.transform import CallableTransform, Transform, fixed_images
 
 SOURCE = """

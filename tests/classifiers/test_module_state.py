@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from imagenet_hard.classifiers.module_state import as_it_was, undisturbed
-from imagenet_hard.classifiers.wrap import LogitsOf
+from imagenet_hard.classifiers.outputs import LogitsOf
 
 
 class Restless(nn.Module):

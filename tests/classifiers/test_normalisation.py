@@ -18,9 +18,9 @@ from torch import nn
 from imagenet_hard.base.errors import WeightsError
 from imagenet_hard.classifiers.checkpoint import load_checkpoint
 from imagenet_hard.classifiers.normalisation import Normalisation, find_normalisation, normalised
-from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.transform import CallableTransform, Transform, fixed_images
+from imagenet_hard.classifiers.transform_policy import with_policy
 
 MEAN, STD = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.25, 0.3])
 STATE = {"conv.weight": torch.ones(4, 3, 1, 1), "head.weight": torch.ones(1000, 4)}

@@ -19,17 +19,17 @@ from safetensors.torch import save_file
 
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 from imagenet_hard.classifiers import open_clip_build as build
+from imagenet_hard.classifiers.open_clip_build import CLIP_ALIASES, resolve
 from imagenet_hard.classifiers.open_clip_models import (
     HeadOptions,
     from_model,
     load,
     names,
     parse_clip_alias,
+    transform_of,
 )
-from imagenet_hard.classifiers.open_clip_names import CLIP_ALIASES, resolve
-from imagenet_hard.classifiers.open_clip_transform import transform_of
-from imagenet_hard.classifiers.prompts import load_classnames
 from imagenet_hard.classifiers.transform import CallableTransform, Transform, fixed_images
+from imagenet_hard.classifiers.zero_shot.prompts import load_classnames
 from tests.classifiers.small_clip import CONFIGS, small_model, write_config
 from tests.hub.server import LoopbackHub
 
@@ -157,7 +157,7 @@ def test_the_second_load_takes_the_head_from_the_cache(
     monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path / "cache"))
     first = load(small_clip, weights=weights, **SIMPLE)  # type: ignore[arg-type]
     fresh = load(small_clip, weights=weights, head_cache=False, **SIMPLE)  # type: ignore[arg-type]
-    monkeypatch.setattr("imagenet_hard.classifiers.zero_shot.build_head", None)
+    monkeypatch.setattr("imagenet_hard.classifiers.zero_shot.module.build_head", None)
     second = load(small_clip, weights=weights, **SIMPLE)  # type: ignore[arg-type]
     assert first.spec == second.spec == fresh.spec
     assert torch.equal(first.module.head, second.module.head)  # type: ignore[arg-type]

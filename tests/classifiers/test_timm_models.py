@@ -13,7 +13,7 @@ from timm.data import create_transform, resolve_data_config
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 from imagenet_hard.classifiers import timm_models
 from imagenet_hard.classifiers.registry import load_classifier
-from imagenet_hard.classifiers.timm_transform import input_size, transform_of
+from imagenet_hard.classifiers.timm_models import input_size, transform_of
 from imagenet_hard.classifiers.transform import CallableTransform, Transform, fixed_images
 
 

@@ -18,8 +18,7 @@ import torch
 from safetensors.torch import save_file
 
 from imagenet_hard.base.errors import WeightsError
-from imagenet_hard.classifiers.allow_list import allowed
-from imagenet_hard.classifiers.weights_file import find, is_file_name, read
+from imagenet_hard.classifiers.weights_file import allowed, find, is_file_name, read
 
 STATE = {"stem.weight": torch.arange(6.0).reshape(2, 3), "head.weight": torch.ones(1000, 2)}
 

@@ -507,8 +507,8 @@ def test_killed_at_random_moments(tmp_path):
 @pytest.mark.timeout(1800)
 def test_real_images_survive_as_in_the_protocol(shared, tmp_path):
     """100 real images, two real networks: the survivors of the exhaustive protocol, screened or not."""
-    from imagenet_hard.classifiers.policy import with_policy
     from imagenet_hard.classifiers.registry import load_classifier
+    from imagenet_hard.classifiers.transform_policy import with_policy
     from imagenet_hard.curation.curators import Curator
     from imagenet_hard.curation.recipe import SourceSpec
     from imagenet_hard.curation.records import OpenSource

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.outputs import LogitsOf
 from imagenet_hard.classifiers.transform import Transform
-from imagenet_hard.classifiers.wrap import LogitsOf
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings
 

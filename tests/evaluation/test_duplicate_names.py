@@ -9,7 +9,7 @@ from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.outputs import with_classes
 from imagenet_hard.classifiers.transform import Transform
-from imagenet_hard.classifiers.zero_shot import ZeroShotModule
+from imagenet_hard.classifiers.zero_shot.module import ZeroShotModule
 from imagenet_hard.evaluation.duplicate_names import duplicate_names_warning, earlier_class_of
 from imagenet_hard.imagenet.mask import class_mask
 

@@ -73,7 +73,7 @@ def test_every_model_exists() -> None:
 
 def test_transform_options_are_the_classifiers() -> None:
     """A suite takes each setting of an explicit transform that the classifiers know, and no other."""
-    from imagenet_hard.classifiers.policy import KEYS, explicit_transform
+    from imagenet_hard.classifiers.transform_policy import KEYS, explicit_transform
 
     assert set(TransformOptions.__annotations__) == set(KEYS)
     assert set(get_args(get_type_hints(TransformOptions)["interpolation"])) == set(INTERPOLATIONS)

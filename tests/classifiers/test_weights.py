@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from imagenet_hard.classifiers.identity import weights_sha256
+from imagenet_hard.classifiers.weights import weights_sha256
 
 
 def test_the_hash_is_the_documented_one() -> None:

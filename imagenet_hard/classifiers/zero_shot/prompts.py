@@ -2,7 +2,7 @@
 
 Class names and templates have versions, and other words give other accuracies; so both are data
 with a sha256. Names in a file replace open_clip's, templates in a file replace OpenAI's 80; which forms
-such a file of names may have says ``class_names``.
+such a file of names may have says ``name_files``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.classifiers.class_names import class_names
+from imagenet_hard.classifiers.zero_shot.name_files import class_names
 from imagenet_hard.imagenet.classes import distinct_names, names
 
 BUILTIN = ("openai-80", "openai-7", "single")
@@ -93,7 +93,7 @@ def load_classnames(source: str | Path | None = None) -> TextSet:
     """The 1000 class names, by name or from a file.
 
     Names: ``open_clip``, its ``IMAGENET_CLASSNAMES``, 998 different ones; ``distinct``, the same with
-    WordNet's own words for the two classes that share another's name. A file: see ``class_names``.
+    WordNet's own words for the two classes that share another's name. A file: see ``name_files``.
 
     Raises:
         UsageError: a file that is missing, unreadable, or does not hold exactly 1000 names in class order.

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.base.types import Precision
-from imagenet_hard.classifiers.prompts import fill
-from imagenet_hard.classifiers.text_tower import causal_tower
+from imagenet_hard.classifiers.zero_shot.prompts import fill
+from imagenet_hard.classifiers.zero_shot.text_tower import causal_tower
 
 log = logging.getLogger(__name__)
 

@@ -1,17 +1,30 @@
-"""``--transform``: the model's own, the paper's, the study's, or an explicit one, for any classifier."""
+"""``--transform``: the model's own, the paper's, the study's standard view, or an explicit one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.probe import check_logits, probe
-from imagenet_hard.classifiers.transform import INTERPOLATIONS, ImageTransform, Transform, paper_transform
-from imagenet_hard.classifiers.zoom_transform import ZoomTransform, standard_view
-from imagenet_hard.imagenet.zoom import PAPER_SIZE
+from imagenet_hard.classifiers.transform import (
+    INTERPOLATIONS,
+    ImageTransform,
+    Transform,
+    output_sha256,
+    paper_transform,
+    to_rgb,
+)
+from imagenet_hard.classifiers.trial import check_logits, probe
+from imagenet_hard.imagenet.zoom import PAPER_SIZE, ZoomGrid, resize
+
+if TYPE_CHECKING:
+    import torch
 
 Triple = tuple[float, float, float]
 
@@ -113,3 +126,48 @@ def _size(settings: Mapping[str, Any], key: str) -> int | tuple[int, int] | None
     if len(numbers) > 2 or not numbers or not all(type(n) is int and n > 0 for n in numbers):
         raise UsageError(f"transform {key} is {value!r}: expected pixels, or [height, width]")
     return (numbers[0], numbers[1]) if len(numbers) == 2 else numbers[0]
+
+
+@dataclass(frozen=True)
+class ZoomTransform:
+    """The crop of zoom ``index`` of ``grid``, normalised with ``mean`` and ``std`` (paper, section 3).
+
+    It differs from resize and centre crop by up to two pixels: the study's anchors are centres of
+    thirds, rounded down.
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    index: int
+    grid: ZoomGrid = field(default_factory=ZoomGrid)
+
+    def pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+        """uint8 (size, size, 3)."""
+        return self.grid.crop(resize(to_rgb(image), self.grid.scale_of(self.index)), self.index)
+
+    def batch(self, pixels: Sequence[NDArray[np.uint8]], device: torch.device | str) -> torch.Tensor:
+        """float32 (n, 3, size, size), channels last."""
+        size = (self.grid.size, self.grid.size)
+        return Transform(None, size, "bicubic", self.mean, self.std).batch(pixels, device)
+
+    def describe(self) -> dict[str, Any]:
+        zoom = self.grid[self.index]
+        return {
+            "kind": "zoom",
+            "scale": zoom.scale,
+            "anchor": [zoom.row, zoom.column],
+            "crop": [self.grid.size, self.grid.size],
+            "interpolation": "bicubic",
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "rgb": "first",
+        }
+
+    def sha256(self) -> str:
+        return output_sha256(self)
+
+
+def standard_view(mean: tuple[float, float, float], std: tuple[float, float, float]) -> ZoomTransform:
+    """The study's "1-crop": scale 256, the middle anchor, 224 pixels."""
+    grid = ZoomGrid()
+    return ZoomTransform(mean, std, grid.standard, grid)

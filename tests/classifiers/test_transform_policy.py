@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -12,9 +13,10 @@ from torchvision import transforms
 
 from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.classifiers.custom import from_module
-from imagenet_hard.classifiers.policy import with_policy
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.transform import Transform, fixed_images
+from imagenet_hard.classifiers.transform_policy import ZoomTransform, standard_view, with_policy
+from imagenet_hard.imagenet.zoom import ZoomGrid
 
 
 class Fixed(nn.Module):
@@ -129,3 +131,41 @@ def test_paper_needs_to_know_mean_and_std() -> None:
     )
     with pytest.raises(UsageError, match="own brings a transform whose mean and std can't be seen"):
         with_policy(model, "paper")
+
+
+HALF = (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize("image", [*fixed_images(), fixed_images()[0].convert("L")])
+def test_pixels_are_the_grids_crop(image):
+    """The crop of that number; grey images become RGB first."""
+    grid = ZoomGrid()
+    ((_, expected),) = grid.crops(image.convert("RGB"), [grid.standard])
+    np.testing.assert_array_equal(standard_view(HALF, HALF).pixels(image), expected)
+
+
+def test_a_batch_is_normalised():
+    """(x / 255 - mean) / std, channels last."""
+    view = ZoomTransform((0.1, 0.2, 0.3), (0.5, 0.6, 0.7), 0)
+    pixels = view.pixels(fixed_images()[0])
+    batch = view.batch([pixels, pixels], "cpu")
+    assert batch.shape == (2, 3, 224, 224)
+    expected = (pixels.astype(np.float64) / 255 - [0.1, 0.2, 0.3]) / [0.5, 0.6, 0.7]
+    np.testing.assert_allclose(batch[1].permute(1, 2, 0).numpy(), expected, atol=1e-6)
+
+
+def test_the_policy_keeps_the_models_mean_and_std():
+    """And says in the record which view it is."""
+    classifier = with_policy(load_classifier("efficientnet_lite1"), "study")
+    assert classifier.spec.input_size == (224, 224)
+    assert classifier.spec.transform == {
+        "kind": "zoom",
+        "scale": 256,
+        "anchor": [1, 1],
+        "crop": [224, 224],
+        "interpolation": "bicubic",
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
+        "rgb": "first",
+    }
+    assert classifier.spec.transform_sha256 == classifier.transform.sha256()

@@ -1,4 +1,4 @@
-"""Fixed images through a classifier: does it run, and if not, why?"""
+"""A trial: fixed images through a classifier. Does it run, and if not, why?"""
 
 from __future__ import annotations
 

@@ -12,9 +12,8 @@ import torch
 from torch import nn
 from torchvision import transforms
 
-from imagenet_hard.classifiers import code_hash, own_code
-from imagenet_hard.classifiers.code_hash import holds_own_code, own_code_sha256
-from imagenet_hard.classifiers.own_code import is_own
+from imagenet_hard.classifiers import own_code
+from imagenet_hard.classifiers.own_code import holds_own_code, is_own, own_code_sha256
 
 LIMIT = 0.5
 
@@ -150,5 +149,5 @@ def test_it_ends():
     assert own_code_sha256(net)
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patched:
-        patched.setattr(code_hash, "MOST", 100)
+        patched.setattr(own_code, "MOST", 100)
         assert own_code_sha256(net)

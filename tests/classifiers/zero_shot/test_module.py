@@ -16,10 +16,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from imagenet_hard.base.errors import ClassifierError
-from imagenet_hard.classifiers import text_tower
-from imagenet_hard.classifiers.prompts import fill, load_classnames, load_templates
-from imagenet_hard.classifiers.text_tower import causal_tower
-from imagenet_hard.classifiers.zero_shot import ZeroShotModule, build_head
+from imagenet_hard.classifiers.zero_shot import text_tower
+from imagenet_hard.classifiers.zero_shot.module import ZeroShotModule, build_head
+from imagenet_hard.classifiers.zero_shot.prompts import fill, load_classnames, load_templates
+from imagenet_hard.classifiers.zero_shot.text_tower import causal_tower
 from tests.classifiers.small_clip import (
     CAUSAL,
     CONFIGS,

@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.classifiers.prompts import BUILTIN, TextSet, fill, load_classnames, load_templates
+from imagenet_hard.classifiers.zero_shot.prompts import (
+    BUILTIN,
+    TextSet,
+    fill,
+    load_classnames,
+    load_templates,
+)
 
 
 def test_the_words_are_those_of_open_clip() -> None:
@@ -73,10 +79,11 @@ def test_the_hash_is_of_the_words_alone() -> None:
 def test_no_torch_is_imported() -> None:
     """Words are words."""
     code = (
-        "import sys; from imagenet_hard.classifiers.prompts import load_classnames as c, load_templates as t;"
+        "import sys\n"
+        "from imagenet_hard.classifiers.zero_shot.prompts import load_classnames as c, load_templates as t\n"
         "t(), c(); assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
 
 
 @given(

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from imagenet_hard.classifiers.head_cache import cached_head, head_key, head_sha256
+from imagenet_hard.classifiers.zero_shot.head import cached_head, head_key, head_sha256
 from tests.classifiers.small_clip import CONFIGS, small_model
 
 HEAD = torch.randn(16, 10, generator=torch.Generator().manual_seed(0))

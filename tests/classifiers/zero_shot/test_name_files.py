@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from timm.data import ImageNetInfo
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.classifiers.class_names import class_names
-from imagenet_hard.classifiers.prompts import load_classnames
+from imagenet_hard.classifiers.zero_shot.name_files import class_names
+from imagenet_hard.classifiers.zero_shot.prompts import load_classnames
 from imagenet_hard.imagenet.classes import devkit_order, distinct_names, names, wnids
 
 NAMES, WNIDS = distinct_names(), wnids()
