@@ -7,7 +7,7 @@ import os
 from difflib import get_close_matches
 from pathlib import Path
 
-from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.errors import ImageNetHardError, ResultError
 
 
 def write_atomically(path: Path, data: bytes, *, option: str = "--out", flush: bool = True) -> None:
@@ -48,22 +48,22 @@ def _near(path: Path) -> str:
     return f" (did you mean {path.with_name(found[0] + path.suffix)}?)" if found else ""
 
 
-def read_bounded(path: Path, limit: int) -> bytes:
+def read_bounded(path: Path, limit: int, *, error: type[ImageNetHardError] = ResultError) -> bytes:
     """The whole file, if it is a regular file of at most ``limit`` bytes.
 
     Raises:
-        ResultError: missing, unreadable, not a file, or larger.
+        error: missing, unreadable, not a file, or larger.
     """
     try:
         if not path.is_file():
             what = "a folder" if path.is_dir() else "not a regular file" if path.exists() else "not there"
-            raise ResultError(f"cannot read {path}: it is {what}{'' if path.exists() else _near(path)}")
+            raise error(f"cannot read {path}: it is {what}{'' if path.exists() else _near(path)}")
         with path.open("rb") as file:
             data = file.read(limit + 1)
-    except OSError as error:
-        raise ResultError(f"cannot read {path}: {error.strerror or error}") from error
+    except OSError as problem:
+        raise error(f"cannot read {path}: {problem.strerror or problem}") from problem
     if len(data) > limit:
-        raise ResultError(f"{path} has more than {limit} bytes: it is not read")
+        raise error(f"{path} has more than {limit} bytes: it is not read")
     return data
 
 

@@ -34,12 +34,12 @@ _TEX = {
 
 
 def printable(text: str) -> str:
-    """One line of printable characters; what is none becomes U+FFFD.
+    r"""One line: what cannot be seen (control characters, turned reading order) becomes its code.
 
-    >>> printable("a\\x1b[31mb")
-    'a\N{REPLACEMENT CHARACTER}[31mb'
+    >>> print(printable("a\x1b[31mb\u202e"))
+    a\x1b[31mb\u202e
     """
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def markdown_cell(text: str) -> str:

@@ -35,5 +35,5 @@ def command(a: Path, b: Path, flips: int, seed: int, as_json: bool) -> int:
 
     out = console()
     for table in comparison_tables(comparison, max_flips=flips):
-        out.print(table)
+        out.print(table.terminal())
     return 0

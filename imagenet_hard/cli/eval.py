@@ -153,7 +153,13 @@ def _whole(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     metavar="DIR",
     help="Where results and predictions go.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON instead of a table.")
+@click.option(
+    *("--format", "form"),
+    type=click.Choice(["table", "markdown", "latex", "csv", "json"]),
+    default="table",
+    help="How the results are printed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(**options: Any) -> int:
     """Score classifiers on ImageNet-Hard, or on any set with ImageNet's 1000 classes.
@@ -176,7 +182,7 @@ def command(**options: Any) -> int:
     requests = _requests(options)
     with at_work():
         results, failed = _score_all(requests, options)
-    _report(results, options["as_json"])
+    _report(results, "json" if options["as_json"] else options["form"])
     if failed:
         click.echo(f"{len(failed)} of {len(requests)} models failed: {', '.join(failed)}", err=True)
         return 1
@@ -310,10 +316,16 @@ def _score_list(
     return results, failed
 
 
-def _report(results: list[Result], as_json: bool) -> None:
-    if as_json:
+def _report(results: list[Result], form: str) -> None:
+    if form == "json":
         click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=2))
     elif results:
-        from imagenet_hard.evaluation.table import results_table
+        from imagenet_hard.evaluation.table import results_csv, results_table
 
-        console().print(results_table(results))
+        if form == "table":
+            console().print(results_table(results).terminal())
+        elif form == "csv":
+            click.echo(results_csv(results), nl=False)
+        else:
+            table = results_table(results)
+            click.echo(table.latex() if form == "latex" else table.markdown(), nl=False)

@@ -172,14 +172,13 @@ def _pairs(numbers: Figures) -> list[dict[str, object]]:
 
 
 def _print(numbers: Figures) -> None:
-    from rich.table import Table
+    from imagenet_hard.base.tables import Table
 
-    table = Table(
-        "source", "classifier", "1-crop %", "best %", "zoom-in alone %", "zoom-out alone %", "cover"
-    )
+    header = ("source", "classifier", "1-crop %", "best %", "zoom-in alone %", "zoom-out alone %", "cover")
+    rows = []
     for pair in numbers.pairs:
         a = pair.accuracy
         shares = (a.one_crop, a.best, a.groups[0].alone, a.groups[1].alone)
-        values = (f"{100 * rate.accuracy:6.2f}" for rate in shares)
-        table.add_row(pair.source, pair.classifier, *values, str(len(pair.cover.zooms)))
-    console().print(table)
+        values = (f"{100 * rate.accuracy:.2f}" for rate in shares)
+        rows.append((pair.source, pair.classifier, *values, len(pair.cover.zooms)))
+    console().print(Table(header, rows, "llrrrrr").terminal())

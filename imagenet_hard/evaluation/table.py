@@ -1,26 +1,15 @@
-"""Results and comparisons as tables: for a terminal, as Markdown, as CSV, as JSON.
-
-Names in a result come from files that anybody may have written: no cell is read as markup, and
-control characters never reach the terminal.
-"""
+"""Results and comparisons as tables."""
 
 from __future__ import annotations
 
-import csv as csv_format
-import io
-import json
 import re
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from imagenet_hard.base.text import markdown_cell, printable, spreadsheet_cell
+from imagenet_hard.base.tables import Table, spreadsheet_csv
 from imagenet_hard.base.types import BenchmarkInfo, ModelSpec
 from imagenet_hard.evaluation.compare import Cells, Comparison, Side
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Result
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 CURATED_BY = re.compile(r"^ViT-L-14(-336)?(-quickgelu)?$")
 """OpenAI's CLIP ViT-L/14 picked the images that it gets wrong itself (paper, ImageNet-Hard)."""
@@ -33,86 +22,7 @@ def used_in_curation(model: ModelSpec, benchmark: BenchmarkInfo) -> bool:
 
 
 def results_table(results: Sequence[Result]) -> Table:
-    """One row a result, best first within a benchmark, for ``rich.print``."""
-    return _rich(*_grid(results))
-
-
-def markdown(results: Sequence[Result]) -> str:
-    """The same table in GitHub's Markdown."""
-    header, rows, numeric = _grid(results)
-    rule = ["---:" if right else "---" for right in numeric]
-    lines = [list(map(markdown_cell, header)), rule, *(list(map(markdown_cell, row)) for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def csv(results: Sequence[Result]) -> str:
-    """One line a result with plain numbers: shares in [0, 1], not percent."""
-    origins = _origins(results)
-    out = io.StringIO()
-    writer = csv_format.writer(out, lineterminator="\n")
-    writer.writerow(
-        [
-            *("benchmark", "fingerprint", "backend", "model", "weights", "n_correct", "n_total"),
-            *("top1", "low", "high", "top5", "images_per_second", "used_in_curation", "tta", "classes"),
-            *(spreadsheet_cell(f"top1 {name}") for name in origins),
-        ]
-    )
-    for result in results:
-        top1, speed = result.metrics.top1, result.runtime.images_per_second
-        text = (result.benchmark.name, result.benchmark.fingerprint, result.model.backend, result.model.name)
-        rates = [result.metrics.per_origin.get(name) for name in origins]
-        writer.writerow(
-            [
-                *map(spreadsheet_cell, (*text, result.model.tag or "")),
-                *(top1.n_correct, top1.n_total, top1.accuracy, top1.low, top1.high),
-                *(result.metrics.top5.accuracy, "" if speed is None else speed),
-                str(used_in_curation(result.model, result.benchmark)).lower(),
-                result.protocol.tta.label if result.protocol.tta else "",
-                result.protocol.classes.label if result.protocol.classes else "",
-                *("" if rate is None else rate.accuracy for rate in rates),
-            ]
-        )
-    return out.getvalue()
-
-
-def json_list(results: Iterable[Result]) -> str:
-    """The results as one JSON array, in the given order."""
-    return json.dumps([result.model_dump(mode="json") for result in results], indent=2) + "\n"
-
-
-def comparison_tables(comparison: Comparison, max_flips: int = 20) -> list[Table]:
-    """Who wins where, by origin and in all; then the first ``max_flips`` images that only one gets right."""
-    a, b = (_who(side) for side in (comparison.a, comparison.b))
-    parts = {**comparison.per_origin, "all": comparison.cells} if len(comparison.per_origin) > 1 else {}
-    cells = [
-        _cells_row(name or "(none)", each) for name, each in (parts or {"all": comparison.cells}).items()
-    ]
-    kappa = "undefined" if comparison.kappa is None else f"{comparison.kappa:.3f}"
-    points = [100 * x for x in (comparison.difference, comparison.low, comparison.high)]
-    outcome = _rich(
-        ["origin", "n", "both right", "only A", "only B", "both wrong", "A - B"],
-        cells,
-        [False, *[True] * 6],
-        title=f"A = {a}, B = {b}",
-        caption=f"A - B: {points[0]:+.2f} points, 95 % interval {points[1]:+.2f} to {points[2]:+.2f} "
-        f"(paired bootstrap); McNemar exact p = {comparison.mcnemar_p:.3g}; "
-        f"agreement {100 * comparison.agreement:.2f} %, kappa {kappa}; "
-        f"same top-1 class on {comparison.same_prediction} of {comparison.n_total}",
-    )
-    if not comparison.flips or max_flips < 1:
-        return [outcome]
-    shown = comparison.flips[:max_flips]
-    flips = _rich(
-        ["id", "origin", "right", "A says", "B says"],
-        [[f.id, f.origin, f.right.upper(), f"{f.a} {f.a_name}", f"{f.b} {f.b_name}"] for f in shown],
-        [False] * 5,
-        title=f"{len(shown)} of {len(comparison.flips)} images that only one gets right",
-    )
-    return [outcome, flips]
-
-
-def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[bool]]:
-    """Header, rows and which columns are numbers: shared by the terminal and Markdown."""
+    """One row a result, best first within a benchmark."""
     ordered = sorted(
         results, key=lambda r: (r.benchmark.name, r.benchmark.fingerprint, -r.metrics.top1.accuracy)
     )
@@ -122,7 +32,7 @@ def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[b
     protocols = len({_protocol(result) for result in results}) > 1
     note = any(map(_note, results))
     header = ["data set"] * several + ["model", "weights"] + ["protocol"] * protocols
-    numeric = [False] * len(header) + [True] * 4
+    align = "l" * len(header) + "rrrr"
     header += ["top-1 %", "95 % interval", "top-5 %", "n"]
     rows = []
     for result in ordered:
@@ -137,25 +47,64 @@ def _grid(results: Sequence[Result]) -> tuple[list[str], list[list[str]], list[b
         row += [_note(result)] * note
         rows.append(row)
     header += [*(name or "(none)" for name in origins), "images/s"] + ["note"] * note
-    numeric += [True] * (len(origins) + 1) + [False] * note
-    return header, rows, numeric
+    return Table(header, rows, align + "r" * (len(origins) + 1))
 
 
-def _rich(
-    header: list[str], rows: list[list[str]], numeric: list[bool], title: str = "", caption: str = ""
-) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    # Text, never str: rich would read "[link=...]" in a str as markup, in titles as well.
-    table = Table(
-        title=Text(printable(title)) if title else None, caption=Text(printable(caption)) if caption else None
+def results_csv(results: Sequence[Result]) -> str:
+    """One line a result with plain numbers: shares in [0, 1], not percent."""
+    origins = _origins(results)
+    header = (
+        *("benchmark", "fingerprint", "backend", "model", "weights", "n_correct", "n_total"),
+        *("top1", "low", "high", "top5", "images_per_second", "used_in_curation", "tta", "classes"),
+        *(f"top1 {name}" for name in origins),
     )
-    for name, right in zip(header, numeric, strict=True):
-        table.add_column(Text(printable(name)), justify="right" if right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    return table
+    rows = []
+    for result in results:
+        about, model, metrics, protocol = result.benchmark, result.model, result.metrics, result.protocol
+        top1 = metrics.top1
+        rates = [metrics.per_origin.get(name) for name in origins]
+        rows.append(
+            [
+                *(about.name, about.fingerprint, model.backend, model.name, model.tag),
+                *(top1.n_correct, top1.n_total, top1.accuracy, top1.low, top1.high),
+                *(metrics.top5.accuracy, result.runtime.images_per_second),
+                str(used_in_curation(model, about)).lower(),
+                protocol.tta and protocol.tta.label,
+                protocol.classes and protocol.classes.label,
+                *(rate and rate.accuracy for rate in rates),
+            ]
+        )
+    return spreadsheet_csv(header, rows)
+
+
+def comparison_tables(comparison: Comparison, max_flips: int = 20) -> list[Table]:
+    """Who wins where, by origin and in all; then the first ``max_flips`` images that only one gets right."""
+    a, b = (_who(side) for side in (comparison.a, comparison.b))
+    parts = {**comparison.per_origin, "all": comparison.cells} if len(comparison.per_origin) > 1 else {}
+    cells = [
+        _cells_row(name or "(none)", each) for name, each in (parts or {"all": comparison.cells}).items()
+    ]
+    kappa = "undefined" if comparison.kappa is None else f"{comparison.kappa:.3f}"
+    points = [100 * x for x in (comparison.difference, comparison.low, comparison.high)]
+    outcome = Table(
+        ["origin", "n", "both right", "only A", "only B", "both wrong", "A - B"],
+        cells,
+        "lrrrrrr",
+        title=f"A = {a}, B = {b}",
+        caption=f"A - B: {points[0]:+.2f} points, 95 % interval {points[1]:+.2f} to {points[2]:+.2f} "
+        f"(paired bootstrap); McNemar exact p = {comparison.mcnemar_p:.3g}; "
+        f"agreement {100 * comparison.agreement:.2f} %, kappa {kappa}; "
+        f"same top-1 class on {comparison.same_prediction} of {comparison.n_total}",
+    )
+    if not comparison.flips or max_flips < 1:
+        return [outcome]
+    shown = comparison.flips[:max_flips]
+    flips = Table(
+        ["id", "origin", "right", "A says", "B says"],
+        [[f.id, f.origin, f.right.upper(), f"{f.a} {f.a_name}", f"{f.b} {f.b_name}"] for f in shown],
+        title=f"{len(shown)} of {len(comparison.flips)} images that only one gets right",
+    )
+    return [outcome, flips]
 
 
 def _origins(results: Sequence[Result]) -> list[str]:

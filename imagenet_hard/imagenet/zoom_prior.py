@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.tables import package_csv
 from imagenet_hard.imagenet.zoom import ANCHORS, Zoom
 
 
 @cache
 def measured() -> Mapping[int, Sequence[float]]:
     """Scale for crops of 224 -> chance of each of its 9 anchors, in [0, 1]."""
-    with files("imagenet_hard.imagenet").joinpath("data", "zoom_prior.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = package_csv("imagenet_hard.imagenet", "zoom_prior.csv")
     return {int(row["scale"]): [float(row[f"anchor{i}"]) for i in range(len(ANCHORS))] for row in rows}
 
 

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import csv
 from functools import cache
-from importlib.resources import files
 
+from imagenet_hard.base.tables import package_csv
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.leaderboard.entry import ReportedTop1
 from imagenet_hard.leaderboard.plain_text import Link
@@ -29,6 +28,5 @@ def torchvision_top1(name: str, tag: str) -> ReportedTop1 | None:
 
 @cache
 def _torchvision() -> dict[tuple[str, str], float]:
-    path = files("imagenet_hard.leaderboard").joinpath("data", "imagenet_top1.csv")
-    with path.open(encoding="utf-8") as file:
-        return {(row["name"], row["tag"]): float(row["top1"]) for row in csv.DictReader(file)}
+    rows = package_csv("imagenet_hard.leaderboard", "imagenet_top1.csv")
+    return {(row["name"], row["tag"]): float(row["top1"]) for row in rows}

@@ -5,14 +5,12 @@ The paper's own figures stand beside them (``data/published_study.csv``; percent
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.tables import package_csv, spreadsheet_csv
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.imagenet.zoom import ANCHORS, ZoomGrid
@@ -37,11 +35,7 @@ def write_tables(matrix: Matrix, figures: Figures, out: Path) -> list[Path]:
     """
     paths = []
     for name, (head, rows) in _tables(matrix, figures).items():
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(head)
-        writer.writerows(rows)
-        write_atomically(out / name, text.getvalue().encode())
+        write_atomically(out / name, spreadsheet_csv(head, rows).encode())
         paths.append(out / name)
     return paths
 
@@ -121,8 +115,7 @@ def published(model: ModelSpec, variant: str) -> Mapping[str, float]:
 @cache
 def _figures() -> dict[tuple[str, str, str, str], dict[str, float]]:
     found: dict[tuple[str, str, str, str], dict[str, float]] = {}
-    with files("imagenet_hard.study").joinpath("data", "published_study.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            key = (row["backend"], row["model"], row["tag"], row["set"])
-            found.setdefault(key, {})[row["quantity"]] = float(row["percent"])
+    for row in package_csv("imagenet_hard.study", "published_study.csv"):
+        key = (row["backend"], row["model"], row["tag"], row["set"])
+        found.setdefault(key, {})[row["quantity"]] = float(row["percent"])
     return found

@@ -8,7 +8,7 @@ from imagenet_hard.evaluation.metrics import Rate
 
 def test_what_is_not_seen_is_replaced() -> None:
     """Tabs, line ends and turned reading order never reach a terminal."""
-    assert printable("tab\tnewline\n\u202e") == "tab\ufffdnewline\ufffd\ufffd"
+    assert printable("tab\tnewline\n\u202e") == r"tab\tnewline\n\u202e"
 
 
 def test_shorten() -> None:

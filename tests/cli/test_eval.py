@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -59,6 +61,20 @@ def test_the_table_names_the_model_and_its_interval(tmp_path, capsys):
     assert "efficientnet_lite0" in captured.out
     assert "images/s" in captured.err
     assert (tmp_path / "sample-first-4").is_dir()
+
+
+def test_the_results_in_other_forms(tmp_path, capsys):
+    """Markdown, LaTeX and CSV stand alone on stdout; the later runs read the result of the first."""
+    args = ("--model", "efficientnet_lite0", *SAMPLE, "--limit", "4", "--out", str(tmp_path), "--format")
+    assert cli(*args, "csv") == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["model"], row["n_total"], row["tta"]) == ("efficientnet_lite0", "4", "")
+    assert cli(*args, "markdown") == 0
+    out = capsys.readouterr().out
+    assert out.startswith("| data set | model |")
+    assert out.count("\n") == 3
+    assert cli(*args, "latex") == 0
+    assert capsys.readouterr().out.startswith("\\begin{tabular}")
 
 
 def test_one_failure_does_not_end_the_others_and_the_exit_code_tells(tmp_path, capsys):

@@ -121,7 +121,7 @@ def test_masked_and_unmasked_are_never_mixed(module, images, tmp_path):
     ):
         compare(*paths)
     assert compare(paths[1], paths[1]).difference == 0
-    rows = list(results_table([plain, masked]).columns[0].cells)
+    rows = list(results_table([plain, masked]).terminal().columns[0].cells)
     assert sum(f"among {masked.protocol.classes.label}" in str(cell) for cell in rows) == 1
     assert score(module, images, classes=some, out=tmp_path) == masked
 

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import csv as csv_format
+import csv
 import io
-import json
 
 import pytest
 from rich.console import Console
 
+from imagenet_hard.base.tables import Table
 from imagenet_hard.base.types import BenchmarkInfo, ModelSpec, Selection
 from imagenet_hard.evaluation.compare import compare
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.evaluation.table import (
     comparison_tables,
-    csv,
-    json_list,
-    markdown,
+    results_csv,
     results_table,
     used_in_curation,
 )
 from tests.evaluation.scored import make_result, make_scored
 
 
-def shown(*tables: object, width: int = 200) -> str:
+def shown(*tables: Table, width: int = 200) -> str:
     """What a terminal prints, escapes included."""
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system="truecolor")
     for table in tables:
-        console.print(table)
+        console.print(table.terminal())
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return text
 
@@ -118,32 +116,25 @@ def test_names_are_never_markup() -> None:
 def test_markdown() -> None:
     """One row a result, and a name cannot break out of its cell."""
     results = [*two(), make_result(make_scored(50)[0], name=HOSTILE)]
-    lines = markdown(results).splitlines()
+    text = results_table(results).markdown()
+    lines = text.splitlines()
     assert len(lines) == 5
     assert lines[1].startswith("| --- | --- | ---: |")
-    assert r"vit\_b\_32 | IMAGENET1K\_V1" in markdown(results)
-    assert r"\[link=https\://example.org\]x\[/link\]" in markdown(results)
-    assert r"\|\<b\>\`=1" in markdown(results)
+    assert r"vit\_b\_32 | IMAGENET1K\_V1" in text
+    assert r"\[link=https\://example.org\]x\[/link\]" in text
+    assert r"\|\<b\>\`=1" in text
 
 
 def test_csv() -> None:
     """Numbers are plain shares, and a name is never a formula."""
     results = [*two(), make_result(make_scored(50)[0], name="=cmd|' /C calc'!A0", tag="-1+1")]
-    rows = list(csv_format.DictReader(io.StringIO(csv(results))))
+    rows = list(csv.DictReader(io.StringIO(results_csv(results))))
     assert [row["model"] for row in rows] == ["ViT-L-14", "vit_b_32", "'=cmd|' /C calc'!A0"]
     assert rows[2]["weights"] == "'-1+1"
     assert float(rows[1]["top1"]) == results[1].metrics.top1.accuracy
     assert int(rows[1]["n_correct"]) == results[1].metrics.n_correct
     assert float(rows[1]["top1 ObjectNet"]) == results[1].metrics.per_origin["ObjectNet"].accuracy
     assert [row["used_in_curation"] for row in rows] == ["true", "false", "false"]
-
-
-def test_json_list() -> None:
-    """The results themselves, in order."""
-    results = two()
-    assert [
-        Result.model_validate_json(json.dumps(each)) for each in json.loads(json_list(results))
-    ] == results
 
 
 def test_comparison_tables() -> None:

@@ -132,17 +132,12 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
 
 
 def _print(report: BuildReport) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
+    from imagenet_hard.base.tables import Table
     from imagenet_hard.base.text import shorten_list
 
-    table = Table("origin", "images", title=f"{report.manifest.name} {report.manifest.version}")
-    for name, n in report.by_origin.items():
-        table.add_row(escape(name), f"{n:>9,}")
-    table.add_section()
-    table.add_row("all", f"{report.manifest.n:>9,}")
-    console().print(table)
+    rows = [(name, f"{n:,}") for name, n in [*report.by_origin.items(), ("all", report.manifest.n)]]
+    title = f"{report.manifest.name} {report.manifest.version}"
+    console().print(Table(("origin", "images"), rows, "lr", title, total=True).terminal())
     selection = report.selection
     click.echo(
         f"excluded {selection.excluded}, dropped by reviewers {sum(selection.dropped.values())}, relabelled "

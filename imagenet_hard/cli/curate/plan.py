@@ -65,32 +65,28 @@ def command(
 
 
 def _print(plan: Plan, exhaustive: bool) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
+    from imagenet_hard.base.tables import Table
     from imagenet_hard.curation.plan import SURVIVING
     from imagenet_hard.curation.sources import told
 
     out = console()
-    sources = Table(
-        "source", "from", "images", "classes", "licence", "ms/image", title=f"{plan.recipe}: reads"
-    )
+    header: tuple[str, ...] = ("source", "from", "images", "classes", "licence", "ms/image")
+    rows: list[tuple[object, ...]] = []
     for s in plan.sources:
         mask = "all" if s.mask == "none" else s.mask
-        cells = [s.id, s.where, f"{s.n:,}", mask, s.licence, f"{1000 * s.seconds_per_image:.1f}"]
-        sources.add_row(*map(escape, cells))
-    out.print(sources)
+        rows.append((s.id, s.where, f"{s.n:,}", mask, s.licence, f"{1000 * s.seconds_per_image:.1f}"))
+    out.print(Table(header, rows, "llrllr", f"{plan.recipe}: reads").terminal())
     for s in plan.sources:
         for note in s.notes:
             out.print(f"  {s.id}: {note}", markup=False)
     if plan.duplicates:
         out.print(f"  {told([' = '.join(ids) for ids in plan.duplicates])}", markup=False)
-    classifiers = Table("classifier", "parameters", "crop", "zooms", "ms/crop", title="asks, cheapest first")
+    header = ("classifier", "parameters", "crop", "zooms", "ms/crop")
+    rows = []
     for c in plan.classifiers:
         parameters = f"{c.parameters / 1e6:.1f} M" if c.parameters else "?"
-        cells = [c.id, parameters, str(c.input_size), str(c.zooms), f"{1000 * c.seconds_per_crop:.2f}"]
-        classifiers.add_row(*map(escape, cells))
-    out.print(classifiers)
+        rows.append((c.id, parameters, c.input_size, c.zooms, f"{1000 * c.seconds_per_crop:.2f}"))
+    out.print(Table(header, rows, "lrrrr", "asks, cheapest first").terminal())
     low, high = (timedelta(seconds=round(s)) for s in plan.seconds)
     sizes = [f"{b / 2**20:,.0f} MB" for b in plan.store_bytes]
     out.print(f"{plan.n:,} images, {plan.workers} decoding threads.")

@@ -78,15 +78,13 @@ def _show(plan: PublishReport, *, err: bool) -> None:
     """The plan as a table."""
     from rich.console import Console
     from rich.filesize import decimal
-    from rich.markup import escape
-    from rich.table import Table
+
+    from imagenet_hard.base.tables import Table
 
     console = Console(stderr=err, soft_wrap=True, highlight=False)
-    table = Table("file", "what", "size", title=escape(f"{plan.repo}, version {plan.version}"))
-    table.columns[2].justify = "right"
-    for change in plan.changes:
-        table.add_row(escape(change.path), change.action, decimal(change.size))
-    console.print(table)
+    rows = [(change.path, change.action, decimal(change.size)) for change in plan.changes]
+    title = f"{plan.repo}, version {plan.version}"
+    console.print(Table(("file", "what", "size"), rows, "llr", title).terminal())
     for line in _summary(plan):
         console.print(line, markup=False)
 

@@ -191,17 +191,17 @@ def _as_json(scored: Scored) -> dict[str, Any]:
 
 
 def _print(summary: ScoreSummary, work: Path) -> None:
-    from rich.table import Table
+    from imagenet_hard.base.tables import Table
 
-    table = Table("source", *(f"{what:>9}" for what in ("images", "solved", "hard", "undecided")), "hard %")
     columns = (summary.seen, summary.solved, summary.hard, summary.undecided)
-    for name in summary.seen:
-        numbers = [column[name] for column in columns]
-        table.add_row(name, *(f"{n:>9,}" for n in numbers), f"{100 * numbers[2] / max(1, numbers[0]):6.2f}")
-    totals = [sum(column.values()) for column in columns]
-    table.add_section()
-    table.add_row("all", *(f"{n:>9,}" for n in totals), f"{100 * totals[2] / max(1, totals[0]):6.2f}")
-    console().print(table)
+    counts = {name: [column[name] for column in columns] for name in summary.seen}
+    counts["all"] = [sum(column.values()) for column in columns]
+    rows = [
+        (name, *(f"{n:,}" for n in each), f"{100 * each[2] / max(1, each[0]):.2f}")
+        for name, each in counts.items()
+    ]
+    header = ("source", "images", "solved", "hard", "undecided", "hard %")
+    console().print(Table(header, rows, "lrrrrr", total=True).terminal())
     click.echo(f"The scores are in {work}.")
     for id, why in list(summary.failures.items())[:FAILURES_SHOWN]:
         click.echo(f"undecided: {id}: {why}", err=True)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from imagenet_hard.base.text import spreadsheet_cell
+from imagenet_hard.base.tables import spreadsheet_csv
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site.cite import badge
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
@@ -36,7 +34,7 @@ def downloads(board: Board) -> Iterator[tuple[str, str]]:
 def table_csv(board: Board) -> str:
     """One line an entry; shares in [0, 1], one column more for each origin."""
     rows = ([*_cells(e), *_origins(board, e)] for e in board.entries)
-    return _csv([*HEADER, *(spreadsheet_cell(f"top1 {name}") for name in board.origins)], rows)
+    return spreadsheet_csv([*HEADER, *(f"top1 {name}" for name in board.origins)], rows)
 
 
 def table_json(board: Board) -> dict[str, Any]:
@@ -50,19 +48,18 @@ def _head(board: Board) -> dict[str, Any]:
 
 
 def _cells(e: SiteEntry) -> list[Any]:
-    text = (e.id, e.name, e.org, e.backend, e.architecture, e.tag, e.tier)
     return [
         *(e.rank.place, e.rank.low, e.rank.high),
-        *map(spreadsheet_cell, text),
+        *(e.id, e.name, e.org, e.backend, e.architecture, e.tag, e.tier),
         *(e.top1.n_correct, e.top1.n_total, e.top1.accuracy, e.top1.low, e.top1.high),
-        "" if e.top5 is None else e.top5.accuracy,
-        "" if e.parameters is None else e.parameters,
-        spreadsheet_cell(e.training_data),
-        e.date.isoformat() if e.date else "",
+        e.top5 and e.top5.accuracy,
+        e.parameters,
+        e.training_data,
+        e.date and e.date.isoformat(),
         str(e.used_in_curation).lower(),
-        "" if e.imagenet_top1 is None else e.imagenet_top1 / 100,
-        "" if e.effective_robustness is None else e.effective_robustness,
-        "" if e.rank_diff is None else e.rank_diff,
+        None if e.imagenet_top1 is None else e.imagenet_top1 / 100,
+        e.effective_robustness,
+        e.rank_diff,
     ]
 
 
@@ -74,17 +71,10 @@ def _images(board: Board) -> str:
     wrong, votes = commonest_wrong(board)
     rows = zip(board.image_ids, board.labels, board.image_origins, board.solved_by, wrong, votes, strict=True)
     header = ("id", "labels", "origin", "solved_by", "commonest_wrong", "commonest_wrong_votes")
-    return _csv(
+    return spreadsheet_csv(
         header,
         (
-            [
-                spreadsheet_cell(i),
-                " ".join(map(str, each)),
-                spreadsheet_cell(origin),
-                k,
-                "" if w < 0 else w,
-                v,
-            ]
+            [i, " ".join(map(str, each)), origin, k, None if w < 0 else w, v]
             for i, each, origin, k, w, v in rows
         ),
     )
@@ -93,15 +83,7 @@ def _images(board: Board) -> str:
 def _classes(entry: SiteEntry) -> str:
     names, counts = class_names(), entry.per_class
     rows = zip(range(len(names)), names, counts.n_correct, counts.n_total, strict=True)
-    return _csv(("class", "name", "n_correct", "n_total"), (row for row in rows if row[3]))
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return out.getvalue()
+    return spreadsheet_csv(("class", "name", "n_correct", "n_total"), (row for row in rows if row[3]))
 
 
 def _json(value: Any) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
-from imagenet_hard.base.text import markdown_cell, pct, printable, size, span, tex_cell
+from imagenet_hard.base.tables import Table
+from imagenet_hard.base.text import markdown_cell, pct, size, span
 from imagenet_hard.leaderboard.site.data import Board, SiteEntry
 from imagenet_hard.leaderboard.site.downloads import table_csv, table_json
 
@@ -28,7 +29,7 @@ _HEADER = (
     "Training data",
     "Tier",
 )
-_RIGHT = (True, True, False, False, True, True, True, True, False, False)
+_ALIGN = "rrllrrrrll"
 _CURATION = "used in curation"
 
 
@@ -51,7 +52,7 @@ def json_text(boards: Sequence[Board], top: int | None = None) -> str:
 
 def latex(boards: Sequence[Board], top: int | None = None) -> str:
     """A ``tabular`` per benchmark, for the booktabs package."""
-    return "\n".join(_latex_board(board, top) for board in boards) or f"% {_NOTHING}\n"
+    return "\n".join(_table(board, top).latex() for board in boards) or f"% {_NOTHING}\n"
 
 
 FORMATS: Mapping[str, Callable[[Sequence[Board], int | None], str]] = {
@@ -132,33 +133,13 @@ def _cells(e: SiteEntry) -> tuple[str, ...]:
 def _markdown_board(board: Board, top: int | None) -> str:
     shown = board.entries[:top]
     more = f" The first {len(shown)} of {len(board.entries)}." if len(shown) < len(board.entries) else ""
-    lines = [
+    return (
         f"**{markdown_cell(board.title)}**: {len(board.entries)} entries on {board.n:,} images, fingerprint "
         f"`{board.fingerprint[:12]}`. Rank is the place by score; the range holds the ranks that the images "
-        f"leave open for an entry (95 %, each entry for itself).{more}",
-        "",
-        f"| {' | '.join(_HEADER)} |",
-        f"| {' | '.join('---:' if right else '---' for right in _RIGHT)} |",
-        *(f"| {' | '.join(map(markdown_cell, _cells(e)))} |" for e in shown),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _latex_board(board: Board, top: int | None) -> str:
-    rows = [" & ".join(map(tex_cell, _cells(e))) + r" \\" for e in board.entries[:top]]
-    columns = "".join("r" if right else "l" for right in _RIGHT)
-    return (
-        "\n".join(
-            (
-                f"% {printable(board.title)}, {board.n} images, fingerprint {board.fingerprint[:12]}",
-                rf"\begin{{tabular}}{{{columns}}}",
-                r"\toprule",
-                " & ".join(map(tex_cell, _HEADER)) + r" \\",
-                r"\midrule",
-                *rows,
-                r"\bottomrule",
-                r"\end{tabular}",
-            )
-        )
-        + "\n"
+        f"leave open for an entry (95 %, each entry for itself).{more}\n\n{_table(board, top).markdown()}"
     )
+
+
+def _table(board: Board, top: int | None) -> Table:
+    title = f"{board.title}, {board.n} images, fingerprint {board.fingerprint[:12]}"
+    return Table(_HEADER, [_cells(e) for e in board.entries[:top]], _ALIGN, title)
