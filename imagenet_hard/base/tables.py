@@ -114,7 +114,7 @@ def read_csv(
     """Header and rows of a CSV file in UTF-8, a byte order mark or not; blank lines are passed over.
 
     ``columns``: what the header has to be, or with ``more`` what has to be in it: rows then hold these alone.
-    Empty: any header. ``limit``: bytes; ``hint``: what may be wrong with a row of too few or too many cells.
+    Empty: any header. ``limit``: bytes; ``hint``: what to do where header or cells are others.
 
     Raises:
         error: ``FILE:LINE:`` with what stands there and what was expected.
@@ -125,13 +125,12 @@ def read_csv(
     except UnicodeDecodeError as problem:
         raise error(f"{path} is not UTF-8 text ({problem}): save it as CSV in UTF-8") from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line, rows = 1, list[CsvRow]()
+    line, rows, advice = 1, list[CsvRow](), hint and f"; {hint}"
     try:
         header = next(reader, [])
-        missing = [name for name in columns if name not in header]
-        if columns and (missing if more else header != list(columns)):
-            what = f"no column {', '.join(missing)} in the header" if more else "the header"
-            raise error(f"{path}:1: got {what} {shorten(','.join(header))}, expected {','.join(columns)}")
+        if [n for n in columns if header.count(n) != 1] if more else columns and header != list(columns):
+            expected = ",".join(columns) + (" once each, and any others" if more else "")
+            raise error(f"{path}:1: got the header {shorten(','.join(header))}, expected {expected}{advice}")
         chosen = [header.index(name) for name in columns] if more else None
         line = reader.line_num + 1
         for cells in reader:
@@ -139,7 +138,7 @@ def read_csv(
                 if len(cells) != len(header):
                     raise error(
                         f"{path}:{line}: got {len(cells)} cells, expected {len(header)} "
-                        f"({shorten(','.join(header))}){hint and f'; {hint}'}"
+                        f"({shorten(','.join(header))}){advice}"
                     )
                 rows.append(CsvRow(f"{path}:{line}", [cells[i] for i in chosen] if chosen else cells))
             line = reader.line_num + 1

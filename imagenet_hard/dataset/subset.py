@@ -7,7 +7,6 @@ seed lies in every larger one. A part keeps the benchmark's order, and has a fin
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections import Counter
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Literal
 
 from imagenet_hard.base.errors import DatasetError, UsageError
+from imagenet_hard.base.files import read_bounded
+from imagenet_hard.base.tables import read_csv
 from imagenet_hard.base.types import Selection
 from imagenet_hard.dataset.benchmark import Benchmark
 
@@ -106,25 +107,18 @@ def read_ids(path: Path) -> list[str]:
         DatasetError: it cannot be read, is too large, or is none of these.
     """
     expected = "expected one id a line, a JSON list of ids, or a CSV file with a column 'id'"
+    if path.suffix.lower() == ".csv":
+        _, rows = read_csv(path, ["id"], more=True, limit=MAX_BYTES, error=DatasetError, hint=expected)
+        return [row.cells[0] for row in rows]
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DatasetError(f"the file of ids {path} has more than {MAX_BYTES:,} bytes: {expected}")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_bounded(path, MAX_BYTES, error=DatasetError).decode("utf-8-sig")
         found = json.loads(text) if path.suffix.lower() == ".json" else None
-    except (OSError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"the file of ids {path} cannot be read: {error}; {expected}") from error
     if path.suffix.lower() == ".json":
         if not isinstance(found, list) or not all(type(id) in (str, int) for id in found):
             raise DatasetError(f"{path} holds no list of ids: {expected}")
         return [str(id) for id in found]
-    if path.suffix.lower() == ".csv":
-        try:
-            rows = csv.DictReader(text.splitlines())
-            if "id" not in (rows.fieldnames or ()):
-                raise DatasetError(f"{path} has the header {', '.join(rows.fieldnames or ())}: {expected}")
-            return [row["id"] for row in rows]
-        except csv.Error as error:
-            raise DatasetError(f"the file of ids {path} cannot be read: {error}; {expected}") from error
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

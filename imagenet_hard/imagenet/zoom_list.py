@@ -5,16 +5,16 @@ Columns ``scale,row,column`` as in ``Zoom``, for crops of 224 pixels; any others
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.tables import CsvRow, read_csv
 from imagenet_hard.imagenet.zoom import ANCHORS, Zoom, ZoomGrid
 
 COLUMNS = ("scale", "row", "column")
 
-MAX_ZOOMS, MAX_SCALE = 10_000, 16_384
+MAX_BYTES, MAX_ZOOMS, MAX_SCALE = 2**20, 10_000, 16_384
 """Bounds on a file that came from elsewhere."""
 
 
@@ -24,21 +24,11 @@ def read_zoom_list(path: Path) -> tuple[Zoom, ...]:
     Raises:
         UsageError: no such file, a missing column, a value out of range, a zoom twice, or none at all.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-                raise UsageError(
-                    f"{path} lacks the column {', '.join(missing)}: expected {','.join(COLUMNS)}, "
-                    "as in the cover.csv that `imagenet-hard study report` writes"
-                )
-            zooms: list[Zoom] = []
-            for line, row in enumerate(reader, 2):
-                zooms.append(_zoom(row, f"{path}, line {line}"))
-                if len(zooms) > MAX_ZOOMS:
-                    raise UsageError(f"{path} holds more than {MAX_ZOOMS:,} zooms")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read the zooms in {path}: {error}") from error
+    hint = "as in the cover.csv that `imagenet-hard study report` writes"
+    _, rows = read_csv(path, COLUMNS, more=True, limit=MAX_BYTES, error=UsageError, hint=hint)
+    zooms = [_zoom(row) for row in rows]
+    if len(zooms) > MAX_ZOOMS:
+        raise UsageError(f"{path} holds more than {MAX_ZOOMS:,} zooms")
     if not zooms:
         raise UsageError(f"{path} holds no zoom: expected a line for each under {','.join(COLUMNS)}")
     if twice := [zoom for zoom in zooms if zooms.count(zoom) > 1]:
@@ -61,14 +51,14 @@ def indices(zooms: Iterable[Zoom], grid: ZoomGrid) -> list[int]:
     return found
 
 
-def _zoom(row: dict[str, str], where: str) -> Zoom:
+def _zoom(row: CsvRow) -> Zoom:
     try:
-        zoom = Zoom(*(int(row[name]) for name in COLUMNS))
-    except (TypeError, ValueError):
-        got = ", ".join(f"{name}={row[name]!r}" for name in COLUMNS)
-        raise UsageError(f"{where}: got {got}, expected whole numbers") from None
+        zoom = Zoom(*map(int, row.cells))
+    except ValueError:
+        got = ", ".join(f"{name}={cell!r}" for name, cell in zip(COLUMNS, row.cells, strict=True))
+        raise UsageError(f"{row.place}: got {got}, expected whole numbers") from None
     if not 1 <= zoom.scale <= MAX_SCALE or (zoom.row, zoom.column) not in ANCHORS:
         raise UsageError(
-            f"{where}: got {zoom}, expected a scale of 1 to {MAX_SCALE} and a row and column of 0 to 2"
+            f"{row.place}: got {zoom}, expected a scale of 1 to {MAX_SCALE} and a row and column of 0 to 2"
         )
     return zoom

@@ -7,7 +7,6 @@ read.
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 import re
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import read_bounded
+from imagenet_hard.base.tables import read_csv
 from imagenet_hard.base.text import shorten
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES, MAX_ROWS, MAX_UNCOMPRESSED_BYTES
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES
@@ -87,8 +87,7 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise ResultError(f"{path} has the ending {path.suffix!r}: expected {FORMATS}")
-    # Text becomes many small objects, so it is bounded as an entry's own.
-    return read(path, read_bounded(path, MAX_CSV_BYTES if read is _csv else MAX_FILE_BYTES))
+    return read(path)
 
 
 def _classes(values: NDArray[Any], n: int, where: str) -> NDArray[np.integer]:
@@ -106,10 +105,11 @@ def _classes(values: NDArray[Any], n: int, where: str) -> NDArray[np.integer]:
     return values.reshape(n, -1)
 
 
-def _parquet(path: Path, data: bytes) -> dict[str, NDArray[Any]]:
+def _parquet(path: Path) -> dict[str, NDArray[Any]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    data = read_bounded(path, MAX_FILE_BYTES)
     try:
         file = pq.ParquetFile(pa.BufferReader(data))
         meta, names = file.metadata, file.schema_arrow.names
@@ -153,21 +153,10 @@ def _ragged(rows: Sequence[Any]) -> NDArray[Any]:
     return array
 
 
-def _csv(path: Path, data: bytes) -> dict[str, NDArray[Any]]:
-    rows: list[list[str]] = []
-    try:
-        lines = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        names = next(lines, [])
-        for row in lines:
-            if len(row) != len(names):
-                raise ResultError(
-                    f"{path}, line {lines.line_num}: {len(row)} cells, the header has {len(names)}"
-                )
-            rows.append(row)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ResultError(f"{path} is not a CSV file in UTF-8: {error}") from None
-    _check_bounds(path, names, len(rows), len(data))
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+def _csv(path: Path) -> dict[str, NDArray[Any]]:
+    names, rows = read_csv(path, limit=MAX_CSV_BYTES)  # many small objects: bounded as an entry's
+    _check_bounds(path, names, len(rows), 0)
+    columns = list(zip(*(row.cells for row in rows), strict=True)) if rows else [()] * len(names)
     return {
         name: np.array(cells, dtype=object)
         if name == ID
@@ -190,7 +179,8 @@ def _cells(cells: Sequence[str], where: str) -> NDArray[np.int16]:
     return np.array([[int(word) for word in cell.split(" ")] for cell in cells], np.int16)
 
 
-def _npz(path: Path, data: bytes) -> dict[str, NDArray[Any]]:
+def _npz(path: Path) -> dict[str, NDArray[Any]]:
+    data = read_bounded(path, MAX_FILE_BYTES)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
@@ -233,7 +223,7 @@ def _check_bounds(path: Path, names: Sequence[str], rows: int, unpacked: int) ->
         raise ResultError(f"{path} has the column {shorten(repeated)} twice")
 
 
-_READERS: Mapping[str, Callable[[Path, bytes], dict[str, NDArray[Any]]]] = {
+_READERS: Mapping[str, Callable[[Path], dict[str, NDArray[Any]]]] = {
     ".parquet": _parquet,
     ".csv": _csv,
     ".npz": _npz,

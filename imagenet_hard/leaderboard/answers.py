@@ -8,9 +8,7 @@ the best class was published it is ``top1.csv``, ``id,top1``: there is no top-5 
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.tables import CsvRow, exact_csv, read_csv
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES, Predictions
 from imagenet_hard.evaluation.predictions import (
@@ -149,13 +148,10 @@ def read_answers(folder: Path, *, probabilities: bool, isolated: bool, places: i
 
 
 def _csv(answers: Answers) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")  # quotes either in an id
-    writer.writerow(_header(answers.places))
-    writer.writerows(
-        (each, " ".join(map(str, row))) for each, row in zip(answers.ids, answers.top5.tolist(), strict=True)
-    )
-    return text.getvalue().encode()
+    rows = zip(answers.ids, answers.top5.tolist(), strict=True)
+    return exact_csv(
+        [_header(answers.places), *((id, " ".join(map(str, classes))) for id, classes in rows)]
+    ).encode()
 
 
 def read_top5(path: str | Path) -> Predictions:
@@ -177,19 +173,10 @@ def read_top1(path: str | Path) -> Predictions:
 
 
 def _read_classes(path: Path, places: int) -> Predictions:
-    data = read_bounded(path, MAX_CSV_BYTES)
-    ids: list[str] = []
-    rows: list[list[int]] = []
-    try:
-        lines = csv.reader(io.StringIO(data.decode(), newline=""), strict=True)
-        if next(lines, None) != _header(places):
-            raise ResultError(f"{path}: expected the header {','.join(_header(places))}")
-        for line in lines:
-            ids.append(line[0] if line else "")
-            rows.append(_classes(line, places, f"{path}, line {lines.line_num}"))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ResultError(f"{path} is not a CSV file in UTF-8: {error}") from None
-    predictions = _with_flat_probabilities(tuple(ids), np.array(rows, np.int16).reshape(-1, places))
+    _, lines = read_csv(path, _header(places), limit=MAX_CSV_BYTES)
+    rows = [_classes(line, places) for line in lines]
+    ids = tuple(line.cells[0] for line in lines)
+    predictions = _with_flat_probabilities(ids, np.array(rows, np.int16).reshape(-1, places))
     check_predictions(predictions, where=str(path))
     return predictions
 
@@ -206,8 +193,8 @@ def _header(places: int) -> list[str]:
     return ["id", f"top{places}"]
 
 
-def _classes(line: list[str], places: int, where: str) -> list[int]:
+def _classes(line: CsvRow, places: int) -> list[int]:
     _, cell, words = _FORM[places]
-    if len(line) != 2 or not cell.fullmatch(line[1]):
-        raise ResultError(f"{where}: got {shorten(line)}, expected an id and {words} in 0..999")
-    return [int(word) for word in line[1].split(" ")]
+    if not cell.fullmatch(line.cells[1]):
+        raise ResultError(f"{line.place}: got {shorten(line.cells)}, expected an id and {words} in 0..999")
+    return [int(word) for word in line.cells[1].split(" ")]

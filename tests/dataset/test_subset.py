@@ -114,9 +114,11 @@ def test_files_of_ids(tmp_path: Path, name: str, text: str) -> None:
         ("a.json", '{"a": 1}', r"a\.json holds no list of ids: expected one id a line"),
         ("a.json", "[1.5]", "holds no list of ids"),
         ("a.json", "[", r"a\.json cannot be read: Expecting"),
-        ("a.csv", f"id\n{'1' * 200_000}\n", "cannot be read: field larger than .* expected one id a line"),
-        ("a.csv", "name,label\na,1\n", "has the header name, label: expected .* a column 'id'"),
-        ("a.txt", None, "cannot be read: .*No such file"),
+        ("a.csv", f"id\n{'1' * 200_000}\n", r"a\.csv:2: not CSV: field larger than"),
+        ("a.csv", "name,label\na,1\n", "got the header 'name,label', expected id once .* a column 'id'"),
+        ("a.csv", "id,id\na,b\n", "got the header 'id,id', expected id once"),
+        ("a.csv", "label,id\n3\n", r"a\.csv:2: got 1 cells, expected 2"),
+        ("a.txt", None, "cannot read .*a.txt: it is not there"),
     ],
 )
 def test_files_that_are_no_ids(tmp_path: Path, name: str, text: str | None, message: str) -> None:

@@ -20,12 +20,12 @@ def test_zooms_are_read_in_their_order(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "lacks the column scale, row, column"),
+        ("", "zooms.csv:1: got the header '', expected scale,row,column once each"),
         ("scale,row,column\n", "holds no zoom"),
-        ("scale,row,column\n256,1,3\n", "line 2: got scale 256, anchor (1, 3), expected a scale of 1"),
-        ("scale,row,column\n256,1,1\n0,1,1\n", "line 3"),
+        ("scale,row,column\n256,1,3\n", "zooms.csv:2: got scale 256, anchor (1, 3), expected a scale of 1"),
+        ("scale,row,column\n256,1,1\n0,1,1\n", "zooms.csv:3"),
         ("scale,row,column\n256,1,one\n", "column='one', expected whole numbers"),
-        ("scale,row,column\n256,1\n", "expected whole numbers"),
+        ("scale,row,column\n256,1\n", "zooms.csv:2: got 2 cells, expected 3"),
         ("scale,row,column\n256,1,1\n256,1,1\n", "scale 256, anchor (1, 1) twice"),
     ],
 )
@@ -39,7 +39,7 @@ def test_what_is_no_list_of_zooms_is_refused(tmp_path, text, message):
 
 def test_a_missing_file_and_a_foreign_scale_are_refused(tmp_path):
     """With the path, and the grid's scales."""
-    with pytest.raises(UsageError, match="cannot read the zooms"):
+    with pytest.raises(UsageError, match="cannot read .*none.csv: it is not there"):
         read_zoom_list(tmp_path / "none.csv")
     with pytest.raises(UsageError, match="not in the grid of scales 10, 16"):
         indices([Zoom(257, 1, 1)], ZoomGrid())

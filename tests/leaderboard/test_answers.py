@@ -45,25 +45,24 @@ def test_classes_round_trip(tmp_path_factory: pytest.TempPathFactory, rows: dict
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected the header id,top5"),
-        ("id,label\na,1\n", "expected the header id,top5"),
+        ("", "expected id,top5"),
+        ("id,label\na,1\n", "expected id,top5"),
         (HEADER, "no rows"),
-        (HEADER + "a,1 2 3 4\n", "line 2: got ['a', '1 2 3 4'], expected an id and five classes"),
-        (HEADER + "a,1 2 3 4 5 6\n", "line 2"),
-        (HEADER + "a,1 2 3 4 5,6\n", "line 2"),
-        (HEADER + "a,1 2 3 4 1000\n", "line 2"),
-        (HEADER + "a,1 2 3 4 -1\n", "line 2"),
-        (HEADER + "a,1 2 3 4 5e0\n", "line 2"),
-        (HEADER + "a,1 2 3 4 ٥\n", "line 2"),
-        (HEADER + "a,1 2 3 4 nan\n", "line 2"),
+        (HEADER + "a,1 2 3 4\n", ":2: got ['a', '1 2 3 4'], expected an id and five classes"),
+        (HEADER + "a,1 2 3 4 5 6\n", ":2: got"),
+        (HEADER + "a,1 2 3 4 5,6\n", ":2: got"),
+        (HEADER + "a,1 2 3 4 1000\n", ":2: got"),
+        (HEADER + "a,1 2 3 4 -1\n", ":2: got"),
+        (HEADER + "a,1 2 3 4 5e0\n", ":2: got"),
+        (HEADER + "a,1 2 3 4 ٥\n", ":2: got"),
+        (HEADER + "a,1 2 3 4 nan\n", ":2: got"),
         (HEADER + "a,1 2 3 4 4\n", "five different classes"),
-        (HEADER + "\na,1 2 3 4 5\n", "line 2: got []"),
         (HEADER + "b,1 2 3 4 5\na,1 2 3 4 5\n", "'a' comes after 'b'"),
         (HEADER + "a,1 2 3 4 5\na,1 2 3 4 5\n", "'a' appears twice"),
         (HEADER + ",1 2 3 4 5\n", "expected 1 to 1024 characters"),
         (HEADER + "x" * 1025 + ",1 2 3 4 5\n", "expected 1 to 1024 characters"),
-        (HEADER + '"a,1 2 3 4 5\n', "not a CSV file"),
-        (HEADER + "a" * 200_000 + ",1 2 3 4 5\n", "not a CSV file"),
+        (HEADER + '"a,1 2 3 4 5\n', "not CSV"),
+        (HEADER + "a" * 200_000 + ",1 2 3 4 5\n", "not CSV"),
     ],
 )
 def test_malformed_csv(tmp_path: Path, text: str, message: str) -> None:
@@ -75,6 +74,12 @@ def test_malformed_csv(tmp_path: Path, text: str, message: str) -> None:
     assert TOP5_FILE in str(error.value)
 
 
+def test_a_blank_line_is_no_row(tmp_path: Path) -> None:
+    """As editors leave them."""
+    (tmp_path / TOP5_FILE).write_text(HEADER + "\na,1 2 3 4 5\n\n")
+    assert read_answers(tmp_path, probabilities=False, isolated=False).ids == ("a",)
+
+
 def test_classes_are_read_in_a_process_of_its_own(tmp_path: Path) -> None:
     """The same values, and the same words for what is wrong."""
     answers = Answers.without_probabilities(["a", "b"], np.array([[5, 4, 3, 2, 1], [1, 2, 3, 4, 5]]))
@@ -84,7 +89,7 @@ def test_classes_are_read_in_a_process_of_its_own(tmp_path: Path) -> None:
     (tmp_path / TOP5_FILE).write_text(HEADER + "a,1 2 3 4\n")
     with pytest.raises(ResultError) as error:
         read_answers(tmp_path, probabilities=False, isolated=True)
-    assert str(error.value).startswith(f"{tmp_path / TOP5_FILE}, line 2: got")
+    assert str(error.value).startswith(f"{tmp_path / TOP5_FILE}:2: got")
 
 
 def test_csv_that_is_no_text_or_too_large(tmp_path: Path) -> None:
