@@ -33,12 +33,12 @@ from torchvision import transforms
 
 from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.base.types import Example
-from imagenet_hard.curation.curators import Curator, load_curators
-from imagenet_hard.curation.hardness import HardnessFilter
-from imagenet_hard.curation.lane import Candidate
-from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import FilterProgress, OpenSource
+from imagenet_hard.curation.score.classifiers import ZoomClassifier, load_classifiers
+from imagenet_hard.curation.score.crops import Candidate
+from imagenet_hard.curation.score.hardness import HardnessFilter
+from imagenet_hard.curation.score.verdicts import CropQueues
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.decode import decode
@@ -51,13 +51,13 @@ from imagenet_hard.imagenet.zoom import ZoomGrid, origin
 BATCH = 16
 
 
-def protocol(images: Benchmark, curators: Sequence[Curator]) -> tuple[set[str], float]:
+def protocol(images: Benchmark, classifiers: Sequence[ZoomClassifier]) -> tuple[set[str], float]:
     """Survivors, and the seconds that the paper's protocol takes for them."""
     survivors, start = set(), time.perf_counter()
     for example in images:
         solved = False
-        for who in curators:
-            described = who.classifier.transform.describe()
+        for who in classifiers:
+            described = who.model.transform.describe()
             finish = transforms.Compose(
                 [transforms.ToTensor(), transforms.Normalize(described["mean"], described["std"])]
             )
@@ -71,7 +71,7 @@ def protocol(images: Benchmark, curators: Sequence[Curator]) -> tuple[set[str], 
                     left, top = origin(resized.size, zoom.row, zoom.column)
                     batch.append(finish(resized.crop((left, top, left + 224, top + 224))))
                 with torch.no_grad():
-                    predicted = who.classifier.module(torch.stack(batch)).argmax(dim=1)
+                    predicted = who.model.module(torch.stack(batch)).argmax(dim=1)
                 solved |= bool(np.isin(predicted.numpy(), example.labels).any())
         if not solved:
             survivors.add(example.id)
@@ -80,14 +80,14 @@ def protocol(images: Benchmark, curators: Sequence[Curator]) -> tuple[set[str], 
 
 @dataclass
 class Work:
-    """What a run of ours did: crops by lane, and the zooms of each image that were cut."""
+    """What a run of ours did: crops by queue, and the zooms of each image that were cut."""
 
     crops: dict[str, int]
     zooms: dict[str, list[int]]
 
 
 def ours(
-    images: Benchmark, curators: Sequence[Curator], *, screening: bool
+    images: Benchmark, classifiers: Sequence[ZoomClassifier], *, screening: bool
 ) -> tuple[set[str], FilterProgress, Work]:
     """Survivors, the last progress, and what was done for it."""
     source = OpenSource(SourceSpec(variant="imagenet", path="images"), images, None)
@@ -105,20 +105,20 @@ def ours(
             CurationStore(Path(folder) / FILE, create=True) as store,
         ):
             settings = RunSettings(device="cpu")
-            screened = [c.id for c in curators] if screening else []
-            run = HardnessFilter([source], Lanes(curators, settings, screened), store, settings)
+            screened = [c.id for c in classifiers] if screening else []
+            run = HardnessFilter([source], CropQueues(classifiers, settings, screened), store, settings)
             progress = run.run()
-            crops = {f"{name} fp32": lane.n_crops for name, lane in run.lanes.exact.items()}
-            crops |= {f"{name} bf16": lane.n_crops for name, lane in run.lanes.screens.items()}
+            crops = {f"{name} fp32": queue.n_crops for name, queue in run.queues.exact.items()}
+            crops |= {f"{name} bf16": queue.n_crops for name, queue in run.queues.screens.items()}
             hard = {record.id for record in store.images() if record.state == "hard"}
             return hard, progress, Work(crops, zooms)
     finally:
         Candidate.crops = cut  # type: ignore[method-assign]
 
 
-def limit(images: Benchmark, curators: Sequence[Curator], work: Work) -> float:
+def limit(images: Benchmark, classifiers: Sequence[ZoomClassifier], work: Work) -> float:
     """Seconds for the bare parts of what ours ran, each on all cores with nothing else."""
-    grid = curators[0].grid
+    grid = classifiers[0].grid
 
     def prepare(example: Example) -> int:
         image = decode(example.image).convert("RGB")
@@ -132,9 +132,9 @@ def limit(images: Benchmark, curators: Sequence[Curator], work: Work) -> float:
         device = 0.0
         pixels = [np.asarray(decode(e.image).convert("RGB").resize((224, 224))) for e in examples[:BATCH]]
         for name, n in work.crops.items():
-            who = next(c for c in curators if c.id == name.split()[0])
+            who = next(c for c in classifiers if c.id == name.split()[0])
             settings = RunSettings(device="cpu", precision="bf16" if name.endswith("bf16") else "fp32")
-            forward = Forward(who.classifier, settings, resolve_device("cpu"))
+            forward = Forward(who.model, settings, resolve_device("cpu"))
             batch = [pixels[i % len(pixels)] for i in range(BATCH)]
             forward.logits(batch, ["x"] * BATCH)
             times = []
@@ -178,21 +178,21 @@ def main() -> None:
             "classifiers": [{"model": model} for model in models],
         }
     )
-    curators = load_curators(recipe)
+    classifiers = load_classifiers(recipe)
     everything = load_dataset(options.data)
     if options.growth:
-        grow(everything, curators, options.images)
+        grow(everything, classifiers, options.images)
         return
     images = evenly(everything, options.images)
     n = len(images)
     few = evenly(images, options.protocol or n)
-    expected, seconds = protocol(few, curators)
+    expected, seconds = protocol(few, classifiers)
     slow = seconds / len(few)
     print(f"{n} images, {', '.join(models)}, {available_cores()} cores")
     print(f"protocol         {slow:7.3f} s/image on {len(few)} images", flush=True)
     for screening in (False, True):
-        found, progress, work = ours(images, curators, screening=screening)
-        bare = limit(images, curators, work)
+        found, progress, work = ours(images, classifiers, screening=screening)
+        bare = limit(images, classifiers, work)
         name = "ours, screened" if screening else "ours, fp32"
         record(
             f"hardness filter ({name.split(', ')[1]}), a real image, against the protocol",
@@ -209,10 +209,10 @@ def main() -> None:
         )
 
 
-def grow(images: Benchmark, curators: Sequence[Curator], most: int) -> None:
+def grow(images: Benchmark, classifiers: Sequence[ZoomClassifier], most: int) -> None:
     """Time and peak memory for more and more images (repeated where there are not enough)."""
     for n in (most // 4, most // 2, most):
-        found, progress, _ = ours(evenly(images, n), curators, screening=False)
+        found, progress, _ = ours(evenly(images, n), classifiers, screening=False)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(
             f"{n:6} images  {progress.seconds:7.1f} s  {1000 * progress.seconds / n:6.1f} ms/image  "

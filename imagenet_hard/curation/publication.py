@@ -197,7 +197,7 @@ class Publication:
         """Whether the Hub holds what was built: its .gitignore may leave files out, and files may change."""
         if wrong := _differing(self._compared(revision)):
             raise DatasetError(
-                f"{what} does not hold this build: {wrong} differ. Look at it (and at a "
+                f"{what} does not hold this build: {wrong} differ. Recognised at it (and at a "
                 ".gitignore on the Hub), close or undo it, and publish again"
             )
 

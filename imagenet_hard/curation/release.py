@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.base.records import read_record
-from imagenet_hard.curation.manifest import MANIFEST, Manifest
+from imagenet_hard.curation.build.manifest import MANIFEST, Manifest
 from imagenet_hard.dataset.files import walk
 
 _VERSION = re.compile(r"[0-9A-Za-z]+(?:[.+_-][0-9A-Za-z]+)*")

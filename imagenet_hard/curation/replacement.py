@@ -9,7 +9,7 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ResultError
 from imagenet_hard.base.records import read_record
-from imagenet_hard.curation.manifest import MANIFEST, Manifest
+from imagenet_hard.curation.build.manifest import MANIFEST, Manifest
 
 SHOWN = 5
 

@@ -10,11 +10,11 @@ from functools import cache
 import numpy as np
 import torch
 
-from imagenet_hard.curation.curators import Curator
-from imagenet_hard.curation.hardness import HardnessFilter
-from imagenet_hard.curation.lanes import Lanes
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.curation.score.classifiers import ZoomClassifier
+from imagenet_hard.curation.score.hardness import HardnessFilter
+from imagenet_hard.curation.score.verdicts import CropQueues
 from imagenet_hard.curation.store import CurationStore
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.decode import decode
@@ -27,20 +27,20 @@ SETTINGS = RunSettings(device="cpu", batch_size=8, workers=2)
 
 
 @cache
-def curator(seed: int = 0) -> Curator:
+def net(seed: int = 0) -> ZoomClassifier:
     """A random network over GRID."""
-    return Curator(f"net{seed}", classifier(seed), GRID)
+    return ZoomClassifier(f"net{seed}", classifier(seed), GRID)
 
 
-def by_protocol(data: bytes, who: Curator, mask: np.ndarray | None = None) -> np.ndarray:
+def by_protocol(data: bytes, who: ZoomClassifier, mask: np.ndarray | None = None) -> np.ndarray:
     """int (27,): the class under each zoom; one crop a forward pass of the plain network, masked argmax."""
     image = decode(data).convert("RGB")
     found = []
     for number in range(len(GRID)):
         ((_, pixels),) = GRID.crops(image, [number])
-        x = who.classifier.transform.batch([pixels], "cpu")
+        x = who.model.transform.batch([pixels], "cpu")
         with torch.inference_mode():
-            logits = who.classifier.module.eval()(x)[0].numpy().copy()
+            logits = who.model.module.eval()(x)[0].numpy().copy()
         if mask is not None:
             logits[~mask] = -np.inf
         found.append(int(logits.argmax()))
@@ -77,11 +77,11 @@ class Made:
 @cache
 def made(n: int = 30, seeds: tuple[int, ...] = (0, 1)) -> Made:
     """A third solved by a zoom of the first network, a third by one of the last, a third by none."""
-    curators = [curator(seed) for seed in seeds]
+    classifiers = [net(seed) for seed in seeds]
     out = Made([], [], [], set())
     for i in range(n):
         data = jpeg(i, (40 + i % 7 * 9, 36 + i % 5 * 11))
-        seen = [by_protocol(data, who) for who in curators]
+        seen = [by_protocol(data, who) for who in classifiers]
         id = f"imagenet/{i:03}"
         every = set(np.concatenate(seen).tolist())
         if i % 3 == 2:
@@ -99,13 +99,13 @@ def made(n: int = 30, seeds: tuple[int, ...] = (0, 1)) -> Made:
 def run(
     store: CurationStore,
     sources: Sequence[OpenSource],
-    curators: Sequence[Curator],
+    classifiers: Sequence[ZoomClassifier],
     settings: RunSettings = SETTINGS,
     screened: Sequence[str] = (),
     **options: object,
 ) -> HardnessFilter:
-    """One run of the filter to its end; ``screened``: ids of curators."""
-    found = HardnessFilter(sources, Lanes(curators, settings, screened), store, settings, **options)
+    """One run of the filter to its end; ``screened``: ids of classifiers."""
+    found = HardnessFilter(sources, CropQueues(classifiers, settings, screened), store, settings, **options)
     found.run()
     return found
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.curation.builds import built, rewrite_manifest
+from tests.curation.build.builds import built, rewrite_manifest
+from tests.curation.build.test_run import Parts
 from tests.curation.publishing import REPO, SHARD, asked, call, holds, local, log, publishes, stored
-from tests.curation.test_build import Parts
 from tests.hub.server import TOKENS, Fault, LoopbackHub
 
 pytest.importorskip("datasets")

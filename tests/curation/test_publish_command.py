@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.curation.builds import built
+from tests.curation.build.builds import built
 from tests.hub.server import TOKENS, LoopbackHub
 
 pytest.importorskip("datasets")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.curation.builds import built
+from tests.curation.build.builds import built
 from tests.curation.publishing import PUBLISH, REPO, SHARD, asked, call, holds, log, publishes, stored
 from tests.hub.server import TOKENS, Fault, LoopbackHub, hub_client_env
 

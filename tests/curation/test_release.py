@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError, UsageError
 from imagenet_hard.curation.release import ReleaseFile, read_release
-from tests.curation.builds import built
+from tests.curation.build.builds import built
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from imagenet_hard.base.errors import DatasetError, ResultError
 from imagenet_hard.curation.replacement import replacing
-from tests.curation.builds import built
+from tests.curation.build.builds import built
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -113,8 +113,8 @@ def test_a_real_quota(tmp_path):
     code = (
         "import resource, sys; from pathlib import Path\n"
         "from imagenet_hard.curation.replacement import replacing\n"
-        "from imagenet_hard.curation.selection import Selected\n"
-        "from imagenet_hard.curation.shards import write_shard\n"
+        "from imagenet_hard.curation.build.selection import Selected\n"
+        "from imagenet_hard.curation.build.shards import write_shard\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))\n"
         "row = Selected('imagenet/0', 'imagenet', (1,), '')\n"
         "with replacing(Path(sys.argv[1])) as folder:\n"

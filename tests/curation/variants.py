@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from imagenet_hard.curation.sources.corrupted import corrupt
+from imagenet_hard.curation.sources.imagenet_c import corrupt
 from imagenet_hard.imagenet.classes import MASKS, objectnet, wnid_to_index, wnids
 
 CORRUPTIONS = ("fog", "impulse_noise")

@@ -6,10 +6,10 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-from imagenet_hard.curation.curators import Curator
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import OpenSource
-from imagenet_hard.curation.score import score
+from imagenet_hard.curation.score.classifiers import ZoomClassifier
+from imagenet_hard.curation.score.run import score
 from tests.curation.small import SETTINGS, made
 from tests.curation.small import recipe as curation_recipe
 from tests.engine.small import classifier
@@ -27,8 +27,8 @@ def recipe() -> Recipe:
 
 
 @cache
-def curators() -> list[Curator]:
-    return [Curator(f"net{seed}/32", classifier(seed), recipe().grid(32)) for seed in (0, 1)]
+def classifiers() -> list[ZoomClassifier]:
+    return [ZoomClassifier(f"net{seed}/32", classifier(seed), recipe().grid(32)) for seed in (0, 1)]
 
 
 def sources() -> list[OpenSource]:
@@ -41,5 +41,5 @@ def sources() -> list[OpenSource]:
 
 def scored(work: Path, mode: str = "exhaustive") -> Path:
     """A work folder with a finished run."""
-    score(recipe(), sources(), work, SETTINGS, mode=mode, curators=curators())
+    score(recipe(), sources(), work, SETTINGS, mode=mode, classifiers=classifiers())
     return work

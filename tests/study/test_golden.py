@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from imagenet_hard.curation.recipe import Recipe
-from imagenet_hard.curation.score import score
+from imagenet_hard.curation.score.run import score
 from imagenet_hard.curation.sources import open_sources
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.settings import RunSettings

@@ -16,7 +16,7 @@ from imagenet_hard.dataset.decode import decode
 from imagenet_hard.study.gallery import gallery
 from imagenet_hard.study.matrix import collect, read_matrix, write_matrix
 from tests.curation.small import SETTINGS, made
-from tests.study.small import curators, recipe, scored, sources
+from tests.study.small import classifiers, recipe, scored, sources
 
 
 def test_every_bit_equals_the_protocol(matrix):
@@ -24,13 +24,13 @@ def test_every_bit_equals_the_protocol(matrix):
     import torch
 
     images, assert_n = made(30), 0
-    for who in curators():
+    for who in classifiers():
         got = matrix.correct(who.id)
         for row in range(0, 30, 3):
             image = decode(images.data[row]).convert("RGB")
             pixels = [crop for _, crop in who.grid.crops(image, range(36))]
             with torch.inference_mode():
-                logits = who.classifier.module(who.classifier.transform.batch(pixels, "cpu"))
+                logits = who.model.module(who.model.transform.batch(pixels, "cpu"))
             expected = logits.argmax(dim=1).numpy() == images.labels[row][0]
             np.testing.assert_array_equal(got[row], expected)
             assert_n += expected.sum()
@@ -131,7 +131,7 @@ def test_an_unfinished_run(work, tmp_path):
 
 def test_images_that_failed_are_named(tmp_path):
     """They are in no row, and their reason is kept."""
-    from imagenet_hard.curation.score import score
+    from imagenet_hard.curation.score.run import score
 
     broken = sources()
     read = broken[0].images
@@ -139,7 +139,7 @@ def test_images_that_failed_are_named(tmp_path):
     parts = (read.about, read.ids, read.labels, read.origins)
     bad = type(read)(*parts, lambda i: b"no" if i == 4 else data[i])
     first = type(broken[0])(broken[0].spec, bad, None)
-    score(recipe(), [first, broken[1]], tmp_path, SETTINGS, mode="exhaustive", curators=curators())
+    score(recipe(), [first, broken[1]], tmp_path, SETTINGS, mode="exhaustive", classifiers=classifiers())
     info = collect(recipe(), tmp_path).info
     assert list(info.left_out) == ["imagenet/004"]
     assert info.n_images == 29

@@ -13,7 +13,7 @@ from imagenet_hard.cli.console import console
 from imagenet_hard.cli.curate.options import HELP, recipe_options, work_folder
 
 if TYPE_CHECKING:
-    from imagenet_hard.curation.build import BuildReport
+    from imagenet_hard.curation.build.run import BuildReport
     from imagenet_hard.curation.records import Decision, Survivor
     from imagenet_hard.curation.store import CurationStore
 
@@ -61,9 +61,9 @@ def command(
     """
     from tqdm import tqdm
 
-    from imagenet_hard.curation.build import build
-    from imagenet_hard.curation.plan import recipe_file
+    from imagenet_hard.curation.build.run import build
     from imagenet_hard.curation.recipe import load_recipe
+    from imagenet_hard.curation.score.plan import recipe_file
     from imagenet_hard.curation.sources import open_sources
     from imagenet_hard.curation.store import FILE, CurationStore
 
@@ -94,7 +94,7 @@ def command(
 def _settled(
     work: Path, files: tuple[Path, ...], adjudication: Path | None, survivors: list[Survivor]
 ) -> dict[str, Decision]:
-    from imagenet_hard.curation.decisions import decision_files, merge
+    from imagenet_hard.curation.review.merge import decision_files, merge
 
     chosen = list(files) or decision_files(work)
     if not chosen and adjudication is None:

@@ -14,7 +14,7 @@ from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.curate.options import HELP, data_option, recipe_option, run_options
 
 if TYPE_CHECKING:
-    from imagenet_hard.curation.plan import Plan
+    from imagenet_hard.curation.score.plan import Plan
 
 
 @click.command("plan", context_settings=HELP)
@@ -41,8 +41,8 @@ def command(
     """
     from tqdm import tqdm
 
-    from imagenet_hard.curation.plan import plan, recipe_file
     from imagenet_hard.curation.recipe import load_recipe
+    from imagenet_hard.curation.score.plan import plan, recipe_file
     from imagenet_hard.engine.settings import RunSettings
 
     settings = RunSettings(device=device, batch_size=batch_size, workers=workers)
@@ -66,7 +66,7 @@ def command(
 
 def _print(plan: Plan, exhaustive: bool) -> None:
     from imagenet_hard.base.tables import Table
-    from imagenet_hard.curation.plan import SURVIVING
+    from imagenet_hard.curation.score.plan import SURVIVING
     from imagenet_hard.curation.sources import told
 
     out = console()

@@ -14,7 +14,7 @@ from imagenet_hard.cli.curate.options import HELP, recipe_options, work_folder
 if TYPE_CHECKING:
     from imagenet_hard.curation.recipe import Recipe
     from imagenet_hard.curation.records import Survivor
-    from imagenet_hard.curation.review.desk import Desk
+    from imagenet_hard.curation.review.controller import Controller
 
 
 @click.command("review", context_settings=HELP)
@@ -64,7 +64,7 @@ def command(
     loaded = load_recipe(recipe)
     folder = work_folder(work, loaded.name)
     if reviewer:
-        _serve(_desk(loaded, data, folder, reviewer, conflicts), port, not no_browser)
+        _serve(_controller(loaded, data, folder, reviewer, conflicts), port, not no_browser)
     else:
         _report(folder, adjudication, as_json)
     return 0
@@ -78,7 +78,7 @@ def _survivors(work: Path) -> list[Survivor]:
 
 
 def _report(work: Path, adjudication: Path | None, as_json: bool) -> None:
-    from imagenet_hard.curation import decisions
+    from imagenet_hard.curation.review import merge as decisions
     from imagenet_hard.curation.review import report
 
     files = decisions.decision_files(work)
@@ -93,9 +93,9 @@ def _report(work: Path, adjudication: Path | None, as_json: bool) -> None:
         out.print(table)
 
 
-def _desk(recipe: Recipe, data: Path, work: Path, reviewer: str, conflicts: bool) -> Desk:
-    from imagenet_hard.curation.decisions import decision_files, merge
-    from imagenet_hard.curation.review.desk import Desk
+def _controller(recipe: Recipe, data: Path, work: Path, reviewer: str, conflicts: bool) -> Controller:
+    from imagenet_hard.curation.review.controller import Controller
+    from imagenet_hard.curation.review.merge import decision_files, merge
     from imagenet_hard.curation.review.pictures import Pictures
     from imagenet_hard.curation.review.session import ReviewSession
     from imagenet_hard.curation.sources import open_sources
@@ -107,18 +107,18 @@ def _desk(recipe: Recipe, data: Path, work: Path, reviewer: str, conflicts: bool
         merged = merge(others, {each.id: each for each in survivors})
         said = {each.id: each.said for each in merged.conflicts}
     session = ReviewSession(survivors, own, reviewer, None if said is None else list(said))
-    return Desk(session, Pictures(open_sources(recipe, data), recipe, survivors), said)
+    return Controller(session, Pictures(open_sources(recipe, data), recipe, survivors), said)
 
 
-def _serve(desk: Desk, port: int, open_browser: bool) -> None:
+def _serve(controller: Controller, port: int, open_browser: bool) -> None:
     from threading import Event
 
     from imagenet_hard.curation.review.page import serve
 
-    running = serve(desk, port, open_browser=open_browser)
+    running = serve(controller, port, open_browser=open_browser)
     click.echo(
         f"The page is at {running.url} and only this machine can see it. Decisions go to "
-        f"{desk.session.path}. Ctrl-C ends.",
+        f"{controller.session.path}. Ctrl-C ends.",
         err=True,
     )
     try:

@@ -100,11 +100,11 @@ def run_scoring(
 
     ``options``: those of ``run_options`` and ``engine_options``.
     """
-    from imagenet_hard.curation.exclusions import read_exclusions
-    from imagenet_hard.curation.plan import recipe_file
     from imagenet_hard.curation.recipe import load_recipe
-    from imagenet_hard.curation.score import score
+    from imagenet_hard.curation.score.plan import recipe_file
+    from imagenet_hard.curation.score.run import score
     from imagenet_hard.curation.sources import open_sources, unwanted
+    from imagenet_hard.curation.sources.exclusions import read_exclusions
     from imagenet_hard.curation.store import FILE, CurationStore
     from imagenet_hard.engine.settings import RunSettings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 
-from imagenet_hard.curation.decision_rows import Action, DecisionRow
 from imagenet_hard.curation.records import Survivor, View
+from imagenet_hard.curation.review.decisions import Action, DecisionRow
 from imagenet_hard.curation.review.pictures import Picture, Pictures
 from imagenet_hard.curation.review.session import Progress
 from imagenet_hard.imagenet.classes import names, wnids

@@ -1,4 +1,4 @@
-"""The page itself: Gradio's components, bound to the desk, served on this machine only."""
+"""The page itself: Gradio's components, bound to what the buttons do, served on this machine only."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
 from imagenet_hard.base.types import N_CLASSES
-from imagenet_hard.curation.decisions import DROP_REASONS
 from imagenet_hard.curation.review import markup
-from imagenet_hard.curation.review.desk import Desk, Screen
+from imagenet_hard.curation.review.controller import Controller, Screen
+from imagenet_hard.curation.review.merge import DROP_REASONS
 from imagenet_hard.curation.review.session import Filter
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Running:
     close: Callable[[], None]
 
 
-def serve(desk: Desk, port: int, *, open_browser: bool = False) -> Running:
+def serve(controller: Controller, port: int, *, open_browser: bool = False) -> Running:
     """Serve the page on the loopback; returns at once.
 
     Nothing leaves the machine: no analytics, no share link, no fonts from elsewhere.
@@ -52,7 +52,7 @@ def serve(desk: Desk, port: int, *, open_browser: bool = False) -> Running:
         raise UsageError(
             f"the review page needs Gradio ({error}): pip install 'imagenet-hard[review]'"
         ) from None
-    blocks = _Page(gradio, desk).blocks
+    blocks = _Page(gradio, controller).blocks
     here = files("imagenet_hard.curation.review")
     local = gradio.themes.Font
     # A web page elsewhere whose name is made to point at this machine gets no answer.
@@ -91,8 +91,8 @@ def serve(desk: Desk, port: int, *, open_browser: bool = False) -> Running:
 class _Page:
     """The components and what they are bound to."""
 
-    def __init__(self, gr: Any, desk: Desk) -> None:
-        self.gr, self.desk = gr, desk
+    def __init__(self, gr: Any, controller: Controller) -> None:
+        self.gr, self.controller = gr, controller
         self._stamps = count(1)
         with gr.Blocks(
             title="Review of hard images", analytics_enabled=False, fill_width=True
@@ -106,7 +106,7 @@ class _Page:
         self.head = gr.HTML()
         with gr.Row(equal_height=True):
             self.source = gr.Dropdown(
-                [ALL, *self.desk.session.sources], value=ALL, label="Source", min_width=140
+                [ALL, *self.controller.session.sources], value=ALL, label="Source", min_width=140
             )
             self.undecided = gr.Checkbox(label="undecided only", min_width=140, elem_id="undecided")
             self.wanted = gr.Textbox(
@@ -150,25 +150,25 @@ class _Page:
         self.relabel = gr.Button("Save labels", elem_id="relabel")
 
     def _bind(self) -> None:
-        desk, shown, note, filter = self.desk, self.shown, self.note, [self.source, self.undecided]
-        self._on(self.blocks.load, lambda *f: desk.start(), [])
-        self._on(self.keep.click, lambda s, n, *f: desk.decide(s, "keep", _filter(*f), note=n), [shown, note])
+        act, shown, note, filter = self.controller, self.shown, self.note, [self.source, self.undecided]
+        self._on(self.blocks.load, lambda *f: act.start(), [])
+        self._on(self.keep.click, lambda s, n, *f: act.decide(s, "keep", _filter(*f), note=n), [shown, note])
         self._on(
             self.drop.click,
-            lambda s, r, n, *f: desk.decide(s, "drop", _filter(*f), reason=r or "", note=n),
+            lambda s, r, n, *f: act.decide(s, "drop", _filter(*f), reason=r or "", note=n),
             [shown, self.reason, note],
         )
         self._on(
             self.relabel.click,
-            lambda s, chosen, n, *f: desk.decide(s, "relabel", _filter(*f), note=n, labels=chosen or []),
+            lambda s, chosen, n, *f: act.decide(s, "relabel", _filter(*f), note=n, labels=chosen or []),
             [shown, self.labels, note],
         )
-        self._on(self.undo.click, lambda s, *f: desk.undo(s), [shown])
-        self._on(self.next.click, lambda s, *f: desk.move(s, 1, _filter(*f)), [shown])
-        self._on(self.previous.click, lambda s, *f: desk.move(s, -1, _filter(*f)), [shown])
-        self._on(self.wanted.submit, lambda s, text, *f: desk.jump(s, text), [shown, self.wanted])
+        self._on(self.undo.click, lambda s, *f: act.undo(s), [shown])
+        self._on(self.next.click, lambda s, *f: act.move(s, 1, _filter(*f)), [shown])
+        self._on(self.previous.click, lambda s, *f: act.move(s, -1, _filter(*f)), [shown])
+        self._on(self.wanted.submit, lambda s, text, *f: act.jump(s, text), [shown, self.wanted])
         for changed in filter:
-            self._on(changed.input, lambda s, *f: desk.refilter(s, _filter(*f)), [shown])
+            self._on(changed.input, lambda s, *f: act.refilter(s, _filter(*f)), [shown])
 
     def _on(self, event: Any, act: Callable[..., Screen], inputs: list[gradio.components.Component]) -> None:
         """``act`` on an event; it is given the inputs, then the two values of the filter."""
@@ -188,20 +188,20 @@ class _Page:
         answer = markup.message(next(self._stamps), screen.words, screen.refused)
         if screen.refused:
             return [answer, *[self.gr.skip()] * 8]
-        session = self.desk.session
+        session = self.controller.session
         head = markup.head(session.reviewer, session.path.name, session.progress())
         form = [DROP_REASONS[0], ""]
         if not screen.id:
             return [answer, head, "", markup.empty("No image matches the filter."), "", "", [], *form]
         survivor, row = session.survivors[screen.id], session.decision(screen.id)
-        facts = markup.facts(survivor, row, self.desk.said.get(screen.id, ()))
+        facts = markup.facts(survivor, row, self.controller.said.get(screen.id, ()))
         labels = list(row.labels if row and row.labels else survivor.labels)
         try:
-            picture = self.desk.pictures.picture(survivor)
+            picture = self.controller.pictures.picture(survivor)
         except ImageNetHardError as error:
             return [answer, head, survivor.id, markup.broken(survivor, str(error)), facts, "", labels, *form]
-        figure = markup.figure(survivor, picture, self.desk.position(survivor.id, filter))
-        views = markup.views(survivor, picture, self.desk.pictures)
+        figure = markup.figure(survivor, picture, self.controller.position(survivor.id, filter))
+        views = markup.views(survivor, picture, self.controller.pictures)
         return [answer, head, survivor.id, figure, facts, views, labels, *form]
 
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from imagenet_hard.curation.decision_rows import DecisionRow
-from imagenet_hard.curation.decisions import Merged
+from imagenet_hard.curation.review.decisions import DecisionRow
 from imagenet_hard.curation.review.markup import visible
+from imagenet_hard.curation.review.merge import Merged
 from imagenet_hard.imagenet.classes import names
 
 if TYPE_CHECKING:

@@ -10,9 +10,15 @@ from pathlib import Path
 from threading import RLock
 
 from imagenet_hard.base.errors import ResultError, UsageError
-from imagenet_hard.curation.decision_rows import REVIEWER, Action, DecisionRow, append_decision, placed_rows
-from imagenet_hard.curation.decisions import standing
 from imagenet_hard.curation.records import Survivor
+from imagenet_hard.curation.review.decisions import (
+    REVIEWER,
+    Action,
+    DecisionRow,
+    append_decision,
+    placed_rows,
+)
+from imagenet_hard.curation.review.merge import latest
 
 MAX_REASON = 1000
 """Longest reason with its note, in characters."""
@@ -217,7 +223,7 @@ class ReviewSession:
                     f"{where}: this row is by {row.reviewer!r}, but the file belongs to {self.reviewer!r}: "
                     "give each reviewer a file of their own (--reviewer)"
                 )
-        current = {id: (where, row) for (_, id), (where, row) in standing([rows]).items()}
+        current = {id: (where, row) for (_, id), (where, row) in latest([rows]).items()}
         for id, (where, row) in current.items():
             if id not in self.survivors and row.action != "undecided":
                 raise ResultError(

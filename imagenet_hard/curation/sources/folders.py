@@ -1,15 +1,24 @@
-"""ImageNet, -V2, -A, -R and -Sketch: class folders, or a flat folder with a label file."""
+"""ImageNet, -ReaL, -V2, -A, -R and -Sketch: class folders, or a flat folder with a label file."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.recipe import SourceSpec
-from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, from_benchmark, images_of
-from imagenet_hard.curation.sources.looks import Look, look_of
+from imagenet_hard.curation.sources.listing import (
+    Listing,
+    file_of,
+    folder_of,
+    from_benchmark,
+    images_of,
+    stable_name,
+)
+from imagenet_hard.curation.sources.recognition import Recognised, recognise
 from imagenet_hard.dataset.built import is_built
 from imagenet_hard.dataset.files import walk
+from imagenet_hard.dataset.label_files import read_label_file
 from imagenet_hard.dataset.load import load_dataset
 
 
@@ -21,10 +30,10 @@ def imagenet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     """
     folder = folder_of(spec, root)
     if spec.labels is None and not is_built(folder, walk(folder)):
-        look = look_of(images_of(folder).files)
+        found = recognise(images_of(folder).files)
         # ImageNet-C is made of these images too, so the spec's own variant may be another.
-        _expect("imagenet", folder, look, look.kind in ("wnids", "flat"))
-        if look.kind == "flat":
+        _expect("imagenet", folder, found, found.kind in ("wnids", "flat"))
+        if found.kind == "flat":
             raise DatasetError(
                 f"{folder} is a flat folder of images: give their ground truth with `labels:` (val.txt, a "
                 "CSV or a JSON file)"
@@ -40,22 +49,22 @@ def class_folders(spec: SourceSpec, root: Path, exif: bool) -> Listing:
         DatasetError: folders of another variant.
     """
     folder = folder_of(spec, root)
-    look = look_of(images_of(folder).files)
+    found = recognise(images_of(folder).files)
     _expect(
-        spec.variant, folder, look, look.kind == ("numbers" if spec.variant == "imagenet-v2" else "wnids")
+        spec.variant, folder, found, found.kind == ("numbers" if spec.variant == "imagenet-v2" else "wnids")
     )
     return from_benchmark(load_dataset(folder, exif=exif, quiet=True), str(folder))
 
 
-def _expect(variant: str, folder: Path, look: Look, right_kind: bool) -> None:
+def _expect(variant: str, folder: Path, found: Recognised, right_kind: bool) -> None:
     """The folder is of the right kind, and is not another variant as a whole."""
-    if right_kind and (look.variant is None or look.variant == variant):
+    if right_kind and (found.variant is None or found.variant == variant):
         return
     meant = (
-        f": set `variant: {look.variant}`, or give another path" if look.variant else ": give another path"
+        f": set `variant: {found.variant}`, or give another path" if found.variant else ": give another path"
     )
     raise DatasetError(
-        f"{folder} does not look like {variant}, {EXPECTED[variant]}. It looks like {look}{meant}"
+        f"{folder} does not look like {variant}, {EXPECTED[variant]}. It looks like {found}{meant}"
     )
 
 
@@ -66,3 +75,36 @@ EXPECTED = {
     "imagenet-r": "which has 200 wnid folders of files such as art_0.jpg",
     "imagenet-sketch": "which has 1000 wnid folders of files sketch_*.JPEG",
 }
+
+
+def imagenet_real(spec: SourceSpec, root: Path, exif: bool) -> Listing:
+    """``labels``: real.json, a list by validation index as published, or any label file by name.
+
+    Images whose list is empty are left out and counted, also from the union with
+    ``original_labels`` (paper, section 3: a prediction is right if it is among either's labels).
+
+    Raises:
+        DatasetError: label files that do not fit the images.
+    """
+    assert spec.labels is not None
+    folder = folder_of(spec, root)
+    labels = file_of(spec.labels, root, "labels")
+    listing = from_benchmark(load_dataset(folder, labels=labels, exif=exif, quiet=True), str(folder))
+    if spec.original_labels is None:
+        return listing
+    path = file_of(spec.original_labels, root, "original_labels")
+    original = {stable_name(f"{name}.x"): own for name, own in read_label_file(path).items()}
+    original |= {stable_name(name): own for name, own in read_label_file(path).items()}
+    missing = [name for name in listing.names if name not in original]
+    if missing:
+        raise DatasetError(
+            f"{path} lacks the original label of {len(missing)} of {len(listing.names)} images "
+            f"(first {missing[0]})"
+        )
+    united = [
+        tuple(sorted({*own, *original[name]}))
+        for name, own in zip(listing.names, listing.labels, strict=True)
+    ]
+    changed = sum(a != b for a, b in zip(united, listing.labels, strict=True))
+    note = f"original labels were added to {changed:,} of {len(united):,} images"
+    return replace(listing, labels=united, notes=(*listing.notes, note))

@@ -14,8 +14,8 @@ from pathlib import Path
 from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, images_of
-from imagenet_hard.curation.sources.looks import look_of
 from imagenet_hard.dataset.class_folders import check_depth, check_one_set, places
+from imagenet_hard.curation.sources.recognition import recognise
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.files import File, read_file, state
 from imagenet_hard.imagenet.classes import objectnet as mapped_classes
@@ -40,11 +40,11 @@ def objectnet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
         found = {f.id: by_folder[f.parts[len(outer[f.id])]] for f in images if f.id in outer}
     kept = [file for file in images if file.id in found]
     if not kept:
-        look = look_of(images)
+        seems = recognise(images)
         raise DatasetError(
             f"{folder} has no image of the 113 ObjectNet classes that ImageNet knows. Expected folders such "
             f"as alarm_clock/ and backpack/, or `labels:` with ObjectNet's class numbers. It looks "
-            f"like {look}"
+            f"like {seems}"
         )
     unmapped = len(images) - len(kept)
     notes = [f"{unmapped:,} images of classes that ImageNet does not know are left out"] if unmapped else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,20 +14,19 @@ from imagenet_hard.base.errors import DatasetError, ImageNetHardError
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import OpenSource
-from imagenet_hard.curation.sources import corrupted, folders, objectnet, real
+from imagenet_hard.curation.sources import folders, imagenet_c, objectnet
 from imagenet_hard.curation.sources.listing import Listing, hub_listing
-from imagenet_hard.curation.sources.spread import spread
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.imagenet.classes import MASKS, mask, wnids
 
 ADAPTERS: Mapping[str, Callable[[SourceSpec, Path, bool], Listing]] = {
     "imagenet": folders.imagenet,
     "imagenet-v2": folders.class_folders,
-    "imagenet-real": real.imagenet_real,
+    "imagenet-real": folders.imagenet_real,
     "imagenet-a": folders.class_folders,
     "imagenet-r": folders.class_folders,
     "imagenet-sketch": folders.class_folders,
-    "imagenet-c": corrupted.imagenet_c,
+    "imagenet-c": imagenet_c.imagenet_c,
     "objectnet": objectnet.objectnet,
 }
 """Variant -> what reads its folder."""
@@ -151,3 +152,39 @@ def _coverage(spec: SourceSpec, labels: list[tuple[int, ...]]) -> list[str]:
         f"{len(expected) - len(missing)} of {len(expected)} classes are there; missing are {shown}"
         + (f" and {len(missing) - SHOWN} more" if missing[SHOWN:] else "")
     ]
+
+
+def spread(names: Sequence[str], classes: Sequence[int], parts: Sequence[str], limit: int) -> list[int]:
+    """Rows of ``limit`` images, rising.
+
+    ``parts[i]``: what a source is made of besides classes, such as ``fog/3``. Parts take turns; each takes
+    an image of a class of which there are fewest so far. So parts differ by one image at most, and so do
+    classes, as far as there are images. Ties, and images within a class, are settled by hashes of names:
+    the same files give the same rows in whatever order or place they lie.
+    """
+    if limit >= len(names):
+        return list(range(len(names)))
+    known = sorted(set(classes), key=lambda index: _hash(f"class {index}"))
+    place = {index: number for number, index in enumerate(known)}
+    piles: dict[str, dict[int, deque[int]]] = defaultdict(lambda: defaultdict(deque))
+    for row in sorted(range(len(names)), key=lambda row: _hash(names[row])):
+        piles[parts[row]][place[classes[row]]].append(row)
+    left = {part: np.zeros(len(known), np.int64) for part in sorted(piles, key=_hash)}
+    for part, pile in piles.items():
+        for number, rows in pile.items():
+            left[part][number] = len(rows)
+    taken = np.zeros(len(known), np.int64)
+    turns, chosen = deque(left), list[int]()
+    while len(chosen) < limit:
+        part = turns.popleft()
+        number = int(np.where(left[part] > 0, taken, limit).argmin())
+        chosen.append(piles[part][number].popleft())
+        taken[number] += 1
+        left[part][number] -= 1
+        if left[part].any():
+            turns.append(part)
+    return sorted(chosen)
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

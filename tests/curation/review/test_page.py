@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.curation.decisions import DecisionRow, read_decisions
-from imagenet_hard.curation.review.desk import Desk
+from imagenet_hard.curation.review.controller import Controller
+from imagenet_hard.curation.review.merge import DecisionRow, read_decisions
 from imagenet_hard.curation.review.page import serve
 from imagenet_hard.curation.review.pictures import Pictures
 from imagenet_hard.curation.review.session import ReviewSession
@@ -28,14 +28,14 @@ EVIL = "<img src=x onerror=alert(1)>${alert(2)}{{alert(3)}}'\"\u202e"
 NAMES = ("one.jpg", "two.jpg", "three.jpg", f"{EVIL}.jpg")
 
 
-def make_desk(csv: Path, data: list[bytes], said: dict[str, list[DecisionRow]] | None = None) -> Desk:
+def make_desk(csv: Path, data: list[bytes], said: dict[str, list[DecisionRow]] | None = None) -> Controller:
     """Four images of one source, two of another."""
     sources = [
         open_source(RECIPE.sources[0], NAMES, data[:4]),
         open_source(RECIPE.sources[1], ("s1.jpg", "s2.jpg"), data[4:]),
     ]
     found = [survivor for source in sources for survivor in survivors(source)]
-    return Desk(ReviewSession(found, csv, "ann"), Pictures(sources, RECIPE, found), said)
+    return Controller(ReviewSession(found, csv, "ann"), Pictures(sources, RECIPE, found), said)
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def csv(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(browser: Any, desk: Desk, **options: Any) -> Iterator[Any]:
+def opened(browser: Any, controller: Controller, **options: Any) -> Iterator[Any]:
     """A page of a running server; whatever it asks of other machines or logs as an error fails the test."""
-    running = serve(desk, free_port())
+    running = serve(controller, free_port())
     context = browser.new_context(**options)
     page = context.new_page()
     page.set_default_timeout(20_000)
@@ -238,8 +238,8 @@ def test_filters_and_jump(browser, csv, data):
 @pytest.mark.slow
 def test_what_others_said_is_shown_only_where_it_is_asked_for(browser, csv, data):
     """For the one who settles conflicts."""
-    desk = make_desk(csv, data)
-    row = desk.session.decide("imagenet/two.jpg", "drop", "duplicate")
+    controller = make_desk(csv, data)
+    row = controller.session.decide("imagenet/two.jpg", "drop", "duplicate")
     with opened(browser, make_desk(csv.with_name("x.csv"), data, {"imagenet/one.jpg": [row]})) as page:
         assert "REVIEWERS DIFFER" in page.locator("#facts").inner_text().upper()
         press(page, "j")
@@ -249,7 +249,7 @@ def test_what_others_said_is_shown_only_where_it_is_asked_for(browser, csv, data
 @pytest.mark.slow
 def test_an_image_that_changed_is_shown_as_such_and_not_decided(browser, csv, data):
     """The message stands in its place."""
-    desk = make_desk(csv, data)
+    controller = make_desk(csv, data)
     data[0] = data[5]
     changed = Pictures(
         [
@@ -257,9 +257,9 @@ def test_an_image_that_changed_is_shown_as_such_and_not_decided(browser, csv, da
             open_source(RECIPE.sources[1], ("s1.jpg", "s2.jpg"), data[4:]),
         ],
         RECIPE,
-        list(desk.session.survivors.values()),
+        list(controller.session.survivors.values()),
     )
-    with opened(browser, Desk(desk.session, changed)) as page:
+    with opened(browser, Controller(controller.session, changed)) as page:
         says(page, "#figure", "has changed since it was scored")
         assert "has changed since it was scored" in press(page, "k")
         assert not csv.exists()

@@ -16,8 +16,8 @@ from PIL import Image
 from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
 from imagenet_hard.curation.recipe import Recipe, SourceSpec, load_recipe
 from imagenet_hard.curation.sources import find_duplicates, open_source, open_sources, unwanted
-from imagenet_hard.curation.sources.corrupted import corrupt, corruptions
-from imagenet_hard.curation.sources.duplicates import hashes
+from imagenet_hard.curation.sources.exclusions import hashes
+from imagenet_hard.curation.sources.imagenet_c import corrupt, corruptions
 from imagenet_hard.curation.sources.listing import Listing
 from imagenet_hard.curation.sources.objectnet import unframed, without_border
 from imagenet_hard.dataset.decode import decode

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagenet_hard.curation.sources.spread import spread
+from imagenet_hard.curation.sources.opening import spread
 
 ROWS = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["fog/1", "fog/2", "snow/1"])), max_size=60)
 

@@ -1,0 +1,111 @@
+"""Build the data set: Parquet shards, card and manifest in one folder, which appears whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.curation.build.card import PICTURE, by_origin, distribution_svg, render
+from imagenet_hard.curation.build.manifest import (
+    IMAGES,
+    MANIFEST,
+    Manifest,
+    images_csv,
+    make_manifest,
+    rows_sha256,
+)
+from imagenet_hard.curation.build.selection import NOTHING, Selection, select
+from imagenet_hard.curation.build.shards import Images, partition, shard_names, write_shard
+from imagenet_hard.curation.build.verification import verify_build
+from imagenet_hard.curation.recipe import Recipe
+from imagenet_hard.curation.records import Decision, OpenSource, ScoreSummary, Survivor
+from imagenet_hard.curation.replacement import replacing
+from imagenet_hard.curation.sources.exclusions import read_exclusions
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What was built, and where."""
+
+    folder: Path
+    manifest: Manifest
+    by_origin: Mapping[str, int]
+    selection: Selection
+
+
+def build(
+    recipe: Recipe,
+    recipe_path: Path,
+    sources: Sequence[OpenSource],
+    survivors: Sequence[Survivor],
+    summary: ScoreSummary,
+    decisions: Mapping[str, Decision],
+    out: Path,
+    *,
+    predicted: Mapping[str, Collection[int]] = NOTHING,
+    allow_undecided: bool = False,
+    on_progress: Callable[[int], object] = lambda n: None,
+) -> BuildReport:
+    """Write the survivors that exclusions and decisions leave to the folder ``out``.
+
+    ``datasets.load_dataset(out)`` reads it. The same inputs give the same bytes of every file (under
+    one version of pyarrow). An earlier build in ``out`` is replaced when the new one is whole and
+    has been read back. ``predicted``: see ``select``. ``on_progress`` is told of rows read (each once
+    to check its hash) and written.
+
+    Raises:
+        DatasetError: scoring is not complete, images have changed, or ``out`` is no build of ours, or
+            holds more than one.
+        UsageError: the recipe's file is not UTF-8 text.
+        ResultError: the scores are of another recipe, or the folder cannot be written.
+    """
+    _ready(recipe, summary, allow_undecided)
+    recipe_text = recipe_path.read_bytes()
+    excluded = read_exclusions(recipe.exclusions, recipe_path, sources)
+    selection = select(sources, survivors, decisions, excluded, predicted)
+    rows, images = selection.rows, Images(sources)
+    sizes = images.sizes(rows, on_progress)
+    parts = partition(sizes, recipe.output.shard_bytes)
+    shards = shard_names(len(parts), rows_sha256(rows))
+    counts = by_origin(recipe, selection)
+    notes = {source.spec.id: source.notes for source in sources}
+    with replacing(out) as folder:
+        for name, part in zip(shards, parts, strict=True):
+            write_shard(folder / name, [rows[i] for i in part], images.read, on_progress)
+        write_atomically(folder / IMAGES, images_csv(rows, shards, parts))
+        write_atomically(folder / PICTURE, distribution_svg(counts, recipe.output.title).encode())
+        card = render(recipe, _text(recipe_text, recipe_path), summary, selection, notes, shards, sum(sizes))
+        write_atomically(folder / "README.md", card.encode())
+        manifest = make_manifest(folder, recipe.output.name, recipe.version, recipe_text, rows)
+        write_atomically(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
+        verify_build(folder)
+    return BuildReport(out, manifest, counts, selection)
+
+
+def _ready(recipe: Recipe, summary: ScoreSummary, allow_undecided: bool) -> None:
+    if summary.recipe_sha256 != recipe.scoring_sha256():
+        raise ResultError(
+            f"these scores were not made by the recipe {recipe.name!r} as it is now: score again, or give "
+            "the --work folder that belongs to it"
+        )
+    if not summary.complete:
+        raise DatasetError(
+            f"scoring is not complete ({sum(summary.seen.values()):,} images so far): run `imagenet-hard "
+            "curate score` to its end first"
+        )
+    if summary.failures and not allow_undecided:
+        first = next(iter(summary.failures.items()))
+        raise DatasetError(
+            f"{len(summary.failures)} images are undecided (first {first[0]}: {first[1]}). Mend them and "
+            "score again, or leave them out with --allow-undecided; the card counts them"
+        )
+
+
+def _text(data: bytes, path: Path) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text ({error}): save it so, the card quotes it") from None
