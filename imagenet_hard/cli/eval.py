@@ -126,7 +126,7 @@ def _whole(ctx: click.Context, param: click.Parameter, value: str | None) -> int
 @click.option(
     "--classes",
     metavar="NAME|FILE",
-    help="Only these compete: imagenet-a, imagenet-r, objectnet, or a file of indices, wnids or names "
+    help="Only these compete: those of a variant, as imagenet-a, or a file of indices, wnids or names "
     "[default: all 1000].",
 )
 @click.option(

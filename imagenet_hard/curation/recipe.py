@@ -13,43 +13,31 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
 from imagenet_hard.base.records import load_record, parse_record, record_names
 from imagenet_hard.base.types import Record
+from imagenet_hard.imagenet.variants import MASKS, VARIANTS, Layout
 from imagenet_hard.imagenet.zoom import PAPER_SCALES, PAPER_SIZE, ZoomGrid
 
 FOLDER = "curation/recipes"
 
-Variant = Literal[
-    "imagenet",
-    "imagenet-v2",
-    "imagenet-real",
-    "imagenet-a",
-    "imagenet-c",
-    "imagenet-r",
-    "imagenet-sketch",
-    "objectnet",
-]
-Mask = Literal["none", "imagenet-a", "imagenet-r", "objectnet"]
+RULE = "any-zoom"
+"""An image is hard if no classifier is right under any zoom: in every recipe's hash, as it was a key once."""
 
-VARIANT_MASKS: dict[str, Mask] = {
-    "imagenet-a": "imagenet-a",
-    "imagenet-r": "imagenet-r",
-    "objectnet": "objectnet",
-}
-"""The classes that a variant is scored over (paper, section 3); all 1000 for the others."""
+if TYPE_CHECKING:
+    VariantName: TypeAlias = str
+    MaskName: TypeAlias = str
+else:
+    VariantName = Literal[*VARIANTS]
+    MaskName = Literal["none", *MASKS]
 
-OWNERS: dict[str, tuple[Variant, ...]] = {
-    "labels": ("imagenet", "imagenet-real", "imagenet-c", "objectnet"),
-    "original_labels": ("imagenet-real",),
-    "make": ("imagenet-c",),
-    "corruptions": ("imagenet-c",),
-    "severities": ("imagenet-c",),
-    "seed": ("imagenet-c",),
-    "border": ("objectnet",),
+OWNERS: dict[str, tuple[str, ...]] = {
+    key: tuple(variant.name for variant in VARIANTS.values() if key in variant.keys)
+    for each in VARIANTS.values()
+    for key in each.keys
 }
 """Keys of a source that not every variant reads, and those that do: elsewhere they would be lost."""
 
@@ -69,7 +57,7 @@ Name = Annotated[
 class SourceSpec(Record):
     """One source of images. Paths are relative to the folder given by ``--data``, or absolute."""
 
-    variant: Variant
+    variant: VariantName
     name: Name | None = Field(
         None, description="prefix of its ids and its origin in the data set; the variant if not given"
     )
@@ -92,7 +80,7 @@ class SourceSpec(Record):
     border: Annotated[int, Field(ge=0, le=100)] = Field(
         2, description="objectnet: pixels cut off at each side (the release has a red frame of 2)"
     )
-    mask: Mask | None = Field(None, description="classes scored over; the variant's own if not given")
+    mask: MaskName | None = Field(None, description="classes scored over; the variant's own if not given")
     limit: Annotated[int, Field(ge=1)] | None = Field(
         None,
         description="N images only, spread over classes, and over imagenet-c's corruptions and severities",
@@ -106,9 +94,14 @@ class SourceSpec(Record):
         return self.name or self.variant
 
     @property
-    def mask_name(self) -> Mask:
-        """The mask that is in force."""
-        return self.mask or VARIANT_MASKS.get(self.variant, "none")
+    def layout(self) -> Layout:
+        """How its variant's images lie on disk."""
+        return VARIANTS[self.variant].layout
+
+    @property
+    def mask_name(self) -> MaskName:
+        """The mask that is in force: the variant's own, if it has one, where none is given."""
+        return self.mask or (self.variant if self.variant in MASKS else "none")
 
     @model_validator(mode="after")
     def _consistent(self) -> SourceSpec:
@@ -124,10 +117,10 @@ class SourceSpec(Record):
                 raise ValueError(f"{key} belongs to path: a data set on the Hub is taken as it is there")
         if self._says("seed") and not self.make:
             raise ValueError("seed belongs to `make: true`: nothing else is random")
-        if self._says("labels") and self.variant == "imagenet-c" and not self.make:
+        if self._says("labels") and self.layout == "corruptions" and not self.make:
             raise ValueError("labels belongs to `make: true`: ImageNet-C's own images lie in wnid folders")
-        if self.variant == "imagenet-real" and self.hub is None and self.labels is None:
-            raise ValueError("imagenet-real needs labels: the path of real.json")
+        if self.layout == "relabelled" and self.hub is None and self.labels is None:
+            raise ValueError(f"{self.variant} needs labels: the path of real.json")
         return self
 
     def _says(self, key: str) -> bool:
@@ -183,9 +176,6 @@ class Recipe(Record):
     description: str = ""
     sources: tuple[SourceSpec, ...] = Field(min_length=1)
     classifiers: tuple[ClassifierSpec, ...] = Field(min_length=1)
-    rule: Literal["any-zoom"] = Field(
-        "any-zoom", description="hard: no classifier is right under any of the zooms"
-    )
     scales: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
         PAPER_SCALES, description="shorter sides in pixels, for crops of 224"
     )
@@ -194,6 +184,14 @@ class Recipe(Record):
         (), description="CSV files of ids left out, beside the recipe or in curation/exclusions"
     )
     output: OutputSpec = OutputSpec()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_rule(cls, data: Any) -> Any:
+        """Without ``rule: any-zoom`` of older recipes: there is no other."""
+        if isinstance(data, dict) and data.get("rule") == RULE:
+            return {key: value for key, value in data.items() if key != "rule"}
+        return data
 
     @model_validator(mode="after")
     def _distinct(self) -> Recipe:
@@ -208,7 +206,7 @@ class Recipe(Record):
     def scoring_sha256(self) -> str:
         """Hash of all that decides which images survive; texts, licences and the output may change."""
         rest = {"description", "version", "name", "exclusions", "output"}
-        data = self.model_dump(mode="json", exclude=rest)
+        data = {**self.model_dump(mode="json", exclude=rest), "rule": RULE}
         for source in data["sources"]:
             # Where the images lie is not what they are: the store knows their hashes.
             for key in ("path", "labels", "original_labels", "licence", "url"):

@@ -18,6 +18,7 @@ from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.imagenet import classes
 from imagenet_hard.imagenet.classes import names, wnid_to_index
 from imagenet_hard.imagenet.names import Found, meanings, one_case
+from imagenet_hard.imagenet.variants import MASKS
 
 ONE_TOO_HIGH = (
     "If they count from 1 in the order of the wnids, subtract 1. If they are ids of ImageNet's development "
@@ -198,7 +199,7 @@ def class_indices(names: Sequence[str], where: str) -> tuple[int, ...]:
     """The class in 0..999 of each of a data set's class names: place ``k`` is what its number ``k`` means.
 
     A name with two meanings ("crane") is understood where the other names leave one of them, or where all
-    names stand in the order of ImageNet's classes (or of those of ImageNet-A or -R); there, one name in a
+    names stand in the order of ImageNet's classes (or of a variant's, as ImageNet-A's); there, one name in a
     hundred may be unknown. Names that are numbers without a gap, as of digits, are warned of.
 
     Raises:
@@ -230,7 +231,7 @@ def class_indices(names: Sequence[str], where: str) -> tuple[int, ...]:
 
 def _in_known_order(meant: Sequence[Found]) -> tuple[int, ...] | None:
     """The classes in order, where nothing that is understood stands at another's place."""
-    for order in (tuple(range(N_CLASSES)), *(tuple(sorted(subset())) for subset in classes.MASKS.values())):
+    for order in (tuple(range(N_CLASSES)), *(tuple(sorted(subset())) for subset in MASKS.values())):
         if len(order) == len(meant):
             unknown = sum(not found for found in meant)
             fits = all(index in found for index, found in zip(order, meant, strict=True) if found)

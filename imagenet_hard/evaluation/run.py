@@ -74,7 +74,7 @@ def evaluate(
     done again, and interrupted work goes on, on any engine. None keeps everything in memory. ``tta``:
     test-time augmentation, "none", "zoom", "memo", "zoom-memo", or what
     ``imagenet_hard.tta.settings.tta_settings`` gives; ``tta_show``: a folder for a page that shows where it
-    looked. ``classes``: those that compete, "imagenet-a", "imagenet-r", "objectnet", a file, or a list (see
+    looked. ``classes``: those that compete, those of a variant ("imagenet-a"), a file, or a list (see
     ``imagenet_hard.imagenet.mask``); by default all 1000, as ImageNet-Hard is scored. ``drop_class``: the
     background class, 0 or 1000, of a model with 1001 outputs.
     ``on_progress(n, resumed=0)`` is told of each batch.

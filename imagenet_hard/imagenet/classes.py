@@ -1,4 +1,4 @@
-"""The 1000 classes: wnids, names, the subsets of the variants, ObjectNet's mapping.
+"""The 1000 classes: wnids, names, ObjectNet's mapping.
 
 Index = place of the wnid in sorted order, as in every ImageNet-1k classifier. The names are the
 ones that CLIP's authors chose and that open_clip ships; two pairs of classes share a name
@@ -10,16 +10,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
-import numpy as np
-from numpy.typing import NDArray
-
-from imagenet_hard.base.errors import ImageNetHardError, UsageError
+from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.base.types import N_CLASSES
 
 # sha256 of each file's text with "\n" line ends: a checkout with other line ends passes, an edit does not.
@@ -27,8 +24,6 @@ _SHA256 = {
     "devkit_ids.txt": "e85e4969a881deb8a8ba329357d033f7a664de8f1e099f593ad723bcf79bbfe5",
     "distinct_names.csv": "953b741f64099830c19ce4fe579f49923afb2a48d36d3c5cee5002b631b6aa61",
     "imagenet1k.csv": "a2bd20a64f98b4cf106423c2e9da7c242d4237c47d20c68e0a81f0561dac9b1a",
-    "imagenet_a.txt": "9826a24166e74ce62fb87b27889874ca26917542c745712309d6e25855d63bc2",
-    "imagenet_r.txt": "a6a0729f7a99230280639cab6e51e01485a3b41a676ea35621a501c9d6e83ca4",
     "objectnet.csv": "4027bb6beb0aa9beda4de0f6e6d758bdbfc4f0ce6f6f620584ee0c872b60758d",
 }
 _WNID = re.compile(r"n\d{8}")
@@ -108,41 +103,14 @@ def imagenet_to_objectnet() -> Mapping[int, int]:
     return MappingProxyType({index: c.id for c in objectnet() for index in c.indices})
 
 
-def mask(variant: str) -> NDArray[np.bool_]:
-    """Which of the 1000 classes ``variant`` is scored over: bool (1000,), read-only.
-
-    ``variant``: imagenet-a (200 classes), imagenet-r (200) or objectnet (125). Mask the logits,
-    take the argmax, keep the index of the 1000. ImageNet-Hard itself is scored without a mask.
+def listed(file: str, sha256: str) -> tuple[int, ...]:
+    """The class indices of a data file of wnids, one a line; ``sha256``: as of those in ``_SHA256``.
 
     Raises:
-        UsageError: there is no such mask.
+        ImageNetHardError: the file is not what it was when it was checked.
     """
-    if variant not in MASKS:
-        raise UsageError(f"unknown mask {variant!r}: expected one of {', '.join(MASKS)}")
-    return _mask(variant)
-
-
-def _subset(file: str) -> tuple[int, ...]:
     index = wnid_to_index()
-    return tuple(index[wnid] for wnid in _lines(file))
-
-
-MASKS: Mapping[str, Callable[[], Sequence[int]]] = MappingProxyType(
-    {
-        "imagenet-a": lambda: _subset("imagenet_a.txt"),
-        "imagenet-r": lambda: _subset("imagenet_r.txt"),
-        "objectnet": lambda: tuple(imagenet_to_objectnet()),
-    }
-)
-"""Name of a mask -> the class indices it keeps."""
-
-
-@cache
-def _mask(variant: str) -> NDArray[np.bool_]:
-    kept = np.zeros(N_CLASSES, dtype=np.bool_)
-    kept[list(MASKS[variant]())] = True
-    kept.setflags(write=False)
-    return kept
+    return tuple(index[wnid] for wnid in _lines(file, sha256))
 
 
 @cache
@@ -156,15 +124,15 @@ def _classes() -> tuple[tuple[str, str], ...]:
     return rows
 
 
-def _lines(file: str) -> list[str]:
+def _lines(file: str, sha256: str | None = None) -> list[str]:
     """The lines of a data file whose content is what it was when it was checked."""
     try:
         lines = files("imagenet_hard.imagenet").joinpath("data", file).read_text("utf-8").splitlines()
     except OSError as error:
         raise _damaged(file, f"it cannot be read ({error.strerror})", "a readable file") from error
     got = hashlib.sha256("".join(line + "\n" for line in lines).encode()).hexdigest()
-    if got != _SHA256[file]:
-        raise _damaged(file, f"sha256 {got[:12]}...", f"{_SHA256[file][:12]}...")
+    if got != (expected := sha256 or _SHA256[file]):
+        raise _damaged(file, f"sha256 {got[:12]}...", f"{expected[:12]}...")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""Which of the 1000 classes compete: a named subset of ``classes.MASKS``, or a list of one's own."""
+"""Which of the 1000 classes compete: a named subset of ``variants.MASKS``, or a list of one's own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pydantic import Field, model_validator
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.types import N_CLASSES, Record
-from imagenet_hard.imagenet.classes import MASKS, mask
 from imagenet_hard.imagenet.names import meanings, one_case
+from imagenet_hard.imagenet.variants import MASKS, mask
 
 MAX_BYTES = 2**20
 FEWEST = 5
@@ -28,7 +28,9 @@ class ClassMask(Record):
     """The classes that compete; all others are never predicted. Two masks are one where the classes are."""
 
     name: str = Field(
-        min_length=1, max_length=255, description="imagenet-a, imagenet-r, objectnet, or the list's file name"
+        min_length=1,
+        max_length=255,
+        description="that of a variant, such as imagenet-a, or the list's file name",
     )
     indices: tuple[Index, ...] = Field(
         min_length=FEWEST, max_length=N_CLASSES - 1, description="class indices, rising"
@@ -61,7 +63,7 @@ class ClassMask(Record):
 
 
 def class_mask(given: str | Path | Sequence[int | str] | ClassMask) -> ClassMask:
-    """A mask by its name in ``classes.MASKS``, from a file, or of a list.
+    """A mask by its name in ``variants.MASKS``, from a file, or of a list.
 
     A file holds one class a line (or a JSON list): an index in 0..999, a wnid with or without text behind
     it, or a class name; empty lines and those that begin with ``#`` are passed over.

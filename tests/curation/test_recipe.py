@@ -118,7 +118,8 @@ def test_the_papers_recipe():
             r"classifiers\[1\] \(a\) repeats an earlier one",
         ),
         ("version: 1.0.0", "version: 1.0.0\nscales: [256, 224]", "expected rising numbers"),
-        ("version: 1.0.0", "version: 1.0.0\nrule: standard-view", ":3: rule: Input should be 'any-zoom'"),
+        ("version: 1.0.0", "version: 1.0.0\nrule: standard-view", ":3: rule: "),
+        ("version: 1.0.0", "version: 1.0.0\nrule: any-zoom", None),
         ("classifiers:\n  - {model: efficientnet_lite0}", "classifiers: []", ":5: classifiers: Tuple should"),
     ],
 )
@@ -180,6 +181,7 @@ def test_the_scoring_hash_is_what_it_was():
                 source.pop(key)
         for classifier in data["classifiers"]:
             classifier.pop("note")
+        data["rule"] = "any-zoom"  # a key with one value, then
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     for name in recipe_names():

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from imagenet_hard.curation.sources.imagenet_c import corrupt
-from imagenet_hard.imagenet.classes import MASKS, objectnet, wnid_to_index, wnids
+from imagenet_hard.imagenet.classes import objectnet, wnid_to_index, wnids
+from imagenet_hard.imagenet.variants import MASKS
 
 CORRUPTIONS = ("fog", "impulse_noise")
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.labels import class_indices, labels_of, own_numbering, parse_label
-from imagenet_hard.imagenet.classes import MASKS, names, wnids
+from imagenet_hard.imagenet.classes import names, wnids
+from imagenet_hard.imagenet.variants import MASKS
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
-from imagenet_hard.imagenet import classes
+from imagenet_hard.imagenet import classes, variants
 
 
 def timm_info(name: str) -> list[str]:
@@ -48,7 +49,7 @@ def test_wnids_equal_timm() -> None:
 def test_masks_equal_timm(variant: str) -> None:
     """The 200 classes of -A and -R are timm's."""
     synsets = timm_info(f"{variant.replace('-', '_')}_synsets.txt")
-    kept = np.flatnonzero(classes.mask(variant))
+    kept = np.flatnonzero(variants.mask(variant))
     assert [classes.wnids()[i] for i in kept] == synsets
     assert len(kept) == 200
 
@@ -74,7 +75,7 @@ def test_the_released_label_files_agree(shared: Path) -> None:
     assert list(classes.names()) == json.loads((labels / "openai_clip_notebook_classnames.json").read_text())
     for variant in ("a", "r"):
         synsets = (labels / f"imagenet_{variant}_synsets.txt").read_text().split()
-        assert [classes.wnids()[i] for i in np.flatnonzero(classes.mask(f"imagenet-{variant}"))] == synsets
+        assert [classes.wnids()[i] for i in np.flatnonzero(variants.mask(f"imagenet-{variant}"))] == synsets
 
 
 def test_objectnet_maps_113_classes_to_125() -> None:
@@ -83,7 +84,7 @@ def test_objectnet_maps_113_classes_to_125() -> None:
     assert len(mapped) == len({c.id for c in mapped}) == len({c.folder for c in mapped}) == 113
     assert sum(len(c.indices) for c in mapped) == len(classes.imagenet_to_objectnet()) == 125
     assert sum(len(c.indices) > 1 for c in mapped) == 9
-    assert int(classes.mask("objectnet").sum()) == 125
+    assert int(variants.mask("objectnet").sum()) == 125
     chair = next(c for c in mapped if c.name == "Chair")
     assert [classes.names()[i] for i in chair.indices] == ["barber chair", "folding chair", "rocking chair"]
 
@@ -105,7 +106,7 @@ def test_objectnet_agrees_with_the_released_mapping(shared: Path) -> None:
 
 def test_a_mask_is_read_only_bool() -> None:
     """bool (1000,), cached, and nobody can write into the cache."""
-    kept = classes.mask("imagenet-a")
+    kept = variants.mask("imagenet-a")
     assert kept.dtype == np.bool_
     assert kept.shape == (1000,)
     with pytest.raises(ValueError, match="read-only"):
@@ -117,31 +118,37 @@ def test_an_unknown_mask_lists_the_masks() -> None:
     with pytest.raises(
         UsageError, match="unknown mask 'imagenet-z': expected one of imagenet-a, imagenet-r, objectnet"
     ):
-        classes.mask("imagenet-z")
+        variants.mask("imagenet-z")
 
 
-@pytest.mark.parametrize("file", sorted(classes._SHA256))
-def test_a_changed_data_file_is_refused(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+OF_VARIANTS = [each.args for each in variants.MASKS.values() if isinstance(each, partial)]
+
+
+@pytest.mark.parametrize(("file", "sha256"), sorted([*classes._SHA256.items(), *OF_VARIANTS]))
+def test_a_changed_data_file_is_refused(
+    file: str, sha256: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One swapped character is found, other line ends are not an error, a missing file is named."""
     source = Path(classes.__file__).parent / "data" / file
     copy = tmp_path / "data" / file
     copy.parent.mkdir()
     monkeypatch.setattr(classes, "files", lambda _: tmp_path)
     with pytest.raises(ImageNetHardError, match=f"{file} is damaged: got it cannot be read"):
-        classes._lines(file)
+        classes._lines(file, sha256)
     copy.write_bytes(source.read_bytes().replace(b"\n", b"\r\n"))
-    assert classes._lines(file) == source.read_text(encoding="utf-8").splitlines()
+    assert classes._lines(file, sha256) == source.read_text(encoding="utf-8").splitlines()
     copy.write_bytes(source.read_bytes().replace(b"n0", b"n1", 1))
     with pytest.raises(
         ImageNetHardError, match=rf"{file} is damaged: got sha256 .* expected .* Install the package"
     ):
-        classes._lines(file)
+        classes._lines(file, sha256)
 
 
 def test_the_classes_need_no_torch() -> None:
     """The leaderboard reads the classes, so they must not pull in torch."""
     code = (
-        "import sys, imagenet_hard.imagenet.classes as c; c.names(); c.mask('objectnet');"
+        "import sys; from imagenet_hard.imagenet import classes, variants; classes.names();"
+        "variants.mask('objectnet');"
         "sys.exit(any(m in sys.modules for m in ('torch', 'timm', 'open_clip', 'datasets')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

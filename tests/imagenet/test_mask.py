@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.imagenet import classes
+from imagenet_hard.imagenet import variants
 from imagenet_hard.imagenet.mask import MAX_BYTES, ClassMask, class_mask
 
 
@@ -18,7 +18,7 @@ def test_known_masks(name, n):
     """Those of the variants, under their name."""
     found = class_mask(name)
     assert (found.name, found.label, len(found.indices)) == (name, name, n)
-    assert (found.kept() == classes.mask(name)).all()
+    assert (found.kept() == variants.mask(name)).all()
 
 
 def test_a_file_says_classes_in_any_of_three_ways(tmp_path):

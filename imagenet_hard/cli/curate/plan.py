@@ -67,7 +67,7 @@ def command(
 def _print(plan: Plan, exhaustive: bool) -> None:
     from imagenet_hard.base.tables import Table
     from imagenet_hard.curation.score.plan import SURVIVING
-    from imagenet_hard.curation.sources import told
+    from imagenet_hard.curation.sources import explain_duplicates
 
     out = console()
     header: tuple[str, ...] = ("source", "from", "images", "classes", "licence", "ms/image")
@@ -80,7 +80,7 @@ def _print(plan: Plan, exhaustive: bool) -> None:
         for note in s.notes:
             out.print(f"  {s.id}: {note}", markup=False)
     if plan.duplicates:
-        out.print(f"  {told([' = '.join(ids) for ids in plan.duplicates])}", markup=False)
+        out.print(f"  {explain_duplicates([' = '.join(ids) for ids in plan.duplicates])}", markup=False)
     header = ("classifier", "parameters", "crop", "zooms", "ms/crop")
     rows = []
     for c in plan.classifiers:

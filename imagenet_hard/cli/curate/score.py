@@ -134,14 +134,14 @@ def run_scoring(
 
 def report(scored: Scored, as_json: bool) -> int:
     """Print what came out; the exit code."""
-    from imagenet_hard.curation.sources import told
+    from imagenet_hard.curation.sources import explain_duplicates
 
     if as_json:
         click.echo(json.dumps(_as_json(scored), indent=2))
     else:
         _print(scored.summary, scored.folder)
     if scored.duplicates:
-        click.echo(told([" = ".join(ids) for ids in scored.duplicates]), err=True)
+        click.echo(explain_duplicates([" = ".join(ids) for ids in scored.duplicates]), err=True)
     return 1 if scored.summary.failures else 0
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from imagenet_hard.base.errors import DatasetError, ResultError
 from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.records import Decision, OpenSource, Survivor
-from imagenet_hard.curation.sources.exclusions import SHARED, told
+from imagenet_hard.curation.sources.exclusions import by_design, explain_duplicates
 
 NOTHING: Mapping[str, Collection[int]] = MappingProxyType({})
 
@@ -135,7 +135,7 @@ def _one_row_an_image(
     kept, twice = list[Selected](), list[str]()
     for group in groups.values():
         variants = [variant[row.source] for row in group]
-        if len(group) > 1 and (not set(variants) <= SHARED or len(set(variants)) < len(variants)):
+        if not by_design(variants):
             twice.append(" = ".join(row.id for row in group))
             continue
         first = min(group, key=lambda row: place[row.source])
@@ -143,5 +143,5 @@ def _one_row_an_image(
         own = [row for row in group if row.id in relabelled] or group
         kept.append(replace(first, labels=tuple(sorted({label for row in own for label in row.labels}))))
     if twice:
-        raise DatasetError(told(twice))
+        raise DatasetError(explain_duplicates(twice))
     return sorted(kept, key=lambda row: row.id)

@@ -16,6 +16,7 @@ from imagenet_hard.base.runtime import content_dir
 from imagenet_hard.base.text import shorten, shorten_list
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.engine.prepare import overlapped
+from imagenet_hard.imagenet.variants import VARIANTS
 
 FOLDER = "curation/exclusions"
 COLUMNS = ["id", "reason"]
@@ -80,9 +81,6 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
 READERS = 8
 """Threads that read and hash: the disk is what they wait for."""
 
-SHARED = frozenset(("imagenet", "imagenet-real"))
-"""Variants that hold the same files under different labels."""
-
 
 @dataclass(frozen=True)
 class Duplicate:
@@ -107,7 +105,7 @@ def find_duplicates(sources: Sequence[OpenSource], sha256: Mapping[str, str]) ->
             if id in sha256:
                 groups[sha256[id]].append((id, source.spec.variant))
     return [
-        Duplicate(tuple(id for id, _ in group), _by_design([variant for _, variant in group]))
+        Duplicate(tuple(id for id, _ in group), by_design([variant for _, variant in group]))
         for group in groups.values()
         if len(group) > 1
     ]
@@ -147,7 +145,7 @@ def hashes(
     return found
 
 
-def told(duplicates: Sequence[str]) -> str:
+def explain_duplicates(duplicates: Sequence[str]) -> str:
     """``a = b`` for each, and what to do about them."""
     return (
         f"{len(duplicates):,} images are there more than once: {shorten_list(duplicates)}. An image counts "
@@ -155,5 +153,7 @@ def told(duplicates: Sequence[str]) -> str:
     )
 
 
-def _by_design(variants: list[str]) -> bool:
-    return len(set(variants)) == len(variants) and set(variants) <= SHARED
+def by_design(variants: Sequence[str]) -> bool:
+    """Each variant once, and all of them with the files of one."""
+    files = {VARIANTS[name].images_of or name for name in variants}
+    return len(set(variants)) == len(variants) and len(files) == 1

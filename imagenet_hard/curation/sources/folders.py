@@ -9,17 +9,19 @@ from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.listing import (
     Listing,
+    Recognised,
     file_of,
     folder_of,
     from_benchmark,
     images_of,
+    recognise,
     stable_name,
 )
-from imagenet_hard.curation.sources.recognition import Recognised, recognise
 from imagenet_hard.dataset.built import is_built
 from imagenet_hard.dataset.files import walk
 from imagenet_hard.dataset.label_files import read_label_file
 from imagenet_hard.dataset.load import load_dataset
+from imagenet_hard.imagenet.variants import VARIANTS
 
 
 def imagenet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
@@ -50,9 +52,7 @@ def class_folders(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     """
     folder = folder_of(spec, root)
     found = recognise(images_of(folder).files)
-    _expect(
-        spec.variant, folder, found, found.kind == ("numbers" if spec.variant == "imagenet-v2" else "wnids")
-    )
+    _expect(spec.variant, folder, found, found.kind == spec.layout)
     return from_benchmark(load_dataset(folder, exif=exif, quiet=True), str(folder))
 
 
@@ -64,17 +64,9 @@ def _expect(variant: str, folder: Path, found: Recognised, right_kind: bool) -> 
         f": set `variant: {found.variant}`, or give another path" if found.variant else ": give another path"
     )
     raise DatasetError(
-        f"{folder} does not look like {variant}, {EXPECTED[variant]}. It looks like {found}{meant}"
+        f"{folder} does not look like {variant}, which has {VARIANTS[variant].expected}. It looks like "
+        f"{found}{meant}"
     )
-
-
-EXPECTED = {
-    "imagenet": "which has 1000 wnid folders or flat ILSVRC2012_val_*.JPEG files",
-    "imagenet-v2": "which has folders 0 to 999",
-    "imagenet-a": "which has 200 wnid folders",
-    "imagenet-r": "which has 200 wnid folders of files such as art_0.jpg",
-    "imagenet-sketch": "which has 1000 wnid folders of files sketch_*.JPEG",
-}
 
 
 def imagenet_real(spec: SourceSpec, root: Path, exif: bool) -> Listing:

@@ -18,11 +18,11 @@ from imagenet_hard.base.text import reason
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.folders import imagenet
-from imagenet_hard.curation.sources.listing import Listing, folder_of, images_of, stable_name
-from imagenet_hard.curation.sources.recognition import recognise
+from imagenet_hard.curation.sources.listing import Listing, folder_of, images_of, recognise, stable_name
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.files import read_file, state
 from imagenet_hard.imagenet.classes import wnid_to_index
+from imagenet_hard.imagenet.variants import VARIANTS
 
 CLEAN = Transform(256, (224, 224), "bilinear")
 """What ImageNet-C does to an image before it corrupts it: resize to 256, crop the middle 224."""
@@ -70,8 +70,8 @@ def _released(spec: SourceSpec, root: Path) -> Listing:
             parts_of.append(f"{corruption}/{severity}")
     if not present:
         raise DatasetError(
-            f"{folder} does not look like imagenet-c, which has folders such as fog/3/n01440764/. It looks "
-            f"like {recognise(images)}. To corrupt clean images on the fly, set `make: true`"
+            f"{folder} does not look like {spec.variant}, which has {VARIANTS[spec.variant].expected}. It "
+            f"looks like {recognise(images)}. To corrupt clean images on the fly, set `make: true`"
         )
     if lacking := sorted(set(spec.corruptions) - present):
         raise DatasetError(f"{folder} lacks {', '.join(lacking)}: it has {', '.join(sorted(present))}")

@@ -1,4 +1,4 @@
-"""A listing: names, labels and bytes of a source, before ids, masks and limits are put on it."""
+"""What lies below a folder and looks like which variant; a source as names, labels and bytes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.dataset.benchmark import Benchmark
+from imagenet_hard.dataset.class_folders import wnid_of
 from imagenet_hard.dataset.files import OTHER_SUFFIXES, File, did_you_mean, images_among, walk
 from imagenet_hard.dataset.left_out import not_images, told
 from imagenet_hard.dataset.load import load_dataset
+from imagenet_hard.imagenet.classes import objectnet, wnids
+from imagenet_hard.imagenet.variants import VARIANTS
 
-VALIDATION = re.compile(r"ILSVRC2012_val_\d{8}")
+assert VARIANTS["imagenet"].files is not None
+VALIDATION = VARIANTS["imagenet"].files
 """Names of ImageNet's validation images, whatever folder they lie in."""
+
+_SEVERITY = re.compile(r"[1-5]")
+
+Kind = Literal["wnids", "numbers", "corruptions", "objects", "flat", "other"]
 
 
 @dataclass(frozen=True)
@@ -95,8 +103,8 @@ def images_of(folder: Path) -> Images:
 
 def stable_name(path: str) -> str:
     """``ILSVRC2012_val_00000293`` for a validation image in any layout, else the path itself."""
-    stem = path.rpartition("/")[2].rpartition(".")[0]
-    return stem if VALIDATION.fullmatch(stem) else path
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[0] if VALIDATION.fullmatch(name) else path
 
 
 def from_benchmark(images: Benchmark, where: str, notes: tuple[str, ...] = ()) -> Listing:
@@ -122,3 +130,55 @@ def hub_listing(spec: SourceSpec, exif: bool, token: str | bool | None) -> Listi
     assert spec.hub is not None
     images = load_dataset(spec.hub, revision=spec.revision, split=spec.split, exif=exif, token=token)
     return from_benchmark(images, spec.hub)
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """``kind`` of layout, and the ``variant`` that the folder certainly is, if that can be told."""
+
+    kind: Kind
+    variant: str | None
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def recognise(images: Sequence[File]) -> Recognised:
+    """What the images of a folder are by layout, classes and names."""
+    tops = {file.parts[0] for file in images if len(file.parts) > 1}
+    if not tops:
+        return Recognised("flat", None, f"a flat folder of {len(images):,} images")
+    if all(wnid_of(top) for top in tops):
+        return _wnids(images, tops)
+    below = ", ".join(sorted(tops)[:3])
+    inner = [file for file in images if len(file.parts) > 2 and wnid_of(file.parts[-2])]
+    if any(_SEVERITY.fullmatch(file.parts[-3]) for file in inner):
+        return _of("corruptions", f"wnid folders below others ({below})")
+    if inner:
+        return Recognised("other", None, f"a folder of other folders ({below}) that hold wnid folders")
+    if all(top.isascii() and top.isdigit() for top in tops):
+        return _of("numbers", f"{len(tops)} numbered folders")
+    if known := tops & {c.folder for c in objectnet()}:
+        return _of("objects", f"folders such as {sorted(known)[0]}")
+    return Recognised("other", None, f"folders named {below}, none of which is a class")
+
+
+def _of(kind: Literal["numbers", "corruptions", "objects"], text: str) -> Recognised:
+    """The one variant that lies so."""
+    variant = next(each for each in VARIANTS.values() if each.layout == kind)
+    return Recognised(kind, variant.name, f"{variant.title}: {text}")
+
+
+def _wnids(images: Sequence[File], tops: set[str]) -> Recognised:
+    what, classes = f"{len(tops)} wnid folders", {wnid_of(top) for top in tops}
+    for variant in VARIANTS.values():
+        named = [file for file in images if variant.files and variant.files.fullmatch(file.parts[-1])]
+        if len(named) > len(images) / 2:
+            text = f"{variant.title}: {what} of files such as {named[0].parts[-1]}"
+            return Recognised("wnids", variant.name, text)
+    for variant in VARIANTS.values():
+        own = variant.classes() if variant.layout == "wnids" and variant.classes else ()
+        if classes == {wnids()[c] for c in own}:
+            return Recognised("wnids", variant.name, f"{variant.title}: {what}, just its classes")
+    return Recognised("wnids", None, what)

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.curation.recipe import SourceSpec
-from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, images_of
+from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, images_of, recognise
 from imagenet_hard.dataset.class_folders import check_depth, check_one_set, places
-from imagenet_hard.curation.sources.recognition import recognise
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.files import File, read_file, state
 from imagenet_hard.imagenet.classes import objectnet as mapped_classes
+from imagenet_hard.imagenet.variants import VARIANTS
 
 
 def objectnet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
@@ -42,8 +42,8 @@ def objectnet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     if not kept:
         seems = recognise(images)
         raise DatasetError(
-            f"{folder} has no image of the 113 ObjectNet classes that ImageNet knows. Expected folders such "
-            f"as alarm_clock/ and backpack/, or `labels:` with ObjectNet's class numbers. It looks "
+            f"{folder} has no image of the 113 ObjectNet classes that ImageNet knows. Expected "
+            f"{VARIANTS[spec.variant].expected}, or `labels:` with ObjectNet's class numbers. It looks "
             f"like {seems}"
         )
     unmapped = len(images) - len(kept)

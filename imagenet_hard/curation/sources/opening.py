@@ -1,4 +1,4 @@
-"""From a recipe's source to its labelled images: one adapter per variant, one set of checks for all."""
+"""From a recipe's source to its labelled images: one reader per layout, one set of checks for all."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.sources import folders, imagenet_c, objectnet
 from imagenet_hard.curation.sources.listing import Listing, hub_listing
 from imagenet_hard.dataset.benchmark import Benchmark, Source
-from imagenet_hard.imagenet.classes import MASKS, mask, wnids
+from imagenet_hard.imagenet.classes import wnids
+from imagenet_hard.imagenet.variants import MASKS, Layout, mask
 
-ADAPTERS: Mapping[str, Callable[[SourceSpec, Path, bool], Listing]] = {
-    "imagenet": folders.imagenet,
-    "imagenet-v2": folders.class_folders,
-    "imagenet-real": folders.imagenet_real,
-    "imagenet-a": folders.class_folders,
-    "imagenet-r": folders.class_folders,
-    "imagenet-sketch": folders.class_folders,
-    "imagenet-c": imagenet_c.imagenet_c,
-    "objectnet": objectnet.objectnet,
+READERS: Mapping[Layout, Callable[[SourceSpec, Path, bool], Listing]] = {
+    "validation": folders.imagenet,
+    "relabelled": folders.imagenet_real,
+    "wnids": folders.class_folders,
+    "numbers": folders.class_folders,
+    "corruptions": imagenet_c.imagenet_c,
+    "objects": objectnet.objectnet,
 }
-"""Variant -> what reads its folder."""
+"""Layout of a variant -> what reads its folder."""
 
 SHOWN = 5
 
@@ -48,8 +47,8 @@ def open_source(
     """
     try:
         if spec.hub is None:
-            listing = ADAPTERS[spec.variant](spec, root, exif)
-        elif spec.variant == "objectnet":
+            listing = READERS[spec.layout](spec, root, exif)
+        elif spec.layout == "objects":
             listing = objectnet.unframed(hub_listing(spec, exif, token), spec.border, exif)
         else:
             listing = hub_listing(spec, exif, token)

@@ -21,7 +21,8 @@ from imagenet_hard.curation.sources.imagenet_c import corrupt, corruptions
 from imagenet_hard.curation.sources.listing import Listing
 from imagenet_hard.curation.sources.objectnet import unframed, without_border
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.imagenet.classes import MASKS, mask, objectnet, wnids
+from imagenet_hard.imagenet.classes import objectnet, wnids
+from imagenet_hard.imagenet.variants import MASKS, mask
 from tests.curation.small import sha256
 from tests.curation.variants import lay_out, lay_out_by_wnid
 from tests.engine.small import jpeg
