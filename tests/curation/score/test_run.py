@@ -173,7 +173,7 @@ class OwnNet(torch.nn.Module):
 
 def own(*exchanged):
     who = net(0)
-    return replace(who, classifier=replace(who.model, module=OwnNet(who.model.module, exchanged)))
+    return replace(who, model=replace(who.model, module=OwnNet(who.model.module, exchanged)))
 
 
 def test_own_code_that_was_changed_does_not_go_on(tmp_path):
