@@ -10,8 +10,6 @@ import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-SHOWN = 10
-
 
 class Interval(Protocol):
     """What has two ends, shares in [0, 1]."""
@@ -72,9 +70,15 @@ def shorten(value: Any, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def shorten_list(items: Sequence[str]) -> str:
-    """The first ten, and how many more there are."""
-    return ", ".join(items[:SHOWN]) + (f" and {len(items) - SHOWN} more" if items[SHOWN:] else "")
+def shorten_list(items: Sequence[str], shown: int = 10, between: str = ", ") -> str:
+    """The first ones, and how many more there are.
+
+    >>> shorten_list("abcde", 2), shorten_list("abc", 2, "; ")
+    ('a, b and 3 more', 'a; b; and 1 more')
+    """
+    before = " " if between == ", " else between
+    more = f"{before}and {len(items) - shown:,} more" if len(items) > shown else ""
+    return between.join(items[:shown]) + more
 
 
 def reason(error: BaseException) -> str:

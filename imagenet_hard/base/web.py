@@ -62,7 +62,13 @@ class Inline:
     @property
     def source(self) -> str:
         """The hash by which the page's security policy allows it."""
-        return f"'sha256-{_base64(hashlib.sha256(self.code.encode()).digest())}'"
+        digest = hashlib.sha256(self.code.encode()).digest()
+        return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
+
+
+def data_url(kind: str, data: bytes) -> str:
+    """A file inside the page. ``kind``: its type, such as "image/jpeg"."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def static_text(name: str, package: str = "imagenet_hard.base") -> str:
@@ -72,8 +78,8 @@ def static_text(name: str, package: str = "imagenet_hard.base") -> str:
 
 def style_with_font() -> str:
     """The style sheet of all pages with its font inside."""
-    font = _base64(_static("imagenet_hard.base").joinpath(_FONT).read_bytes())
-    return static_text("css/site.css").replace(f"../{_FONT}", f"data:font/woff2;base64,{font}")
+    font = data_url("font/woff2", _static("imagenet_hard.base").joinpath(_FONT).read_bytes())
+    return static_text("css/site.css").replace(f"../{_FONT}", font)
 
 
 def static_files(package: str = "imagenet_hard.base") -> Iterator[tuple[str, bytes]]:
@@ -97,7 +103,3 @@ def vendored() -> list[dict[str, Any]]:
 
 def _static(package: str) -> Traversable:
     return files(package).joinpath("static")
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import ClassifierError, UsageError
+from imagenet_hard.base.text import reason
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.classifiers import file_module
 from imagenet_hard.classifiers.base import Classifier
@@ -55,7 +56,7 @@ def load(name: str, *, file: str | None = None, drop_class: int | None = None) -
         try:
             value = value()
         except (Exception, SystemExit) as error:  # a script may end the process, by its argparse for instance
-            raise ClassifierError(f"{name}() failed: {type(error).__name__}: {error}") from error
+            raise ClassifierError(f"{name}() failed: {reason(error)}") from error
     transform = None
     if isinstance(value, tuple) and len(value) == 2:
         value, transform = value
@@ -157,7 +158,7 @@ def _import(name: str) -> Any:
             ) from error
         raise ClassifierError(f"importing {module_name} failed: {error}") from error
     except (Exception, SystemExit) as error:
-        raise ClassifierError(f"importing {module_name} failed: {type(error).__name__}: {error}") from error
+        raise ClassifierError(f"importing {module_name} failed: {reason(error)}") from error
     return _attribute(value, module_name, attribute)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from imagenet_hard.base.errors import ClassifierError
+from imagenet_hard.base.text import reason
 
 _NAME = re.compile(r"(?P<file>.+\.py):(?P<attribute>[A-Za-z_][\w.]*)", re.DOTALL)
 
@@ -67,7 +68,7 @@ def import_file(file: str) -> ModuleType:
         del sys.modules[name]
         line = getattr(error, "lineno", None)
         raise ClassifierError(
-            f"importing {file} failed: {type(error).__name__}: {error}" + (f", line {line}" if line else "")
+            f"importing {file} failed: {reason(error)}" + (f", line {line}" if line else "")
         ) from error
     return module
 

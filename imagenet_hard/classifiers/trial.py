@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from imagenet_hard.base.errors import ClassifierError
+from imagenet_hard.base.text import reason
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.outputs import check_shape
 from imagenet_hard.classifiers.transform import ImageTransform, fixed_images
@@ -84,7 +85,7 @@ def views(module: Any, transform: ImageTransform, name: str) -> list[View]:
             failures.append((f"{name}: {error}", error))
         except Exception as error:  # anything may go wrong in a transform of one's own
             text = f"the transform of {name} failed on {what} ({image.width} x {image.height})"
-            failures.append((f"{text}: {type(error).__name__}: {error}", error))
+            failures.append((f"{text}: {reason(error)}", error))
         else:
             _check_input(batch, what, name)
             # As a plain loop gives it; whether the model takes channels last is seen on real images.

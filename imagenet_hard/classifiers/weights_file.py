@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import WeightsError
+from imagenet_hard.base.text import reason
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +107,7 @@ def _read_shards(index: Path) -> dict[str, torch.Tensor]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(
             f"{index} is no index of weights files: expected JSON with 'weight_map', a mapping from the name "
-            f"of a tensor to its file ({type(error).__name__}: {error})"
+            f"of a tensor to its file ({reason(error)})"
         ) from error
     for name in places.values():
         # A plain name beside the index and nothing else: no folder, no drive, no index of its own.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imagenet_hard.base.runtime import PACKAGES, available_cores, package_versions
+from imagenet_hard.base.text import reason
 
 LOW_DISK_BYTES = 5 << 30
 HUB_TIMEOUT_SECONDS = 5
@@ -50,7 +51,7 @@ def _guarded(name: str, probe: Callable[[], Check]) -> Check:
     try:
         return probe()
     except Exception as error:  # a doctor reports, whatever it meets
-        return Check(name, "failed", f"{type(error).__name__}: {error}")
+        return Check(name, "failed", reason(error))
 
 
 def _version(name: str, installed: Mapping[str, str]) -> Check:

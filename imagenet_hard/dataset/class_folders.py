@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.dataset.files import File
 from imagenet_hard.dataset.ground_truth import validation_number
@@ -132,12 +133,11 @@ def check_one_set(folder: Path, outer: Mapping[str, Folder]) -> None:
 def _several(folder: Path, there: Counter[Folder], beside: Counter[Folder]) -> DatasetError:
     said = [f"class folders in {_shown(name)} ({n:,} images)" for name, n in sorted(there.items())]
     said += [f"images without class folders in {_shown(name)} ({n:,})" for name, n in sorted(beside.items())]
-    more = f" and {len(said) - SHOWN} more" if len(said) > SHOWN else ""
     # A flat folder of validation images is meant rather than the training images in class folders.
     one = max([*there, *beside], key=lambda name: (bool({"val", "validation"} & set(name)), there[name]))
     how = "" if one in there else " with a label file (labels=, --labels)"
     return DatasetError(
-        f"{folder} holds several sets of images: {', '.join(said[:SHOWN])}{more}. They would be "
+        f"{folder} holds several sets of images: {shorten_list(said, SHOWN)}. They would be "
         f"scored as one: give one of these folders, e.g. {folder.joinpath(*one)}{how}"
     )
 
@@ -174,11 +174,11 @@ def check_depth(folder: Path, images: Iterable[File], outer: Mapping[str, Folder
             inner.setdefault(file.parts[len(outer[file.id]) + 1 : -1], []).append(file)
     if len(inner) > 1:
         most = sorted(inner.items(), key=lambda item: (-len(item[1]), item[0]))
-        said = [f"{len(files):,} such as {files[0].id}" for _, files in most[:SHOWN]]
-        more = f" and {len(most) - SHOWN} more" if len(most) > SHOWN else ""
+        said = [f"{len(files):,} such as {files[0].id}" for _, files in most]
         raise DatasetError(
-            f"{folder} has images at different places in its class folders: {', '.join(said)}{more}. Copies "
-            "or other sets would be scored with the rest: keep the images of one place, move the others away"
+            f"{folder} has images at different places in its class folders: {shorten_list(said, SHOWN)}. "
+            "Copies or other sets would be scored with the rest: keep the images of one place, and move the "
+            "others away"
         )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from imagenet_hard.base.errors import ImageError, UsageError
+from imagenet_hard.base.text import reason
 
 MAX_PIXELS = 89_478_485
 """Largest image that is decoded, in pixels. PIL's own threshold, above which it warns of a bomb."""
@@ -86,7 +87,7 @@ def decode(data: bytes, *, id: str = "", exif: bool = False) -> Image.Image:
             id, f"its header announces more than {MAX_PIXELS:,} pixels, the limit against decompression bombs"
         ) from None
     except Exception as error:  # PIL's parsers raise OSError, SyntaxError, ValueError, struct.error, ...
-        raise _bad(id, f"{type(error).__name__}: {error}") from error
+        raise _bad(id, reason(error)) from error
     if image.mode not in MODES:
         image = _eight_bit(image, id)
     elif image.mode == "P":

@@ -14,6 +14,7 @@ from operator import index as as_int
 from typing import Any
 
 from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.imagenet import classes
 from imagenet_hard.imagenet.classes import names, wnid_to_index
@@ -253,7 +254,7 @@ def _by_elimination(meant: list[Found]) -> list[Found]:
 def _refuse(where: str, names: Sequence[str], unknown: Sequence[str]) -> None:
     if not unknown:
         return
-    listed = ", ".join(map(repr, unknown[:SHOWN])) + (", ..." if len(unknown) > SHOWN else "")
+    listed = shorten_list([repr(each) for each in unknown], SHOWN)
     hint = ""
     if str(N_CLASSES) in unknown and "0" not in names:
         hint = (

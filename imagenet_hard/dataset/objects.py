@@ -23,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError, UsageError
+from imagenet_hard.base.text import reason
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.files import file_at, read_file, state
 from imagenet_hard.dataset.labels import Labels, class_indices, labels_of, own_numbering
@@ -162,9 +163,7 @@ class _Items:
             except (ImageNetHardError, MemoryError):
                 raise
             except Exception as error:  # whatever the data set's own code and PIL throw
-                raise DatasetError(
-                    f"{self.where(i)} cannot be read: {type(error).__name__}: {error}"
-                ) from error
+                raise DatasetError(f"{self.where(i)} cannot be read: {reason(error)}") from error
 
 
 def _place(data: Any, i: int) -> tuple[Any, int]:

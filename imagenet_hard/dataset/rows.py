@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from imagenet_hard.base.errors import DatasetError, ImageError
+from imagenet_hard.base.text import reason
 from imagenet_hard.base.types import Example
 from imagenet_hard.dataset.benchmark import Benchmark, Source, StreamingBenchmark
 from imagenet_hard.dataset.labels import Labels, class_indices, is_number, labels_of, own_numbering
@@ -118,7 +119,7 @@ def _example(
     try:
         return Example(id, _bytes(cell, id, token), labels, origin)
     except OSError as error:
-        raise ImageError(f"image {id!r} cannot be read: {type(error).__name__}: {error}") from error
+        raise ImageError(f"image {id!r} cannot be read: {reason(error)}") from error
 
 
 class _Columns:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from imagenet_hard.base.errors import ClassifierError
+from imagenet_hard.base.text import reason
 from imagenet_hard.base.types import N_CLASSES, Precision
 from imagenet_hard.classifiers.module_state import in_eval_mode, undisturbed
 from imagenet_hard.classifiers.transform import apart
@@ -149,7 +150,7 @@ class Forward:
         except Exception as error:  # anything may go wrong in a transform of one's own
             raise ClassifierError(
                 f"the transform of {self.name} failed on {len(pixels)} images, the first {ids[0]!r}: "
-                f"{type(error).__name__}: {error}"
+                f"{reason(error)}"
             ) from error
 
     def _run(self, batch: torch.Tensor) -> torch.Tensor:
@@ -164,7 +165,7 @@ class Forward:
         except Exception as error:  # anything may go wrong in a model, of one's own above all
             raise ClassifierError(
                 f"{name} failed on a batch of shape {tuple(batch.shape)} in {self.precision} on "
-                f"{self.device}: {type(error).__name__}: {error}"
+                f"{self.device}: {reason(error)}"
             ) from error
         if not isinstance(output, torch.Tensor) or output.shape != (len(batch), N_CLASSES):
             shape = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__

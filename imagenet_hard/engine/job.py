@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagenet_hard.base.errors import ImageError, ResultError
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.base.types import Scored
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.prepare import KNOWN
@@ -108,10 +109,8 @@ class JobProgress:
 
     def _failed(self, name: str, failures: Sequence[str]) -> ImageError:
         n = self.n_scored + self.n_resumed
-        more = f"\n  and {len(failures) - SHOWN} more" if failures[SHOWN:] else ""
+        told = shorten_list(failures, SHOWN, between="\n  ")
         return ImageError(
             f"{len(failures)} of {n + len(failures)} images of {name} cannot be scored, so there is no "
-            "result:\n  "
-            + "\n  ".join(failures[:SHOWN])
-            + f"{more}\nThe other {n} are kept: mend or remove these and run the same command again."
+            f"result:\n  {told}\nThe other {n} are kept: mend or remove these and run the same command again."
         )

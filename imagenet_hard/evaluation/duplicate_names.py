@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.base.types import N_CLASSES
 
 if TYPE_CHECKING:
@@ -46,11 +47,10 @@ def duplicate_names_warning(classifier: Classifier, labels: Sequence[Sequence[in
     if not lost:
         return []
     classes = sorted({label for each in lost for label in each})
-    told = ", ".join(f"{index} (of {twins[index]})" for index in classes[:MOST])
-    more = f" and {len(classes) - MOST} more" if len(classes) > MOST else ""
+    told = shorten_list([f"{index} (of {twins[index]})" for index in classes], MOST)
     return [
         f"{len(lost)} of {len(labels)} images cannot be top-1 right: all of their classes have the name of "
-        f"an earlier class, which comes first on equal logits: {told}{more}. "
+        f"an earlier class, which comes first on equal logits: {told}. "
         "--classnames distinct tells such classes apart"
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import logging
@@ -16,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from imagenet_hard.base.errors import ImageError, UsageError
 from imagenet_hard.base.files import write_atomically
-from imagenet_hard.base.web import templates
+from imagenet_hard.base.web import data_url, templates
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.dataset.decode import decode
@@ -111,7 +110,7 @@ def write_page(
     cards = [
         {
             "id": shown.id,
-            "picture": base64.b64encode(_jpeg(draw(shown))).decode(),
+            "picture": data_url("image/jpeg", _jpeg(draw(shown))),
             "predicted": _name(shown.predicted),
             "percent": f"{100 * shown.probability:.1f}",
             "right": shown.predicted in shown.labels,

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.text import reason
 from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers, read_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold
@@ -67,7 +68,7 @@ def examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Reques
         checklist.add("further checks", "skipped", "a check that they build on failed")
     except Exception as error:  # a fault of ours: one entry never takes the report from the others
         log.exception("checking %s", folder.name)
-        checklist.add("further checks", "failed", f"could not be made: {type(error).__name__}: {error}")
+        checklist.add("further checks", "failed", f"could not be made: {reason(error)}")
     return None
 
 

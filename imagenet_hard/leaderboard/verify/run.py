@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ResultError
+from imagenet_hard.base.text import reason
 from imagenet_hard.leaderboard.board import VERIFIED, accepted_report
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
@@ -154,4 +155,4 @@ def _run_again(checklist: Checklist, it: Examined, again: Rerun) -> None:
         raise  # the maintainer's data set, not the entry
     except Exception as error:  # one entry never takes the report from the others
         log.exception("running %s again", it.entry.id)
-        checklist.add(name, "skipped", f"cannot be run here: {type(error).__name__}: {error}")
+        checklist.add(name, "skipped", f"cannot be run here: {reason(error)}")
