@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imagenet_hard.base.errors import ImageNetHardError, ResultError
 from imagenet_hard.base.files import read_bounded
@@ -94,8 +94,7 @@ def _written(rows: Iterable[Sequence[Any]], line_end: str) -> str:
     return out.getvalue()
 
 
-@dataclass(frozen=True)
-class CsvRow:
+class CsvRow(NamedTuple):
     """``place``: "FILE:LINE", the line where it begins; ``cells``: as many as there are columns."""
 
     place: str

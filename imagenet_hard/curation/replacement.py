@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ResultError
 from imagenet_hard.base.records import read_record
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.build.manifest import MANIFEST, Manifest
 
 SHOWN = 5
@@ -68,8 +69,7 @@ def _check_replaceable(out: Path) -> None:
         )
     found = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_symlink() or not p.is_dir()}
     if strays := sorted(found - {MANIFEST, *manifest.files}):
-        more = f" and {len(strays) - SHOWN} more" if strays[SHOWN:] else ""
         raise DatasetError(
-            f"{out} holds more than a build: {', '.join(strays[:SHOWN])}{more}. A new build would delete "
+            f"{out} holds more than a build: {shorten_list(strays, SHOWN)}. A new build would delete "
             "that: move it away, or give another --out"
         )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
 
+from imagenet_hard.base.tables import exact_csv
 from imagenet_hard.base.types import SCHEMA_VERSION, Record
 from imagenet_hard.curation.build.selection import Selected
 from imagenet_hard.dataset.fingerprint import fingerprint
@@ -50,14 +49,11 @@ def rows_sha256(rows: Sequence[Selected]) -> str:
 def images_csv(rows: Sequence[Selected], shards: Sequence[str], parts: Sequence[range]) -> bytes:
     """One line an image: id, sha256, labels, origin, shard."""
     shard_of = {row: name for name, part in zip(shards, parts, strict=True) for row in part}
-    out = io.StringIO()
-    # Its line end tells the writer what to quote: a lone "\r" in an id would end the line when it is read.
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(IMAGES_COLUMNS)
-    for number, row in enumerate(rows):
-        labels = " ".join(map(str, row.labels))
-        writer.writerow([row.id, row.image_sha256, labels, row.source, shard_of[number]])
-    return out.getvalue().encode()
+    lines = (
+        (row.id, row.image_sha256, " ".join(map(str, row.labels)), row.source, shard_of[number])
+        for number, row in enumerate(rows)
+    )
+    return exact_csv([IMAGES_COLUMNS, *lines]).encode()
 
 
 def make_manifest(folder: Path, name: str, version: str, recipe: bytes, rows: Sequence[Selected]) -> Manifest:

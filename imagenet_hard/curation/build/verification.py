@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.base.records import read_record
+from imagenet_hard.base.tables import read_csv
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.build.manifest import IMAGES, IMAGES_COLUMNS, MANIFEST, Manifest
 from imagenet_hard.curation.build.shards import GROUP_ROWS, features
 from imagenet_hard.curation.release import read_release
@@ -38,7 +38,8 @@ def verify_build(folder: Path) -> Manifest:
     problems = list[str]()
     shards = sorted(name for name in manifest.files if name.endswith(".parquet"))
     found = [line for shard in shards for line in _stored(folder, shard, problems)]
-    problems += _differences(_listed(folder / IMAGES), found)
+    _, listed = read_csv(folder / IMAGES, IMAGES_COLUMNS, error=DatasetError)
+    problems += _differences([tuple(row.cells) for row in listed], found)
     if len(found) != manifest.n:
         problems.append(f"{MANIFEST} says {manifest.n} images, there are {len(found)}")
     if found and len({line[0] for line in found}) == len(found):
@@ -46,9 +47,8 @@ def verify_build(folder: Path) -> Manifest:
         if fingerprint(rows) != manifest.fingerprint:
             problems.append(f"the fingerprint is not that of {MANIFEST}")
     if problems:
-        more = f"; and {len(problems) - SHOWN} more" if problems[SHOWN:] else ""
         raise DatasetError(
-            f"{folder} is not as its manifest says: {'; '.join(problems[:SHOWN])}{more}. Build it again"
+            f"{folder} is not as its manifest says: {shorten_list(problems, SHOWN, '; ')}. Build it again"
         )
     return manifest
 
@@ -75,14 +75,6 @@ def _stored(folder: Path, shard: str, problems: list[str]) -> Iterator[Line]:
         problems.append(f"{shard} cannot be read ({error})")
     except (TypeError, IndexError):  # null where a build has none, or no class
         problems.append(f"{shard} has a row that is no labelled image")
-
-
-def _listed(path: Path) -> list[Line]:
-    text = path.read_bytes().decode() if path.is_file() else ""
-    lines: list[Line] = [tuple(fields) for fields in csv.reader(io.StringIO(text, newline=""))]
-    if lines[:1] != [IMAGES_COLUMNS] or any(len(line) != len(IMAGES_COLUMNS) for line in lines):
-        raise DatasetError(f"{path}: expected the columns {','.join(IMAGES_COLUMNS)} in every line")
-    return lines[1:]
 
 
 def _differences(listed: list[Line], found: list[Line]) -> Iterator[str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal, get_args
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.tables import exact_csv, read_csv
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES
 
@@ -24,7 +23,6 @@ COLUMNS = ("id", "action", "reason", "labels", "reviewer", "time", "image_sha256
 REVIEWER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """A reviewer's name: it is the name of a file too."""
 
-MAX_BYTES = 256 * 2**20
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -137,34 +135,17 @@ def placed_rows(path: Path) -> list[tuple[str, DecisionRow]]:
     Raises:
         ResultError: as ``read_decisions``.
     """
-    try:
-        text = read_bounded(path, MAX_BYTES).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ResultError(f"{path} is not UTF-8 text ({error}): save it as CSV in UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, line = list[tuple[str, DecisionRow]](), 1
-    try:
-        header = next(reader, [])
-        if header != list(COLUMNS):
-            raise ResultError(f"got the header {shorten(','.join(header))}, expected {','.join(COLUMNS)}")
-        line = reader.line_num + 1
-        for fields in reader:
-            if fields:
-                rows.append((f"{path}:{line}", _parsed(fields)))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ResultError(f"{path}:{line}: not CSV: {error}") from None
-    except ResultError as error:
-        raise ResultError(f"{path}:{line}: {error}") from None
+    hint = "a row that was cut off may be deleted, and its image decided again"
+    rows = list[tuple[str, DecisionRow]]()
+    for place, cells in read_csv(path, COLUMNS, hint=hint)[1]:
+        try:
+            rows.append((place, _parsed(cells)))
+        except ResultError as error:
+            raise ResultError(f"{place}: {error}") from None
     return rows
 
 
 def _parsed(fields: list[str]) -> DecisionRow:
-    if len(fields) != len(COLUMNS):
-        raise ResultError(
-            f"got {len(fields)} fields, expected {len(COLUMNS)} ({', '.join(COLUMNS)}); a row that was cut "
-            "off may be deleted, and its image decided again"
-        )
     id, action, reason, labels, reviewer, time, sha256 = fields
     if not re.fullmatch(r"([0-9]{1,4}( +|$))*", labels.strip()):
         raise ResultError(f"labels is {shorten(labels)}: expected class indices separated by blanks")
@@ -176,8 +157,5 @@ def _parsed(fields: list[str]) -> DecisionRow:
     return DecisionRow(id, action, reason, indices, reviewer, moment, sha256)  # type: ignore[arg-type] # it checks
 
 
-def _line(fields: Iterable[str]) -> bytes:
-    out = io.StringIO()
-    # The line end tells the writer what to quote: a lone "\r" in an id would end the row when it is read.
-    csv.writer(out, lineterminator="\r\n").writerow(fields)
-    return out.getvalue().removesuffix("\r\n").encode() + b"\n"
+def _line(fields: Sequence[str]) -> bytes:
+    return exact_csv([fields]).removesuffix("\r\n").encode() + b"\n"

@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import islice
 
 from imagenet_hard.base.errors import DatasetError, ImageError
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.classifiers.transform import to_rgb
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.score.crops import Candidate
@@ -155,10 +156,9 @@ def _pixels(found: Candidate | ImageRecord) -> int:
 
 def changed(source: OpenSource, ids: Sequence[str]) -> DatasetError:
     """Images whose bytes are not those that were scored."""
-    shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if ids[5:] else "")
     return DatasetError(
         f"the source {source.spec.id} has changed since it was scored: {len(ids)} images have other bytes "
-        f"({shown}). Restore them, or score into another --work folder"
+        f"({shorten_list(ids, 5)}). Restore them, or score into another --work folder"
     )
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.base.runtime import content_dir
+from imagenet_hard.base.tables import read_csv
 from imagenet_hard.base.text import shorten, shorten_list
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.engine.prepare import overlapped
@@ -35,10 +34,11 @@ def read_exclusions(names: Sequence[str], recipe: Path, sources: Sequence[OpenSo
     found: dict[str, str] = {}
     for name in names:
         path = _find(name, recipe)
-        for line, id, reason in _rows(path):
+        hint = "a reason with a comma stands in double quotes"
+        for place, (id, reason) in read_csv(path, COLUMNS, error=DatasetError, hint=hint)[1]:
             if id not in known and not id.startswith(cut):
                 raise DatasetError(
-                    f"{path}:{line}: the id {shorten(id)} is in no source of the recipe ("
+                    f"{place}: the id {shorten(id)} is in no source of the recipe ("
                     f"{', '.join(source.spec.id for source in sources)}): correct it, or delete the line"
                 )
             found[id] = reason
@@ -51,31 +51,6 @@ def _find(name: str, recipe: Path) -> Path:
     if path is None:
         raise DatasetError(f"the exclusions {name} are not there: looked in {places[0]} and {places[1]}")
     return path
-
-
-def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """(line, id, reason) of each row."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"the exclusions {path} cannot be read: {error}") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
-    try:
-        if (header := next(reader, [])) != COLUMNS:
-            raise DatasetError(f"{path}:1: got the header {shorten(','.join(header))}, expected id,reason")
-        line = reader.line_num + 1
-        for fields in reader:
-            if fields:
-                if len(fields) != len(COLUMNS):
-                    raise DatasetError(
-                        f"{path}:{line}: got {len(fields)} fields, expected id,reason; a reason with a comma "
-                        "stands in double quotes"
-                    )
-                yield line, fields[0], fields[1]
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DatasetError(f"{path}:{line}: not CSV: {error}") from None
 
 
 READERS = 8

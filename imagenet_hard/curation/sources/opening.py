@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import OpenSource
@@ -131,10 +132,9 @@ def _fits(
     bad = [i for i, own in enumerate(labels) if not allowed[list(own)].all()]
     if bad:
         wrong = sorted({wnids()[c] for i in bad for c in labels[i] if not allowed[c]})
-        shown = ", ".join(wrong[:SHOWN]) + (", ..." if wrong[SHOWN:] else "")
         raise DatasetError(
             f"the mask {spec.mask_name} does not fit: {len(bad)} of {len(names)} images have labels outside "
-            f"of its {int(allowed.sum())} classes ({shown}; first image "
+            f"of its {int(allowed.sum())} classes ({shorten_list(wrong, SHOWN)}; first image "
             f"{names[bad[0]]}). Change `mask:` or `variant:` in the recipe"
         )
 
@@ -146,11 +146,8 @@ def _coverage(spec: SourceSpec, labels: list[tuple[int, ...]]) -> list[str]:
     missing = sorted(expected - present)
     if not missing:
         return []
-    shown = ", ".join(wnids()[c] for c in missing[:SHOWN])
-    return [
-        f"{len(expected) - len(missing)} of {len(expected)} classes are there; missing are {shown}"
-        + (f" and {len(missing) - SHOWN} more" if missing[SHOWN:] else "")
-    ]
+    shown = shorten_list([wnids()[c] for c in missing], SHOWN)
+    return [f"{len(expected) - len(missing)} of {len(expected)} classes are there; missing are {shown}"]
 
 
 def spread(names: Sequence[str], classes: Sequence[int], parts: Sequence[str], limit: int) -> list[int]:

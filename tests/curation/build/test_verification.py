@@ -113,10 +113,14 @@ def test_the_list_of_images(folder):
     agree(folder)
     with pytest.raises(DatasetError, match="is twice in images.csv; .* is only in the Parquet files"):
         verify_build(folder)
-    for data in (b"", b"id,sha256\n", header + b"a,b\n"):
+    for data, message in (
+        (b"", "images.csv:1: got the header '', expected id,sha256,labels,origin"),
+        (b"id,sha256\n", "images.csv:1: got the header 'id,sha256', expected id,sha256,labels,origin"),
+        (header + b"a,b\n", "images.csv:2: got 2 cells, expected 5"),
+    ):
         path.write_bytes(data)
         agree(folder)
-        with pytest.raises(DatasetError, match="images.csv: expected the columns id,sha256,labels,origin"):
+        with pytest.raises(DatasetError, match=message):
             verify_build(folder)
 
 

@@ -102,8 +102,8 @@ def test_a_file_that_a_spreadsheet_saved_is_read_and_continued(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (f"a,keep,,,ann,2023-04-12T12:00:00Z,{SHA},x", ":3: got 8 fields, expected 7 (id, action,"),
-        ("a,keep,,,ann,2023-04-", ":3: got 6 fields, expected 7"),
+        (f"a,keep,,,ann,2023-04-12T12:00:00Z,{SHA},x", ":3: got 8 cells, expected 7 ('id,action,"),
+        ("a,keep,,,ann,2023-04-", ":3: got 6 cells, expected 7"),
         (f",keep,,,ann,2023-04-12T12:00:00Z,{SHA}", ":3: id is '': expected the id of an image"),
         (
             f"a,burn,,,ann,2023-04-12T12:00:00Z,{SHA}",
@@ -146,7 +146,7 @@ def test_the_line_is_right_after_a_field_of_several_lines(tmp_path):
     path = file(tmp_path, "ann.csv", row(reason="one\ntwo"))
     with path.open("a") as out:
         out.write("x\n")
-    with pytest.raises(ResultError, match=r"ann.csv:4: got 1 fields"):
+    with pytest.raises(ResultError, match=r"ann.csv:4: got 1 cells"):
         read_decisions(path)
 
 

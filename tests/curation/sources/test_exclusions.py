@@ -53,11 +53,11 @@ def test_a_source_that_is_cut_by_its_limit_has_more_ids(tmp_path):
         ),
         (
             "id,reason\nimagenet/1,a, b\n",
-            r"out.csv:2: got 3 fields, expected id,reason; a reason with a comma",
+            r"out.csv:2: got 3 cells, expected 2 \('id,reason'\); a reason with a comma",
         ),
-        ("id,reason\nimagenet/1\n", r"out.csv:2: got 1 fields"),
+        ("id,reason\nimagenet/1\n", r"out.csv:2: got 1 cells"),
         ('id,reason\nimagenet/1,"a"b\n', r"out.csv:2: not CSV: "),
-        (b"id,reason\nimagenet/1,\xe9\n", r"out.csv cannot be read: 'utf-8' codec can't decode"),
+        (b"id,reason\nimagenet/1,\xe9\n", r"out.csv is not UTF-8 text"),
     ],
 )
 def test_bad_files_name_the_line(tmp_path, text, message):
