@@ -33,7 +33,8 @@ from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.allocator import keep_activations
-from imagenet_hard.engine.run import score
+from imagenet_hard.engine.job import Job
+from imagenet_hard.engine.run import score_together
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 
@@ -81,7 +82,10 @@ def timm_way(images: Images, classifier: Classifier) -> torch.Tensor:
 def ours(benchmark: Repeated, classifier: Classifier, precision: str) -> torch.Tensor:
     with Store(None, "benchmark") as store:
         settings = RunSettings(device="cpu", precision=precision)  # type: ignore[arg-type]
-        scored, _ = score(classifier, benchmark, settings, store)  # type: ignore[arg-type]
+        (outcome,) = score_together([Job(classifier, settings, store)], benchmark)  # type: ignore[arg-type]
+    if isinstance(outcome, Exception):
+        raise outcome
+    scored, _ = outcome
     return torch.tensor(scored.predictions.top5[:, 0].astype(int))  # sorted by id, as the images are
 
 

@@ -20,13 +20,15 @@ from pathlib import Path
 from images import Repeated
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.dataset.load import load_dataset
-from imagenet_hard.engine.run import score
+from imagenet_hard.engine.job import Job
+from imagenet_hard.engine.run import score_together
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 
 images = Repeated(load_dataset("sample"), int(sys.argv[1]))
 with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "s.sqlite", "k") as store:
-    _, report = score(load_classifier("efficientnet_lite0"), images, RunSettings(device="cpu"), store)
+    job = Job(load_classifier("efficientnet_lite0"), RunSettings(device="cpu"), store)
+    ((_, report),) = score_together([job], images)
 print(report.peak_memory_bytes)
 """
 

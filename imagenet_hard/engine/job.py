@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ImageError, ResultError
 from imagenet_hard.base.text import shorten_list
@@ -62,20 +67,52 @@ Outcome = tuple[Scored, RunReport] | Exception
 """What a job ends with. One that fails does not end the others of its pass."""
 
 
-class JobProgress:
-    """Which rows its store holds, which are out of date, what this run has added.
+class RowStore(Protocol):
+    """Where a job's rows go: a ``Store``, or what stands for it on a worker of a cluster."""
 
-    ``known``: id -> row, as the store had them at the start.
+    def rows(self) -> Mapping[str, Row]: ...
+
+    def remove(self, ids: Iterable[str]) -> None: ...
+
+    def add(
+        self,
+        rows: Sequence[Row],
+        top5: NDArray[np.int16],
+        logprob5: NDArray[np.float32],
+        margin: NDArray[np.float32],
+    ) -> None: ...
+
+
+class JobProgress:
+    """How far a job is: which rows its store had, which are out of date, what this run has added.
+
+    ``known``: id -> row, as the store had them at the start. ``error``: what ended the job, None while all is
+    well. ``seconds``: spent on its batches so far.
 
     Raises:
         ResultError: here and in every method, where the store cannot be read or written.
     """
 
-    def __init__(self, store: Store, on_progress: Callable[[int], None]) -> None:
+    def __init__(self, store: RowStore, on_progress: Callable[[int], None] = lambda n: None) -> None:
         self._store, self._on_progress = store, on_progress
         self.known = store.rows()
         self._stale = set(self.known)
         self.n_scored = self.n_resumed = 0
+        self.seconds = 0.0
+        self.error: Exception | None = None
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """An exception inside ends this job alone, and lets go of what its frames hold: a batch's
+        activations may be most of the memory."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
+            cause: BaseException | None = error
+            while cause is not None:
+                traceback.clear_frames(cause.__traceback__)
+                cause = cause.__cause__ or cause.__context__
 
     def wants(self, row: Row, pixels: object) -> bool:
         """Whether an image that has been read is to be scored; if its row is out of date, that goes first."""
@@ -94,23 +131,31 @@ class JobProgress:
         self.n_scored += len(rows)
         self._on_progress(len(rows))
 
-    def outcome(self, name: str, failures: Sequence[str], report: RunReport) -> Outcome:
-        """How the job has ended on the benchmark ``name``: all scores with ``report``, or an exception.
+    def finish(self, name: str, failures: Sequence[str]) -> None:
+        """Every image of the benchmark ``name`` has been seen.
 
-        ``failures``: images that could not be scored, and why.
+        Raises:
+            ImageError: ``failures``, images that could not be scored, and why.
         """
-        try:
-            self._store.remove(self._stale)  # of images that are not in the benchmark any more
-            if failures:
-                return self._failed(name, failures)
-            return self._store.read(), report
-        except ResultError as error:
-            return error
+        self._store.remove(self._stale)  # of images that are not in the benchmark any more
+        if failures:
+            n = self.n_scored + self.n_resumed
+            listed = shorten_list(failures, SHOWN, between="\n  ")
+            raise ImageError(
+                f"{len(failures)} of {n + len(failures)} images of {name} cannot be scored, so there is no "
+                f"result:\n  {listed}\nThe other {n} are kept: mend or remove these and run the same command "
+                "again."
+            )
 
-    def _failed(self, name: str, failures: Sequence[str]) -> ImageError:
-        n = self.n_scored + self.n_resumed
-        told = shorten_list(failures, SHOWN, between="\n  ")
-        return ImageError(
-            f"{len(failures)} of {n + len(failures)} images of {name} cannot be scored, so there is no "
-            f"result:\n  {told}\nThe other {n} are kept: mend or remove these and run the same command again."
-        )
+
+def outcome(
+    job: Job, progress: JobProgress, name: str, failures: Sequence[str], report: Callable[[], RunReport]
+) -> Outcome:
+    """How a job has ended on the benchmark ``name``; ``report`` is asked for where it has not failed."""
+    if progress.error is None:
+        try:
+            progress.finish(name, failures)
+            return job.store.read(), report()
+        except (ImageError, ResultError) as error:
+            return error
+    return progress.error

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -103,12 +103,13 @@ def in_turns(
 def overlapped(
     pool: ThreadPoolExecutor, prepare: Callable[[S], T], tasks: Iterator[S], limit: int | None = None
 ) -> Iterator[T]:
-    """Keep a bounded number of images decoding while the consumer computes."""
-    pending: deque[Future[T]] = deque()
-    ahead = limit or AHEAD
-    for task in tasks:
-        pending.append(pool.submit(prepare, task))
-        if len(pending) >= ahead:
-            yield pending.popleft().result()
-    while pending:
-        yield pending.popleft().result()
+    """Keep a bounded number of images decoding while the consumer computes; the first begin at once."""
+    pending = deque(pool.submit(prepare, task) for task in islice(tasks, limit or AHEAD))
+
+    def results() -> Iterator[T]:
+        while pending:
+            result = pending.popleft().result()
+            pending.extend(pool.submit(prepare, task) for task in islice(tasks, 1))
+            yield result
+
+    return results()

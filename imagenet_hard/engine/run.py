@@ -1,43 +1,31 @@
-"""Run classifiers over a benchmark in this process: one pass over the images, however many classifiers."""
+"""One pass over images, here or on a worker of a cluster: each is decoded once, for all classifiers."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from imagenet_hard.base.types import Scored
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.engine.allocator import keep_activations
-from imagenet_hard.engine.batches import Batches
-from imagenet_hard.engine.forward import Forward
-from imagenet_hard.engine.job import Build, Job, JobProgress, Outcome, RunReport
-from imagenet_hard.engine.prepare import AHEAD, CHUNK, in_turns, overlapped, preparer
+from imagenet_hard.engine.forward import Predictor, not_finite
+from imagenet_hard.engine.job import Build, Job, JobProgress, Outcome, RunReport, outcome
+from imagenet_hard.engine.memory import peak_memory
+from imagenet_hard.engine.prepare import AHEAD, CHUNK, Task, in_turns, overlapped, preparer
 from imagenet_hard.engine.settings import RunSettings, device_name, resolve_device
-from imagenet_hard.engine.store import Store
+from imagenet_hard.engine.store import Row
+from imagenet_hard.engine.topk import Pending
 
 if TYPE_CHECKING:
     import torch
 
     from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.dataset.benchmark import Benchmark
-
-
-def score(
-    classifier: Classifier,
-    benchmark: Benchmark,
-    settings: RunSettings,
-    store: Store,
-    on_progress: Callable[[int], None] = lambda n: None,
-    build: Build = Forward,
-) -> tuple[Scored, RunReport]:
-    """``score_together`` for one classifier: its outcome, or raises what went wrong."""
-    (outcome,) = score_together([Job(classifier, settings, store, on_progress, build)], benchmark)
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
 
 
 def score_together(jobs: Sequence[Job], benchmark: Benchmark) -> list[Outcome]:
@@ -54,72 +42,172 @@ def score_together(jobs: Sequence[Job], benchmark: Benchmark) -> list[Outcome]:
     Raises:
         DatasetError: the benchmark cannot be read.
     """
-    settings = jobs[0].settings
-    device = resolve_device(settings.device)
     start = time.perf_counter()
-    everyone = [_Running(job, device) for job in jobs]
-    running = [each for each in everyone if each.batches.error is None]
-    failures: list[str] = []
-    predictors = [each.batches.predictor for each in running]
-    prepare = preparer(predictors, [each.progress.known for each in running], exif=benchmark.exif)
-    ahead = min((n for each in predictors if (n := each.ahead) is not None), default=None)
-    feed = in_turns
-    if device.type != "cpu":  # what is prepared ahead lies in memory for each of the jobs
-        feed, ahead = overlapped, ahead or max(2 * CHUNK, AHEAD // len(jobs))
-    with keep_activations(), ThreadPoolExecutor(settings.decode_workers(), "decode") as pool:
-        try:
-            for item in feed(pool, prepare, benchmark.tasks(), ahead):
+    progress = [JobProgress(job.store, job.on_progress) for job in jobs]
+    with Pass([(job.classifier, job.settings, job.build) for job in jobs], exif=benchmark.exif) as one:
+        failures = one.run(benchmark.tasks(), progress)
+    rest = time.perf_counter() - start - sum(each.seconds for each in progress)
+    shared = rest / max(1, sum(not isinstance(each, Exception) for each in one.predictors))
+    return [
+        outcome(job, each, benchmark.name, failures, partial(_report, job, each, predictor, shared))
+        for job, each, predictor in zip(jobs, progress, one.predictors, strict=True)
+    ]
+
+
+def _report(job: Job, progress: JobProgress, predictor: Predictor | Exception, shared: float) -> RunReport:
+    """``shared``: seconds that are to be added to the job's own."""
+    assert not isinstance(predictor, Exception)
+    return RunReport(
+        seconds=progress.seconds + shared,
+        n_scored=progress.n_scored,
+        n_resumed=progress.n_resumed,
+        device=device_name(predictor.device),
+        batch_size=predictor.batch_size,
+        workers=job.settings.decode_workers(),
+        peak_memory_bytes=peak_memory(predictor.device),
+        optimizations=tuple(predictor.optimizations),
+    )
+
+
+class Pass:
+    """Classifiers made ready in one process, for one run over a benchmark or for many shards of it.
+
+    They share device and decode threads, as the first one's settings give them. Runs may begin in several
+    threads: images of one are decoded while another is computed. ``predictors``: one each, or what was raised
+    as it was built. Use as a context manager, or drop it when it is done.
+    """
+
+    def __init__(self, jobs: Sequence[tuple[Classifier, RunSettings, Build]], *, exif: bool) -> None:
+        settings = jobs[0][1]
+        self.device, self._exif, self._turn = resolve_device(settings.device), exif, Lock()
+        self.predictors = [_built(*job, self.device) for job in jobs]
+        self._exit = ExitStack()
+        self._exit.enter_context(keep_activations())
+        self._pool = ThreadPoolExecutor(settings.decode_workers(), "decode")
+
+    def run(self, tasks: Iterator[Task], progress: Sequence[JobProgress]) -> list[str]:
+        """Score what each job wants; a failure ends a job, and is kept in its ``progress``.
+
+        Returns for each image that cannot be scored why.
+        """
+        running = []
+        for predictor, each in zip(self.predictors, progress, strict=True):
+            if isinstance(predictor, Exception):
+                each.error = predictor
+            else:
+                running.append(Batches(predictor, each))
+        predictors = [each.predictor for each in running]
+        prepare = preparer(predictors, [each.progress.known for each in running], exif=self._exif)
+        ahead = min((n for each in predictors if (n := each.ahead) is not None), default=None)
+        feed = in_turns
+        if self.device.type != "cpu":  # what is prepared ahead lies in memory for each of the jobs
+            feed, ahead = overlapped, ahead or max(2 * CHUNK, AHEAD // len(progress))
+        failures = []
+        items = feed(self._pool, prepare, tasks, ahead)
+        with self._turn:
+            for item in items:
                 if isinstance(item, str):
                     failures.append(item)
                     continue
-                for each, pixels in zip(running, item.pixels, strict=True):
-                    each.batches.take(item.row, pixels)
-                if all(each.batches.error is not None for each in running):
+                for batches, pixels in zip(running, item.pixels, strict=True):
+                    batches.take(item.row, pixels)
+                if all(batches.progress.error is not None for batches in running):
                     break
-            for each in running:
-                each.batches.flush()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-    wall = time.perf_counter() - start
-    shared = (wall - sum(each.batches.seconds for each in running)) / max(1, len(running))
-    return [each.outcome(benchmark.name, failures, shared) for each in everyone]
+            for batches in running:
+                batches.flush()
+        return failures
+
+    def __enter__(self) -> Pass:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._exit.close()
 
 
-class _Running:
-    """A job at work, with its books."""
-
-    def __init__(self, job: Job, device: torch.device) -> None:
-        self.job, self.progress = job, JobProgress(job.store, job.on_progress)
-        build = partial(job.build, job.classifier, job.settings, device)
-        self.batches = Batches(build, self.progress.wants, self.progress.keep)
-
-    def outcome(self, name: str, failures: Sequence[str], shared: float) -> Outcome:
-        """``shared``: seconds that are to be added to its own."""
-        if self.batches.error is not None:
-            return self.batches.error
-        predictor = self.batches.predictor
-        report = RunReport(
-            seconds=self.batches.seconds + shared,
-            n_scored=self.progress.n_scored,
-            n_resumed=self.progress.n_resumed,
-            device=device_name(predictor.device),
-            batch_size=predictor.batch_size,
-            workers=self.job.settings.decode_workers(),
-            peak_memory_bytes=peak_memory(predictor.device),
-            optimizations=tuple(predictor.optimizations),
-        )
-        return self.progress.outcome(name, failures, report)
-
-
-def peak_memory(device: torch.device) -> int | None:
-    """Of the device for CUDA, else of the process (resident set), in bytes."""
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+def _built(
+    classifier: Classifier, settings: RunSettings, build: Build, device: torch.device
+) -> Predictor | Exception:
     try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+        return build(classifier, settings, device)
+    except Exception as error:
+        return error
+
+
+class Batches:
+    """One job of a pass: batches of pixels through ``predictor``. Its first exception ends it alone.
+
+    On an accelerator a batch is kept while the next one computes, so that neither waits for the other.
+    """
+
+    def __init__(self, predictor: Predictor, progress: JobProgress) -> None:
+        self.predictor, self.progress = predictor, progress
+        self._batch: list[tuple[Row, Any]] = []
+        self._under_way: tuple[list[Row], Pending] | None = None
+
+    def take(self, row: Row, pixels: Any) -> None:
+        """One more image, or what its transform raised; runs a batch when it is full."""
+        if self.progress.error is not None:
+            return
+        with self.progress.attempt():
+            if self.progress.wants(row, pixels):
+                if isinstance(pixels, Exception):
+                    raise pixels
+                self._batch.append((row, pixels))
+                if len(self._batch) >= self.predictor.images:
+                    self._run()
+        if self.progress.error is not None:
+            self._batch, self._under_way = [], None
+
+    def flush(self) -> None:
+        """Run and keep what is left."""
+        with self.progress.attempt():
+            while self._batch and self.progress.error is None:
+                self._run()
+            self._finish()
+
+    def _run(self) -> None:
+        start = time.perf_counter()
+        part = self._batch[: self.predictor.images]
+        pending = self._launch([pixels for _, pixels in part], [row.id for row, _ in part])
+        if pending is None:
+            self._shrink()
+        else:
+            self._finish()
+            self._under_way = [row for row, _ in part], pending
+            del self._batch[: len(part)]
+            if self.predictor.device.type == "cpu":
+                self._finish()
+        self.progress.seconds += time.perf_counter() - start
+
+    def _launch(self, pixels: list[Any], ids: list[str]) -> Pending | None:
+        """None where memory ran out."""
+        import torch
+
+        try:
+            return Pending(self.predictor.launch(pixels, ids))
+        except torch.OutOfMemoryError as error:
+            traceback.clear_frames(error.__traceback__)
+            return None
+
+    def _shrink(self) -> None:
+        """A smaller batch, with what is under way out of the way."""
+        import torch
+
+        self._finish()
+        device, size = self.predictor.device, self.predictor.batch_size
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+        if not self.predictor.shrink():
+            raise ClassifierError(
+                f"out of memory on {device} at batch size {size}: give a smaller --batch-size, or "
+                "--precision bf16"
+            )
+
+    def _finish(self) -> None:
+        if self._under_way is not None:
+            (rows, pending), self._under_way = self._under_way, None
+            scores, finite = pending.wait()
+            if not finite.all():
+                raise not_finite(self.predictor, [rows[i].id for i in (~finite).nonzero()[0]])
+            self.progress.keep(rows, scores)

@@ -5,13 +5,19 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from imagenet_hard.base.types import Example, ModelSpec
+from imagenet_hard.base.types import Example, ModelSpec, Scored
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.transform import Transform
+from imagenet_hard.engine.forward import Forward
+from imagenet_hard.engine.job import Build, Job, RunReport
+from imagenet_hard.engine.run import score_together
+from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.engine.store import Store
 
 TRANSFORM = Transform(40, (32, 32), "bicubic", (0.5,) * 3, (0.5,) * 3)
 
@@ -81,3 +87,18 @@ def classifier(seed: int = 0, classes: int = 1000) -> Classifier:
         head=None,
     )
     return Classifier(spec, module, TRANSFORM)
+
+
+def score(
+    classifier: Classifier,
+    benchmark: Any,
+    settings: RunSettings,
+    store: Store,
+    on_progress: Callable[[int], None] = lambda n: None,
+    build: Build = Forward,
+) -> tuple[Scored, RunReport]:
+    """One job in this process: what came of it, or raises what went wrong."""
+    (outcome,) = score_together([Job(classifier, settings, store, on_progress, build)], benchmark)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

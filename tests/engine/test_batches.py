@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
 from imagenet_hard.base.errors import ClassifierError
-from imagenet_hard.engine.batches import Batches
+from imagenet_hard.engine.job import Job, JobProgress
 from imagenet_hard.engine.prepare import KNOWN
-from imagenet_hard.engine.store import Row
+from imagenet_hard.engine.run import Batches, score_together
+from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.engine.store import Row, Store
+from tests.engine.small import benchmark, classifier
 
 
 class Recording:
@@ -41,25 +46,38 @@ class Recording:
         return True
 
 
-def fed(predictor, n=10, wants=lambda row, pixels: True):
-    kept = []
+class Kept:
+    """A store that notes in a predictor's calls what it is given."""
 
-    def keep(rows, scores):
-        predictor.calls.append(f"keep {len(rows)}")
-        kept.append((rows, scores))
+    def __init__(self, calls: list[str]) -> None:
+        self.calls, self.batches = calls, []
 
-    batches = Batches(lambda: predictor, wants, keep)
-    for i in range(n):
-        batches.take(Row(f"{i}", (i,), "", ""), i)
+    def rows(self):
+        return {}
+
+    def remove(self, ids):
+        assert not list(ids)
+
+    def add(self, rows, *scores):
+        self.calls.append(f"keep {len(rows)}")
+        self.batches.append((rows, scores))
+
+
+def fed(predictor, pixels=range(10)):
+    """What is known of the job in the end, and its batches: image ``i`` has ``pixels[i]``."""
+    store = Kept(predictor.calls)
+    batches = Batches(predictor, JobProgress(store))
+    for i, each in enumerate(pixels):
+        batches.take(Row(f"{i}", (i,), "", ""), each)
     batches.flush()
-    return batches, kept
+    return batches.progress, store.batches
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_every_image_is_kept_once_with_its_own_scores(device):
     """On whatever device, the last batch included."""
-    batches, kept = fed(Recording(device))
-    assert batches.error is None
+    progress, kept = fed(Recording(device))
+    assert progress.error is None
     assert [row.id for rows, _ in kept for row in rows] == [str(i) for i in range(10)]
     assert np.concatenate([scores[0][:, 0] for _, scores in kept]).tolist() == list(range(10))
 
@@ -67,8 +85,8 @@ def test_every_image_is_kept_once_with_its_own_scores(device):
 def test_an_accelerator_has_the_next_batch_while_the_last_one_is_kept():
     """On a CPU there is nothing to overlap."""
     one, other = Recording("cpu"), Recording("meta")
-    fed(one, 8)
-    fed(other, 8)
+    fed(one, range(8))
+    fed(other, range(8))
     assert one.calls == ["launch 4", "keep 4", "launch 4", "keep 4"]
     assert other.calls == ["launch 4", "launch 4", "keep 4", "keep 4"]
 
@@ -78,9 +96,9 @@ def test_logits_that_are_not_finite_name_their_image(device):
     """Also where they would not show in the top 5; batches before it are kept."""
     predictor = Recording(device)
     predictor.odd = 6
-    batches, kept = fed(predictor)
-    assert isinstance(batches.error, ClassifierError)
-    assert "recording gave NaN or infinite logits in fp32 for image '6' (and 0 more" in str(batches.error)
+    progress, kept = fed(predictor)
+    assert isinstance(progress.error, ClassifierError)
+    assert "recording gave NaN or infinite logits in fp32 for image '6' (and 0 more" in str(progress.error)
     assert [row.id for rows, _ in kept for row in rows] == ["0", "1", "2", "3"]
 
 
@@ -96,50 +114,48 @@ def test_a_failed_job_lets_go_of_its_memory():
             held.append(weakref.ref(activations))
             raise ClassifierError("it fails") from ValueError("inside")
 
-    batches, _ = fed(Failing())
+    progress, _ = fed(Failing())
     assert held[0]() is None
-    assert batches.error.__traceback__ is not None
-    assert isinstance(batches.error.__cause__, ValueError)
+    assert progress.error.__traceback__ is not None
+    assert isinstance(progress.error.__cause__, ValueError)
 
 
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_out_of_memory_halves_and_loses_nothing(device):
     """What is under way is finished at the size that it was begun with."""
     predictor = Recording(device, size=8, fits=3)
-    batches, kept = fed(predictor, 11)
-    assert batches.error is None
+    progress, kept = fed(predictor, range(11))
+    assert progress.error is None
     assert predictor.batch_size == 2
     assert [row.id for rows, _ in kept for row in rows] == [str(i) for i in range(11)]
     predictor = Recording(device, size=4, fits=0)
-    batches, kept = fed(predictor)
-    assert isinstance(batches.error, ClassifierError)
-    assert "batch size 1: give a smaller" in str(batches.error)
+    progress, kept = fed(predictor)
+    assert isinstance(progress.error, ClassifierError)
+    assert "batch size 1: give a smaller" in str(progress.error)
     assert not kept
 
 
 def test_what_is_not_wanted_is_left_out():
     """As rows that the store has."""
-    _, kept = fed(Recording(), wants=lambda row, pixels: pixels is not KNOWN and int(row.id) % 2 == 0)
+    progress, kept = fed(Recording(), [i if i % 2 == 0 else KNOWN for i in range(10)])
     assert [row.id for rows, _ in kept for row in rows] == ["0", "2", "4", "6", "8"]
+    assert (progress.n_scored, progress.n_resumed) == (5, 5)
 
 
 def test_the_first_error_ends_the_job_and_stays():
-    """Also one of building it, or of a transform; nothing more is run."""
-    predictor = Recording()
-    kept = []
-    batches = Batches(lambda: predictor, lambda row, pixels: True, lambda rows, scores: kept.append(rows))
-    for i in range(6):
-        batches.take(Row(f"{i}", (i,), "", ""), i)
-    batches.take(Row("bad", (0,), "", ""), ClassifierError("the transform failed"))
-    batches.take(Row("7", (0,), "", ""), 7)
-    batches.flush()
-    assert str(batches.error) == "the transform failed"
+    """As one of a transform: nothing more is run."""
+    progress, kept = fed(Recording(), [*range(6), ClassifierError("the transform failed"), 7])
+    assert str(progress.error) == "the transform failed"
     assert len(kept) == 1
 
-    def build():
+
+def test_a_predictor_that_cannot_be_built_ends_its_job_alone():
+    """The other one of the pass is scored."""
+
+    def build(*args):
         raise ClassifierError("no such thing")
 
-    batches = Batches(build, lambda row, pixels: True, lambda rows, scores: None)
-    batches.take(Row("0", (0,), "", ""), 0)
-    batches.flush()
-    assert str(batches.error) == "no such thing"
+    good, bad = (Job(classifier(), RunSettings(device="cpu"), Store(None, "k")) for _ in range(2))
+    (scored, _), error = score_together([good, dataclasses.replace(bad, build=build)], benchmark(5))
+    assert len(scored.predictions) == 5
+    assert str(error) == "no such thing"

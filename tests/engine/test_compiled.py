@@ -10,10 +10,9 @@ import torch
 
 from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.engine import forward
-from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from tests.engine.small import benchmark, classifier
+from tests.engine.small import benchmark, classifier, score
 
 CPU = RunSettings(device="cpu", workers=2)
 COMPILED = dataclasses.replace(CPU, compile=True)

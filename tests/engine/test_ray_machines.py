@@ -8,11 +8,10 @@ from imagenet_hard.engine.job import Job
 from imagenet_hard.engine.ray import pool as pool_module
 from imagenet_hard.engine.ray.engine import RayEngine
 from imagenet_hard.engine.ray.pool import WorkerPool
-from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from tests.engine.clusters import assert_same, slow_classifier, two_machines
-from tests.engine.small import benchmark, classifier
+from tests.engine.small import benchmark, classifier, score
 
 pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
 pytestmark = [

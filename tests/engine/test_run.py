@@ -16,10 +16,9 @@ from imagenet_hard.base.errors import ClassifierError, ImageError
 from imagenet_hard.base.types import Example
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.engine import prepare
-from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
-from tests.engine.small import TRANSFORM, MemoryBenchmark, benchmark, classifier, jpeg
+from tests.engine.small import TRANSFORM, MemoryBenchmark, benchmark, classifier, jpeg, score
 
 CPU = RunSettings(device="cpu", workers=2)
 

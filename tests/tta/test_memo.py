@@ -15,7 +15,6 @@ from torch import nn
 from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.classifiers.custom import from_module
 from imagenet_hard.classifiers.outputs import with_classes
-from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.evaluation.metrics import ADAPTED_EPSILON, near_tie_epsilon
@@ -23,7 +22,7 @@ from imagenet_hard.imagenet.mask import class_mask
 from imagenet_hard.tta.memo import MemoPredictor
 from imagenet_hard.tta.predictor import PREDICTORS, predictor
 from imagenet_hard.tta.settings import KINDS, METHODS, Method, tta_settings
-from tests.engine.small import benchmark, classifier
+from tests.engine.small import benchmark, classifier, score
 
 CPU, DEVICE = RunSettings(device="cpu", workers=2), torch.device("cpu")
 

@@ -18,14 +18,13 @@ from torchvision.transforms import functional as F
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.engine.forward import Forward
-from imagenet_hard.engine.run import score
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.evaluation.result import result_stem
 from imagenet_hard.tta.predictor import predictor
 from imagenet_hard.tta.settings import TtaRecord, tta_settings
 from imagenet_hard.tta.views import generator, random_box
-from tests.engine.small import benchmark, classifier
+from tests.engine.small import benchmark, classifier, score
 
 CPU = RunSettings(device="cpu", workers=2)
 
