@@ -37,10 +37,10 @@ def module_command(module: str, arguments: Sequence[str]) -> list[str]:
 
     The child finds modules where this process does, in the same order, however they were installed.
     """
-    return [sys.executable, "-I", "-c", _START, *_search_path(), "--", module, *arguments]
+    return [sys.executable, "-I", "-c", _START, *search_path(), "--", module, *arguments]
 
 
-def _search_path() -> list[str]:
+def search_path() -> list[str]:
     """``sys.path`` without the current folder, which ``python -m`` and an empty entry put there."""
     package, here = Path(__file__).resolve().parents[2], Path.cwd()
     kept = [

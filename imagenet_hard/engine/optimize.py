@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.base.children import search_path
 from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.classifiers.module_state import memory_back, undisturbed
 from imagenet_hard.classifiers.own_code import brings_own_code, of_known_layers
@@ -208,7 +212,8 @@ def compiled(module: nn.Module, batch: torch.Tensor, *, freeze: bool, name: str)
     torch._dynamo.reset()  # a compiled model that is gone must not count towards the limit of recompiles
     made = torch.compile(module, dynamic=False, options={"freezing": True} if freeze else None)
     try:
-        output = made(batch)
+        with _compiler_apart():
+            output = made(batch)
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
@@ -218,3 +223,19 @@ def compiled(module: nn.Module, batch: torch.Tensor, *, freeze: bool, name: str)
             "Leave out --compile; on a CPU it needs a C++ compiler"
         ) from error
     return made, output  # type: ignore[return-value]
+
+
+@contextmanager
+def _compiler_apart() -> Iterator[None]:
+    """Processes that the compiler starts inside the block do not look for modules in the current folder."""
+    import torch
+
+    folders = [str(Path(torch.__file__).parents[1]), *search_path()]
+    wanted = {"TORCH_CUSTOM_PYTHONPATH": os.pathsep.join(folders), "PYTHONSAFEPATH": "1"}
+    added = {key: value for key, value in wanted.items() if key not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for key in added:
+            os.environ.pop(key, None)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from imagenet_hard.base.errors import ClassifierError, ClusterError, ImageNetHardError, UsageError
@@ -26,8 +28,10 @@ def connect(address: str | None) -> bool:
         ) from error
     if ray.is_initialized():
         return False
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     wanted = address or os.environ.get("RAY_ADDRESS")
+    common: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if "://" not in (wanted or ""):  # there Ray knows no folder of this machine
+        common["job_config"] = _job_config()
     # On the loopback: who reaches a cluster can run code on it.
     mine: dict[str, Any] = {
         "num_cpus": available_cores(),
@@ -37,16 +41,36 @@ def connect(address: str | None) -> bool:
     if wanted:
         _check_reachable(wanted)
     try:
-        ray.init(address=wanted or "auto", **quiet, **(mine if wanted == "local" else {}))
+        ray.init(address=wanted or "auto", **common, **(mine if wanted == "local" else {}))
     except ConnectionError as error:
         if wanted:
             raise _no_cluster(wanted, error) from error
-        ray.init(address="local", **quiet, **mine)
+        ray.init(address="local", **common, **mine)
     except ImportError as error:  # ray:// needs more of Ray
         raise UsageError(f"{wanted}: {first_line(error)}: pip install 'ray[client]'") from error
     except (ValueError, RuntimeError) as error:
         raise ClusterError(f"the Ray cluster at {wanted} cannot be used: {first_line(error)}") from error
     return True
+
+
+def _job_config() -> Any:
+    """Ray's own, but that workers do not look for modules in the current folder, and there before all others.
+
+    It may be a stranger's checkout. The folder of a script that runs stays, and that of this package where it
+    is run from a checkout; see ``sent`` for modules of one's own.
+    """
+    from ray.job_config import JobConfig
+
+    class Config(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True  # for then Ray adds no folder
+
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    folders = [str(Path(main).resolve().parent)] if main else []
+    folders = [each for each in folders if each in sys.path]
+    if Path.cwd() == Path(__file__).resolve().parents[3]:
+        folders.append(str(Path.cwd()))
+    return Config(_py_driver_sys_path=folders)
 
 
 def _check_reachable(address: str) -> None:
@@ -138,8 +162,8 @@ def first_line(error: BaseException) -> str:
     return lines[0].strip() if lines else type(error).__name__
 
 
-def sent(task: Task) -> Any:
-    """A reference to the task.
+def sent(task: Task) -> list[Any]:
+    """A reference to the task, and the folders in which a worker on this machine has to look for its modules.
 
     Raises:
         ClassifierError: it cannot be pickled.
@@ -150,9 +174,22 @@ def sent(task: Task) -> Any:
     for module in file_modules():  # there is no such module on a worker
         cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
     try:
-        return ray.put(task)
+        return [ray.put(task), *_folders_in_use()]
     except (TypeError, AttributeError, ValueError) as error:
         raise ClassifierError(
             f"the classifier cannot be sent to the workers: {first_line(error.__cause__ or error)}. With "
             "--engine ray it must be one that pickle can take: no open files, locks or generators in it"
         ) from error
+
+
+def _folders_in_use() -> list[str]:
+    """The current folder, if this process has imported modules from it already (``module:function`` does)."""
+    here = Path.cwd()
+    for name, module in list(sys.modules.items()):
+        # Not by getattr: that makes lazy modules import something.
+        place = Path(getattr(module, "__dict__", {}).get("__file__") or "")
+        if place.is_relative_to(here):
+            first = place.relative_to(here).parts[0]
+            if first.removesuffix(".py") == name.partition(".")[0]:
+                return [str(here)]
+    return []

@@ -106,7 +106,7 @@ class WorkerPool:
         import ray
 
         self._tasks += 1
-        reference, source = [sent(task)], iter(shards)
+        reference, source = sent(task), iter(shards)
         again: deque[tuple[Shard, int]] = deque()
         in_flight: dict[Any, tuple[Any, Shard, int]] = {}
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ class Worker:
         return worker_info(self._device)
 
     def run(self, number: int, task: list[Any], shard: Any) -> tuple[Any, LogLines]:
+        """What comes of a shard of the task of that ``number``, as ``cluster.sent`` sends it; and the log."""
         with self._lock, collected_log() as lines:
             if number != self._number:
                 self._begin(number, task)
@@ -113,7 +115,9 @@ class Worker:
         gc.collect()
         if self._device == "cuda":
             torch.cuda.empty_cache()
-        self._work = ray.get(task[0]).begin(self._device, self._threads)
+        reference, *folders = task
+        sys.path[:0] = [each for each in folders if each not in sys.path]
+        self._work = ray.get(reference).begin(self._device, self._threads)
         self._number = number
 
 
