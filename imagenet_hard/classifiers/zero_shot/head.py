@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
+from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.runtime import cache_dir
 from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers.zero_shot.prompts import TextSet, load_classnames, load_templates
@@ -200,19 +200,9 @@ def _read(path: Path) -> Tensor | None:
 
 
 def _write(path: Path, head: Tensor) -> None:
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    # Written beside its place, then moved there: nobody ever sees half a file.
-    part = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"head": head.contiguous()}, part, {"sha256": head_sha256(head)})
-        os.replace(part, path)  # noqa: PTH105 - atomic on every system
-    except (OSError, SafetensorError) as error:
+        write_atomically(path, save({"head": head.contiguous()}, {"sha256": head_sha256(head)}))
+    except ResultError as error:
         log.warning("the head is not cached, so the next run builds it again: %s", error)
-    finally:
-        try:
-            part.unlink(missing_ok=True)
-        except OSError as error:
-            log.debug("%s is left behind: %s", part, error)
