@@ -181,9 +181,9 @@ def test_what_is_wrong_with_a_repository_is_said(minihub: LoopbackHub) -> None:
     minihub.push("model", "alice/broken", {"config.json": b"{"})
     minihub.push("model", "alice/empty", {"notes.md": b"nothing"})
     expected = {
-        "alice/nowhere": "alice/nowhere does not exist, or is private and no token does not open it",
-        "bob/secret": "bob/secret does not exist, or is private and no token does not open it (401)",
-        "alice/good@v9": "alice/good has no revision 'v9'",
+        "alice/nowhere": "the model alice/nowhere on the Hub does not exist, or is private (401): check the",
+        "bob/secret": "bob/secret on the Hub does not exist, or is private (401): check the name",
+        "alice/good@v9": "alice/good on the Hub has no revision 'v9'",
         "alice/ten": "hf-hub:alice/ten gives 10 outputs: expected the 1000 classes",
         "alice/nan": "hf-hub:alice/nan: 1 of the 1000 values of 'head.bias' are NaN",
         "alice/future": "is the architecture 'vit_from_next_year', which timm",
@@ -193,7 +193,7 @@ def test_what_is_wrong_with_a_repository_is_said(minihub: LoopbackHub) -> None:
         "alice/bert": "hf-hub:alice/bert is neither a timm model (config.json with 'architecture') nor",
         "alice/broken": "config.json of hf-hub:alice/broken is not JSON",
         "alice/empty": "has none of config.json, open_clip_config.json: it holds no configuration",
-        "not a name": "'not a name' is not the name of a Hub repository: expected ORG/NAME",
+        "not a name": "'not a name' is no Hub id: expected OWNER/NAME",
     }
     for (name, message), got in zip(
         expected.items(), run(minihub, *(f"'hf-hub:{name}'" for name in expected)), strict=True
@@ -209,7 +209,7 @@ def test_tokens_open_what_is_private_and_never_show(minihub: LoopbackHub) -> Non
     as_token = "(__import__('os').environ.update(HF_TOKEN='{}'), 'hf-hub:bob/secret')[1]"
     bad, owner = run(minihub, as_token.format("hf_madeup"), as_token.format("hf_bob"))
     assert "(401)" in bad["message"]
-    assert "your token" in bad["message"]
+    assert "the token has no access" in bad["message"]
     assert "hf auth login" in bad["message"]
     assert "madeup" not in bad["message"]
     assert owner["shape"] == [1, 1000]

@@ -12,9 +12,9 @@ from imagenet_hard.base.errors import ClassifierError, WeightsError
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers import timm_models
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.download import hub_commit, hub_file
 from imagenet_hard.classifiers.weights import check_finite, load_into
 from imagenet_hard.classifiers.weights_file import find
+from imagenet_hard.hub.read import commit_of_file, model_file
 
 TIMM_CONFIG, OPEN_CLIP_CONFIG = "config.json", "open_clip_config.json"
 
@@ -30,7 +30,9 @@ def kind_of(repo: str) -> tuple[Literal["timm", "open_clip"], Path]:
         WeightsError: if the repository can't be read.
     """
     repo_id, _, revision = repo.partition("@")
-    path = hub_file(repo_id, (TIMM_CONFIG, OPEN_CLIP_CONFIG), revision=revision or None, kind="configuration")
+    path = model_file(
+        repo_id, (TIMM_CONFIG, OPEN_CLIP_CONFIG), revision=revision or None, what="configuration"
+    )
     if path.name == OPEN_CLIP_CONFIG:
         return "open_clip", path
     config = _read(repo, path)
@@ -38,8 +40,8 @@ def kind_of(repo: str) -> tuple[Literal["timm", "open_clip"], Path]:
     if classes == N_CLASSES:
         return "timm", path
     try:
-        at = hub_commit(path) or revision or None
-        return "open_clip", hub_file(repo_id, (OPEN_CLIP_CONFIG,), revision=at, kind="configuration")
+        at = commit_of_file(path) or revision or None
+        return "open_clip", model_file(repo_id, (OPEN_CLIP_CONFIG,), revision=at, what="configuration")
     except WeightsError as error:
         if classes is not None:
             timm_models.check_classes(f"hf-hub:{repo}", classes, None)
@@ -60,7 +62,7 @@ def load_timm(repo: str, path: Path, *, file: str | None = None) -> Classifier:
     from timm.models import PretrainedCfg
 
     repo_id, _, revision = repo.partition("@")
-    config, commit = _read(repo, path), hub_commit(path)
+    config, commit = _read(repo, path), commit_of_file(path)
     arch = str(config["architecture"])
     # Older repositories keep everything on one level, and call the label names "labels".
     cfg = {**(config.get("pretrained_cfg") or config)}
@@ -81,7 +83,7 @@ def load_timm(repo: str, path: Path, *, file: str | None = None) -> Classifier:
         model = timm.create_model(arch, pretrained=False, pretrained_cfg=cfg, **arguments)
         own = load_into(model, file, architecture=f"timm:{arch}", remap=timm_models.key_filter(model))
         return timm_models.classifier(model, arch, find(file)[0].name, cfg, own)
-    weights = hub_file(repo_id, timm_models.WEIGHT_FILES, revision=commit or revision or None)
+    weights = model_file(repo_id, timm_models.WEIGHT_FILES, revision=commit or revision or None)
     cfg["file"] = str(weights)
     model = timm_models.create(arch, f"hf-hub:{repo}", pretrained=True, pretrained_cfg=cfg, **arguments)
     check_finite(model, f"hf-hub:{repo}")

@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, WeightsError
-from imagenet_hard.classifiers.download import hub_file, url_file
+from imagenet_hard.classifiers.download import url_file
 from imagenet_hard.classifiers.weights import check_finite
+from imagenet_hard.hub.read import model_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -43,8 +44,8 @@ def published_file(source: Source, name: str, *, progress: bool = False) -> Path
         return url_file(str(source.pretrained["url"]), name=name, progress=progress)
     repo, _, file = hub.rpartition("/")
     if not file:
-        return hub_file(repo, WEIGHT_FILES)
-    return hub_file(repo, (file, str(Path(file).with_suffix(".safetensors"))))
+        return model_file(repo, WEIGHT_FILES)
+    return model_file(repo, (file, str(Path(file).with_suffix(".safetensors"))))
 
 
 def create(config: str, **options: Any) -> nn.Module:
@@ -99,9 +100,9 @@ def check_text_parts(text_cfg: Mapping[str, Any], name: str) -> None:
             "pip install 'imagenet-hard[hf]'"
         )
     if tower and not Path(tower).is_dir():
-        hub_file(tower, ("config.json",), kind="text tower's configuration")
+        model_file(tower, ("config.json",), what="text tower's configuration")
     if tokenizer and not Path(tokenizer).is_dir():
-        hub_file(tokenizer, TOKENIZER_FILES, kind="tokenizer")
+        model_file(tokenizer, TOKENIZER_FILES, what="tokenizer")
 
 
 def load_published(model: nn.Module, file: Path, name: str) -> None:

@@ -12,7 +12,6 @@ from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers import open_clip_build as build
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.download import hub_commit, hub_file
 from imagenet_hard.classifiers.normalisation import Normalisation, normalised
 from imagenet_hard.classifiers.open_clip_build import (
     QUICK,
@@ -27,6 +26,7 @@ from imagenet_hard.classifiers.transform_policy import with_policy
 from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.classifiers.zero_shot.head import HeadOptions, head_of
+from imagenet_hard.hub.read import commit_of_file, model_file
 
 if TYPE_CHECKING:
     import torch
@@ -114,11 +114,11 @@ def load_hub(
     repo = name.removeprefix("hf-hub:")
     repo_id, _, revision = repo.partition("@")
     head = head.read()
-    config = hub_file(repo_id, (build.CONFIG_FILE,), revision=revision or None, kind="configuration")
-    commit = hub_commit(config)
+    config = model_file(repo_id, (build.CONFIG_FILE,), revision=revision or None, what="configuration")
+    commit = commit_of_file(config)
     text_cfg = _text_cfg(config, repo)
     build.check_text_parts(text_cfg, f"hf-hub:{repo}")
-    file = None if weights else hub_file(repo_id, build.WEIGHT_FILES, revision=commit or revision or None)
+    file = None if weights else model_file(repo_id, build.WEIGHT_FILES, revision=commit or revision or None)
     folder = f"local-dir:{config.parent}"
     model = build.create(folder)
     # A Hugging Face tokenizer has a repository of its own; open_clip would look for it in the folder.

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, WeightsError
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.download import hub_file, url_file
+from imagenet_hard.classifiers.download import url_file
 from imagenet_hard.classifiers.normalisation import Normalisation, normalised
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
 from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find
+from imagenet_hard.hub.read import model_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,7 +55,7 @@ def load(name: str, *, tag: str | None = None, file: str | None = None, progress
         overlay: dict[str, Any] = {}
         if config.hf_hub_id:
             wanted = (config.hf_hub_filename,) if config.hf_hub_filename else WEIGHT_FILES
-            overlay = {"file": str(hub_file(config.hf_hub_id, wanted)), "custom_load": False}
+            overlay = {"file": str(model_file(config.hf_hub_id, wanted)), "custom_load": False}
         else:
             overlay = {"file": str(url_file(config.url, name=f"timm:{full}", progress=progress))}
         model = create(full, overlay["file"], pretrained=True, pretrained_cfg_overlay=overlay)

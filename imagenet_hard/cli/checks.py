@@ -124,16 +124,17 @@ def _existing(folder: Path) -> Path:
 
 
 def _hub() -> Check:
-    from huggingface_hub import HfApi, constants, get_token
+    from imagenet_hard.base.errors import DatasetError
+    from imagenet_hard.hub.checks import secret_of
+    from imagenet_hard.hub.read import commit_at, offline
 
-    if constants.HF_HUB_OFFLINE:
+    if offline():
         return Check(
             "Hub", "warning", "offline mode (HF_HUB_OFFLINE): only cached data sets and weights load"
         )
-    token = "with a token" if get_token() else "no token (public repositories only)"
+    token = "with a token" if secret_of(None) else "no token (public repositories only)"
     try:
-        info = HfApi().dataset_info("taesiri/imagenet-hard", timeout=HUB_TIMEOUT_SECONDS)
-    except Exception as error:
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:160]
-        return Check("Hub", "warning", f"{constants.ENDPOINT} not reached, {token}: {reason}")
-    return Check("Hub", "ok", f"imagenet-hard is at commit {(info.sha or '?')[:12]}, {token}")
+        commit = commit_at("taesiri/imagenet-hard", None, timeout=HUB_TIMEOUT_SECONDS)
+    except DatasetError as error:
+        return Check("Hub", "warning", f"not reached, {token}: {error}")
+    return Check("Hub", "ok", f"imagenet-hard is at commit {commit[:12]}, {token}")

@@ -124,10 +124,11 @@ def publish(entries: Path, repo: str, private: bool) -> int:
 
     Needs a token with write access: HF_TOKEN, or `hf auth login`.
     """
+    from imagenet_hard.hub.checks import check_repo_id
     from imagenet_hard.leaderboard.site.build import build_site
-    from imagenet_hard.leaderboard.site.space import check_repo, publish_space
+    from imagenet_hard.leaderboard.site.space import publish_space
 
-    check_repo(repo)
+    check_repo_id(repo)
     with tempfile.TemporaryDirectory(prefix="imagenet-hard-site-") as folder:
         build_site(_read(entries), folder)
         click.echo(publish_space(Path(folder), repo, private=private))

@@ -129,7 +129,7 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
 
 
 def _owners(given: tuple[str, ...], *, hub: bool) -> list[Author]:
-    from imagenet_hard.hub.pull_request import account
+    from imagenet_hard.hub.read import account
     from imagenet_hard.leaderboard.verify.ownership import Author
 
     owners = [Author.parse(each) for each in given]

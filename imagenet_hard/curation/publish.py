@@ -1,17 +1,54 @@
-"""Publish a build to the Hugging Face Hub: one commit or pull request, and a tag for the version."""
+"""Publish a build to the Hugging Face Hub: what it is, checked, and what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path, PurePosixPath
 
-from imagenet_hard.base.errors import UsageError
-from imagenet_hard.curation.publication import Publication
-from imagenet_hard.curation.publish_target import MAIN, PublishReport, Target
-from imagenet_hard.curation.release import read_release
-from imagenet_hard.hub.errors import check_token, explained
-from imagenet_hard.hub.retry import WAITS, patiently, refusals
+from imagenet_hard.base.errors import DatasetError, UsageError
+from imagenet_hard.base.records import read_record
+from imagenet_hard.curation.build.manifest import MANIFEST, Manifest
+from imagenet_hard.dataset.files import walk
+from imagenet_hard.hub.content import Content, LocalFile
+from imagenet_hard.hub.retry import WAITS
+from imagenet_hard.hub.write import MAIN, Outcome, check_upload, upload
+
+DATA = "data/"
+"""The folder whose old files a build removes; elsewhere it leaves alone what it does not have."""
+
+_VERSION = re.compile(r"[0-9A-Za-z]+(?:[.+_-][0-9A-Za-z]+)*")
+
+
+@dataclass(frozen=True)
+class Build:
+    """A checked build. ``fingerprint`` is the benchmark's; ``digest`` the sha256 of its manifest."""
+
+    name: str
+    version: str
+    fingerprint: str
+    digest: str
+    files: Mapping[str, LocalFile]
+
+    def content(self, tag: bool = True) -> Content:
+        """What a repository with this build holds; its commit gets the version's ``tag``."""
+        return Content(
+            self.files,
+            title=f"Publish {self.name} {self.version} (build {self.digest[:16]})",
+            description=f"Fingerprint: {self.fingerprint}\nManifest: {self.digest}",
+            removes=lambda path: path.startswith(DATA),
+            tag=f"v{self.version}" if tag else None,
+            retag="raise the version in the recipe and build again, or leave the tag out (--no-tag)",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishReport(Outcome):
+    """What was published, or would be: which build, and what an upload says."""
+
+    version: str
+    fingerprint: str
 
 
 def publish(
@@ -47,50 +84,87 @@ def publish(
         DatasetError: the folder is no build or has changed since, its version is on the Hub with
             other content, or the Hub refuses or fails; no message contains the token.
     """
-    secret = _checked_token(token, needed=not dry_run)
-    _check_repo(repo)
-    if pull_request and revision not in (None, MAIN):
-        raise UsageError(f"a pull request goes to {MAIN}: got the branch {revision!r} with it; leave one out")
-    release = read_release(folder)
-    from huggingface_hub import HfApi
+    check_upload(repo, pull_request=pull_request, branch=revision or MAIN, token=token, writes=not dry_run)
+    build = read_build(folder)
 
-    target = Target(repo, revision or MAIN, private, pull_request, tag)
-    work = Publication(HfApi(token=secret or False), target, release, on_progress)
-    again = partial(patiently, waits=waits, on_progress=on_progress)
-    guard = partial(explained, repo, revision, secret or False)
-    with guard():
-        plan = again(work.plan)
-    if plan.done and not dry_run:
-        on_progress(f"nothing to do: {plan.url} holds this build")
-    if plan.done or dry_run:
-        return plan
-    confirm(plan)
-    with guard(), refusals(repo, pull_request=pull_request, secret=secret):
-        return again(work.attempt)
+    def report(outcome: Outcome) -> PublishReport:
+        said = {field.name: getattr(outcome, field.name) for field in fields(Outcome)}
+        return PublishReport(**said, version=build.version, fingerprint=build.fingerprint)
+
+    outcome = upload(
+        repo,
+        build.content(tag),
+        branch=revision or MAIN,
+        private=private,
+        pull_request=pull_request,
+        token=token,
+        dry_run=dry_run,
+        say=on_progress,
+        confirm=lambda plan: confirm(report(plan)),
+        waits=waits,
+    )
+    return report(outcome)
 
 
-def _checked_token(token: str | bool | None, needed: bool) -> str | None:
-    from huggingface_hub import constants, get_token
+def read_build(folder: Path) -> Build:
+    """The build in ``folder``, every file of it compared with the manifest's size and sha256.
 
-    check_token(token)
-    if constants.HF_HUB_OFFLINE:
-        raise UsageError("HF_HUB_OFFLINE is set: unset it to publish")
-    secret = token if isinstance(token, str) else None if token is False else get_token()
-    if secret is None and needed:
-        raise UsageError(
-            "publishing needs a token with write access, and there is none: set HF_TOKEN, run "
-            "`hf auth login` or pass token="
+    Raises:
+        UsageError: there is no such folder.
+        DatasetError: it is no build, or differs from its manifest; every difference is named.
+        ResultError: the manifest cannot be read.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder}: expected one made by `imagenet-hard curate build`")
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise DatasetError(
+            f"{folder} is no built data set: it has no {MANIFEST}. Expected a folder made by "
+            "`imagenet-hard curate build`"
         )
-    return secret
+    manifest = read_record(path, Manifest)
+    if not _VERSION.fullmatch(manifest.version):
+        raise DatasetError(
+            f"{path}: the version {manifest.version!r} makes no git tag: expected one such as 1.0.0"
+        )
+    manifest_file = _read(MANIFEST, path)
+    files = {name: LocalFile(name, folder / name, f.size, f.sha256) for name, f in manifest.files.items()}
+    _check(folder, files)
+    files[MANIFEST] = manifest_file
+    return Build(
+        manifest.name,
+        manifest.version,
+        manifest.fingerprint,
+        manifest_file.sha256,
+        dict(sorted(files.items())),
+    )
 
 
-def _check_repo(repo: str) -> None:
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined] # not in an __all__
+def _check(folder: Path, files: Mapping[str, LocalFile]) -> None:
+    problems = [problem for file in files.values() if (problem := _difference(file)) is not None]
+    strays = {file.id for file in walk(folder) if not file.system} - {*files, MANIFEST}
+    problems += [f"{name} is not in the manifest" for name in sorted(strays)]
+    if problems:
+        raise DatasetError(
+            f"{folder} is not as its manifest says: {'; '.join(problems)}. Build it again, so that what is "
+            "published is what was built"
+        )
 
+
+def _difference(file: LocalFile) -> str | None:
+    parts = PurePosixPath(file.path)
+    if parts.is_absolute() or ".." in parts.parts or parts.as_posix() != file.path or file.path == MANIFEST:
+        return f"{file.path!r} is no path of a file inside the folder"
+    if not file.local.is_file():
+        return f"{file.path} is missing"
+    found = _read(file.path, file.local)
+    if found.size != file.size:
+        return f"{file.path} has {found.size} bytes, not {file.size}"
+    return None if found.sha256 == file.sha256 else f"{file.path} has another sha256"
+
+
+def _read(path: str, local: Path) -> LocalFile:
     try:
-        validate_repo_id(repo)
-    except HFValidationError as error:
-        raise UsageError(f"{repo!r} is no Hub id: expected OWNER/NAME. {error}") from None
-    if "/" not in repo:
-        raise UsageError(f"{repo!r} is no Hub id: expected OWNER/NAME, as in my-organisation/{repo}")
+        return LocalFile.read(path, local)
+    except OSError as error:
+        raise DatasetError(f"cannot read {local}: {error.strerror or error}") from error

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,15 +12,17 @@ from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.built import files_of, size_of, splits_of
 from imagenet_hard.dataset.rows import from_dataset, from_stream, prepared
 from imagenet_hard.dataset.splits import check_whole, choose_split
-from imagenet_hard.hub.errors import check_token, explained, is_passing
+from imagenet_hard.hub.checks import Token, check_token
+from imagenet_hard.hub.errors import translated_errors
+from imagenet_hard.hub.read import COMMIT, cached_commit, resolve
+from imagenet_hard.hub.retry import retry
 
 log = logging.getLogger(__name__)
 
 WAITS = (1, 4, 16)
-"""Seconds before a download that met a busy server is tried again."""
+"""Seconds before a download of gigabytes that met a busy server goes on."""
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-Token = str | bool | None
+_AGAIN = "%s: %s; what is downloaded is kept"
 
 
 def hub_dataset(
@@ -52,7 +50,7 @@ def hub_dataset(
     from datasets.packaged_modules.webdataset.webdataset import WebDataset
 
     check_token(token)
-    guard = partial(explained, repo, revision, token)
+    guard = partial(translated_errors, repo, revision=revision, token=token)
     with guard():
         if datasets.config.HF_HUB_OFFLINE:
             return _cached(repo, name, revision, split, streaming, exif)
@@ -69,47 +67,7 @@ def hub_dataset(
         if streaming:
             rows = builder.as_streaming_dataset(chosen)
             return from_stream(rows, about, size=size_of(builder, chosen), token=token, guard=guard)
-        return _patiently(lambda: prepared(builder, about), repo)
-
-
-def resolve(repo: str, revision: str | None, token: Token = None) -> str:
-    """The commit (40 hex digits) that ``revision`` of a data set repository stands for now.
-
-    Raises:
-        Exception: whatever the client raises; ``explained`` turns it into a DatasetError.
-    """
-    import huggingface_hub
-    from huggingface_hub.errors import EntryNotFoundError
-
-    commit = huggingface_hub.HfApi(token=token).dataset_info(repo, revision=revision).sha
-    if commit is None:
-        raise DatasetError(
-            f"the Hub names no commit for {repo} at revision {revision or 'main'}: try again later"
-        )
-    # The download itself asks by commit; this one leaves the name -> commit behind for offline use.
-    with suppress(EntryNotFoundError):  # a data set without a README
-        huggingface_hub.hf_hub_download(
-            repo, "README.md", repo_type="dataset", revision=revision or "main", token=token
-        )
-    return str(commit)
-
-
-def _patiently(load: Callable[[], Benchmark], repo: str) -> Benchmark:
-    """The clients try a file once; in a download of gigabytes a busy moment must not end it."""
-    for seconds in WAITS:
-        try:
-            return load()
-        except Exception as error:
-            if not is_passing(error):
-                raise
-            log.warning(
-                "%s: %s; trying again in %d s, what is downloaded is kept",
-                repo,
-                type(error).__name__,
-                seconds,
-            )
-            time.sleep(seconds)
-    return load()
+        return retry(lambda: prepared(builder, about), WAITS, lambda text: log.warning(_AGAIN, repo, text))
 
 
 def _cached(
@@ -121,7 +79,7 @@ def _cached(
             f"{repo} cannot be streamed offline (HF_HUB_OFFLINE is set): load it without streaming"
         )
     commits = _cached_commits(repo)
-    commit = _known_commit(repo, revision)
+    commit = cached_commit(repo, revision)
     if commit is None and revision is None and len(commits) == 1:
         commit = next(iter(commits))
         log.warning(
@@ -141,16 +99,6 @@ def _cached(
     return from_dataset(dataset, Source(name, repo, commit, chosen, exif, state=str(commit)))
 
 
-def _known_commit(repo: str, revision: str | None) -> str | None:
-    """The commit that ``revision`` stood for when it was last looked up."""
-    from huggingface_hub import try_to_load_from_cache
-
-    if revision is not None and _COMMIT.fullmatch(revision):
-        return revision
-    readme = try_to_load_from_cache(repo, "README.md", repo_type="dataset", revision=revision or "main")
-    return Path(readme).parent.name if isinstance(readme, str) else None
-
-
 def _cached_commits(repo: str) -> dict[str, Path]:
     """Commit -> the folder with its rows, as ``datasets`` lays out its cache: config/version/commit."""
     import datasets
@@ -159,7 +107,7 @@ def _cached_commits(repo: str) -> dict[str, Path]:
     owner, name = repo.split("/")
     root = Path(datasets.config.HF_DATASETS_CACHE) / f"{owner}___{camelcase_to_snakecase(name)}"
     found = sorted(path.parent for path in root.glob("*/*/*/dataset_info.json"))
-    return {path.name: path for path in found if _COMMIT.fullmatch(path.name)}
+    return {path.name: path for path in found if COMMIT.fullmatch(path.name)}
 
 
 def _read_cache(folder: Path, repo: str, split: str | None) -> tuple[Any, str]:

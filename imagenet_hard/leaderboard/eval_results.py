@@ -10,8 +10,9 @@ import yaml
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
-from imagenet_hard.hub.errors import explained
-from imagenet_hard.hub.pull_request import PullRequest, check_repo_id, open_pull_request
+from imagenet_hard.hub.checks import Token, check_repo_id
+from imagenet_hard.hub.pull_request import PullRequest, open_pull_request
+from imagenet_hard.hub.read import model_card
 from imagenet_hard.leaderboard.entry import Entry
 
 FILE = ".eval_results/imagenet-hard.yaml"
@@ -105,33 +106,24 @@ def write_eval_results(folder: Path, entry: Entry) -> tuple[Path, Path]:
     return results, card
 
 
-def propose_eval_results(
-    repo: str, entry: Entry, marker: str, *, token: str | bool | None = None
-) -> PullRequest:
+def propose_eval_results(repo: str, entry: Entry, marker: str, *, token: Token = None) -> PullRequest:
     """Both in one pull request on the model's own repository; one for one submission.
 
     Raises:
         UsageError: as ``card_with_result``, or ``repo`` is no Hub id.
         ResultError, DatasetError: the Hub refuses or cannot be reached.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
-
     check_repo_id(repo)
     results = eval_results_yaml(entry)
-    with explained(repo, None, token):
-        try:
-            card = Path(hf_hub_download(repo, CARD, token=token)).read_text(encoding="utf-8")
-        except EntryNotFoundError:
-            card = None
-    files = {FILE: results.encode(), CARD: card_with_result(card, entry, repo.rpartition("/")[2]).encode()}
+    new_card = card_with_result(model_card(repo, token), entry, repo.rpartition("/")[2])
+    files = {FILE: results.encode(), CARD: new_card.encode()}
     return open_pull_request(
         repo,
         files,
         title=f"Add the result on {entry.benchmark.name}",
         description=_notes(entry),
         marker=marker,
-        repo_type="model",
+        kind="model",
         token=token,
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES
-from imagenet_hard.hub.errors import check_token, explained
-from imagenet_hard.hub.pull_request import check_repo_id
+from imagenet_hard.hub.checks import Token, check_repo_id, check_token
+from imagenet_hard.hub.errors import translated_errors
+from imagenet_hard.hub.read import RemoteFile, branch_point, download, files_at, request_author
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, PREDICTIONS_FILE, TOP1_FILE, TOP5_FILE
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, MAX_ENTRY_BYTES
@@ -22,8 +24,6 @@ _LIMITS = {
     TOP5_FILE: MAX_CSV_BYTES,
     TOP1_FILE: MAX_CSV_BYTES,
 }
-
-Tree = dict[str, tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Fetched:
     problems: tuple[str, ...] = ()
 
 
-def fetch(repo: str, into: Path, *, pr: int | None = None, token: str | bool | None = None) -> Fetched:
+def fetch(repo: str, into: Path, *, pr: int | None = None, token: Token = None) -> Fetched:
     """The entries of ``repo`` to verify, with what they are compared with: all, or those that ``pr`` changes.
 
     Sizes are looked at before anything is downloaded.
@@ -53,17 +53,16 @@ def fetch(repo: str, into: Path, *, pr: int | None = None, token: str | bool | N
     check_token(token)
     check_repo_id(repo)
     revision = None if pr is None else f"refs/pr/{pr}"
-    with explained(repo, revision, token):
-        main = _tree(repo, "main", token)
-        head = main if revision is None else _tree(repo, revision, token)
-        author = None if pr is None else _author(repo, pr, token)
-        before = {} if revision is None else _tree(repo, _branch_point(repo, revision, token), token)
+    with translated_errors(repo, revision=revision, token=token):
+        main = files_at(repo, "main", token=token)
+        head = main if revision is None else files_at(repo, revision, token=token)
+        author = None if pr is None else Author.parse(f"hub:{request_author(repo, pr, token)}")
+        before = {} if revision is None else files_at(repo, branch_point(repo, revision, token), token=token)
     changed = sorted(p for p in {*head, *before} if head.get(p) != before.get(p))
     names = {PurePosixPath(p).parts[1] for p in changed if _is_entry_file(p)}
     base, submitted = into / "main", into / "submitted"
     trusted = [p for p in main if _is_entry_file(p) or p.startswith((f"{BENCHMARKS}/", f"{WITHDRAWN}/"))]
-    with explained(repo, revision, token):
-        _download(repo, "main", trusted, base, token)
+    download(repo, "main", trusted, base, token)
     verdict = Verdict(tuple(sorted(names)), ())
     if pr is not None:
 
@@ -71,8 +70,7 @@ def fetch(repo: str, into: Path, *, pr: int | None = None, token: str | bool | N
             record = f"{WITHDRAWN}/{name}.json"
             if record in head:
                 _check_sizes(head, [record])
-                with explained(repo, revision, token):
-                    _download(repo, f"refs/pr/{pr}", [record], submitted, token)
+                download(repo, f"refs/pr/{pr}", [record], submitted, token)
             return withdrawal_problem(submitted / record, base / ENTRIES / name, author)
 
         verdict = judge(
@@ -83,37 +81,10 @@ def fetch(repo: str, into: Path, *, pr: int | None = None, token: str | bool | N
         )
         wanted = [p for p in head if _is_entry_file(p) and PurePosixPath(p).parts[1] in verdict.entries]
         _check_sizes(head, wanted)
-        with explained(repo, revision, token):
-            _download(repo, f"refs/pr/{pr}", wanted, submitted, token)
+        download(repo, f"refs/pr/{pr}", wanted, submitted, token)
     root = base if pr is None else submitted
     folders = tuple(root / ENTRIES / name for name in verdict.entries)
     return Fetched(folders, base / ENTRIES, base / BENCHMARKS, author, verdict.problems)
-
-
-def _branch_point(repo: str, revision: str, token: str | bool | None) -> str:
-    """The commit of main that a request began at: what main got since then is no change of the request's."""
-    from huggingface_hub import HfApi
-
-    api = HfApi(token=token)
-    main = {commit.commit_id for commit in api.list_repo_commits(repo, repo_type="dataset")}
-    commits = api.list_repo_commits(repo, repo_type="dataset", revision=revision)
-    return next((commit.commit_id for commit in commits if commit.commit_id in main), "main")
-
-
-def _author(repo: str, pr: int, token: str | bool | None) -> Author:
-    from huggingface_hub import HfApi
-
-    details = HfApi(token=token).get_discussion_details(repo, pr, repo_type="dataset")
-    return Author.parse(f"hub:{details.author}")
-
-
-def _tree(repo: str, revision: str, token: str | bool | None) -> Tree:
-    """Path -> (content id, size) of every file."""
-    from huggingface_hub import HfApi
-    from huggingface_hub.hf_api import RepoFile
-
-    files = HfApi(token=token).list_repo_tree(repo, recursive=True, revision=revision, repo_type="dataset")
-    return {f.path: (f.lfs.sha256 if f.lfs else f.blob_id, f.size) for f in files if isinstance(f, RepoFile)}
 
 
 def _is_entry_file(path: str) -> bool:
@@ -121,16 +92,8 @@ def _is_entry_file(path: str) -> bool:
     return len(parts) >= 3 and parts[0] == ENTRIES and ".." not in parts
 
 
-def _check_sizes(tree: Tree, paths: list[str]) -> None:
+def _check_sizes(tree: Mapping[str, RemoteFile], paths: list[str]) -> None:
     for path in paths:
         limit = _LIMITS.get(PurePosixPath(path).name, MAX_ENTRY_BYTES)
-        if tree[path][1] > limit:
-            raise ResultError(f"{path} has {tree[path][1]} bytes: at most {limit} are downloaded")
-
-
-def _download(repo: str, revision: str, paths: list[str], into: Path, token: str | bool | None) -> None:
-    from huggingface_hub import hf_hub_download
-
-    for path in paths:
-        # local_dir: real files, where the cache would have links.
-        hf_hub_download(repo, path, revision=revision, repo_type="dataset", local_dir=into, token=token)
+        if tree[path].size > limit:
+            raise ResultError(f"{path} has {tree[path].size} bytes: at most {limit} are downloaded")

@@ -66,7 +66,7 @@ def published_here(hub: LoopbackHub, folder: Path) -> None:
     (second,) = publishes(hub, call(folder))
     assert {r["method"] for r in hub.requests[since:]} == {"GET"}
     assert (second["commit"], second["new_tag"], second["done"]) == (first["commit"], False, True)
-    assert second["said"] == [f"nothing to do: {first['url']} holds this build"]
+    assert second["said"] == [f"nothing to do: {first['url']} is as it should be"]
 
     code = (
         "from imagenet_hard import load_dataset\nb = load_dataset({!r}{})\nprint(b.fingerprint(), b.revision)"
@@ -180,7 +180,7 @@ def test_a_tag_stands_for_one_content(minihub: LoopbackHub, tmp_path: Path, fold
     assert holds(minihub, changed)
     assert holds(minihub, folder, revision="v1.0.0")
     (back,) = publishes(minihub, call(folder))
-    assert "has published this build as v1.0.0 already, and main has changed since" in back["message"]
+    assert "has published this as v1.0.0 already, and main has changed since" in back["message"]
     assert holds(minihub, changed)
 
 
@@ -262,7 +262,7 @@ def test_a_file_that_the_hub_leaves_out_is_noticed(minihub: LoopbackHub, folder:
     }
     minihub.faults.append(Fault("POST", "/preupload/", status=200, body=ignored))
     (result,) = publishes(minihub, call(folder))
-    assert "does not hold this build: README.md differ" in result["message"]
+    assert "does not hold what is here: README.md differ" in result["message"]
     assert ".gitignore" in result["message"]
     assert "v1.0.0" not in minihub.repos["dataset", REPO].git("tag").decode()
 
@@ -278,7 +278,9 @@ def test_a_pull_request_that_was_changed_is_not_taken_for_ours(minihub: Loopback
     )
     assert minihub.client(change, token=TOKENS["alice"]).returncode == 0
     (second,) = publishes(minihub, call(folder, pull_request=True))
-    assert f"the pull request {first['url']} does not hold this build: README.md differ" in second["message"]
+    assert (
+        f"the pull request {first['url']} does not hold what is here: README.md differ" in second["message"]
+    )
     assert len(minihub.repos["dataset", REPO].meta["discussions"]) == 1
 
 

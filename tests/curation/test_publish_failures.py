@@ -164,7 +164,7 @@ def test_refusals_are_not_tried_again(minihub: LoopbackHub, folder: Path) -> Non
     said = {
         401: "the Hub refused the token (401) for lab/r401: get one with write access at",
         403: "the token may not write to lab/r403 (403). It needs the role write",
-        404: "the Hub does not show lab/r404 to this token (404): check the name",
+        404: "lab/r404 on the Hub does not exist, or is private and the token has no access (404): check",
         413: "the Hub did not accept the upload to lab/r413 (413)",
     }
     for status in said:
@@ -194,9 +194,9 @@ def test_it_gives_up_in_the_end(minihub: LoopbackHub, folder: Path) -> None:
     failed, busy, gone, later = publishes(
         minihub, *(call(folder, f"lab/{name}") for name in (*lasting, "slow"))
     )
-    assert "the Hub fails (500) for lab/r500: run the same command again later" in failed["message"]
+    assert "the Hub failed (500) for lab/r500: run the same command again later" in failed["message"]
     assert "lab/r412 changed at every attempt (412)" in busy["message"]
-    assert "the Hub cannot be reached for lab/gone: RemoteProtocolError" in gone["message"]
+    assert "lab/gone on the Hub cannot be reached: RemoteProtocolError" in gone["message"]
     assert "the Hub asks to wait 3600 s (429): run the same command again then" in later["message"]
     assert [len(asked(minihub, "POST", f"/lab/{name}/commit/")) for name in (*lasting, "slow")] == [
         4,

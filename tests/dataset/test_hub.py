@@ -154,9 +154,10 @@ def test_a_private_data_set_needs_a_token(minihub: LoopbackHub) -> None:
     )
     assert [result["revision"] for result in found] == [commit, commit]
     assert (
-        "does not exist, or is private: check the name; if it is private, set HF_TOKEN" in without["message"]
+        "does not exist, or is private (401): check the name; if it is private, set HF_TOKEN"
+        in without["message"]
     )
-    assert "is private and the token has no access: check both" in bob["message"]
+    assert "is private and the token has no access (404): check both" in bob["message"]
     assert "the Hub refused the token (401)" in wrong["message"]
     assert "xyzzy" not in wrong["message"]
     by_environment, none = loads(minihub, call(repo), call(repo, token=False), token=TOKENS["alice"])

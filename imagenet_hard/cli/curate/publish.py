@@ -14,7 +14,7 @@ from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.cli.curate.options import HELP
 
 if TYPE_CHECKING:
-    from imagenet_hard.curation.publish_target import PublishReport
+    from imagenet_hard.curation.publish import PublishReport
 
 
 @click.command("publish", context_settings=HELP)

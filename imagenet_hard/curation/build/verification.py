@@ -12,7 +12,7 @@ from imagenet_hard.base.tables import read_csv
 from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.build.manifest import IMAGES, IMAGES_COLUMNS, MANIFEST, Manifest
 from imagenet_hard.curation.build.shards import GROUP_ROWS, features
-from imagenet_hard.curation.release import read_release
+from imagenet_hard.curation.publish import read_build
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.imagenet.classes import names
 
@@ -33,7 +33,7 @@ def verify_build(folder: Path) -> Manifest:
         DatasetError: it is no build, or differs from what it says; the differences are named.
         ResultError: the manifest cannot be read.
     """
-    read_release(folder)
+    read_build(folder)
     manifest = read_record(folder / MANIFEST, Manifest)
     problems = list[str]()
     shards = sorted(name for name in manifest.files if name.endswith(".parquet"))

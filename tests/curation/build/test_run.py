@@ -25,9 +25,9 @@ from imagenet_hard.curation.build.manifest import rows_sha256
 from imagenet_hard.curation.build.run import build
 from imagenet_hard.curation.build.selection import Selected
 from imagenet_hard.curation.build.shards import partition
+from imagenet_hard.curation.publish import read_build
 from imagenet_hard.curation.recipe import Recipe, parse_recipe
 from imagenet_hard.curation.records import Decision, ScoreSummary, Survivor
-from imagenet_hard.curation.release import read_release
 from tests.curation.small import Made, sha256
 from tests.engine.small import jpeg
 
@@ -181,7 +181,7 @@ def test_the_manifest_holds_every_file_and_image(tmp_path):
     """Hashes that a changed byte contradicts; one line an image."""
     parts = Parts(tmp_path / "in")
     report = parts.build(tmp_path / "out")
-    release = read_release(tmp_path / "out")
+    release = read_build(tmp_path / "out")
     assert release.fingerprint == report.manifest.fingerprint
     assert set(release.files) == set(files(tmp_path / "out"))
     with (tmp_path / "out/images.csv").open(newline="", encoding="utf-8") as file:
@@ -192,7 +192,7 @@ def test_the_manifest_holds_every_file_and_image(tmp_path):
     assert parts.made.ids[-1] in datasets.Dataset.from_parquet(str(shard))["id"]
     shard.write_bytes(shard.read_bytes()[:-1] + b"x")
     with pytest.raises(DatasetError, match=r"is not as its manifest says: data/.* has another sha256"):
-        read_release(tmp_path / "out")
+        read_build(tmp_path / "out")
 
 
 def test_the_card_says_how_it_was_made(tmp_path):
@@ -429,7 +429,7 @@ def test_killed_in_the_middle(tmp_path):
     assert files(tmp_path / "out") == before
     parts = Parts(tmp_path / "in", seed=50)
     parts.build(tmp_path / "out")
-    assert read_release(tmp_path / "out").version == "1.0.0"
+    assert read_build(tmp_path / "out").version == "1.0.0"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in", "old", "out"]
 
 

@@ -119,7 +119,7 @@ from pathlib import Path
 from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.leaderboard.site.space import publish_space
 try:
-    print(publish_space(Path({folder!r}), {repo!r}))
+    print(publish_space(Path({folder!r}), {repo!r}, waits=(0, 0)))
 except ImageNetHardError as error:
     print("refused:", error)
 """
@@ -161,8 +161,8 @@ def test_publish_as_a_static_space(minihub, built):
 @pytest.mark.parametrize(
     ("repo", "token", "message"),
     [
-        ("alice/board", "hf_wrong", "did not accept the token"),
-        ("bob/board", "alice", "may not write there"),
+        ("alice/board", "hf_wrong", "the Hub refused the token (401)"),
+        ("bob/board", "alice", "the token may not write to bob/board (403)"),
     ],
 )
 def test_publish_refused(minihub, built, repo, token, message):
@@ -171,10 +171,13 @@ def test_publish_refused(minihub, built, repo, token, message):
 
 
 def test_publish_with_the_hub_down(minihub, built):
-    """A broken commit is an error that says so; the next run succeeds."""
-    minihub.faults.append(Fault("POST", r"/api/spaces/.*/commit/", status=500, times=1))
-    assert "the Hub answered 500" in published(minihub, built)
+    """A broken commit is an error that says so; the next run succeeds, also where its reply is lost."""
+    minihub.faults.append(Fault("POST", r"/api/spaces/.*/commit/", status=500, times=3))
+    assert "the Hub failed (500) for alice/board" in published(minihub, built)
+    minihub.faults.append(Fault("POST", r"/api/spaces/.*/commit/", drop="lost"))
     assert "/commit/" in published(minihub, built)
+    repo = minihub.repos["space", "alice/board"]
+    assert len(repo.git("log", "--format=%s", repo.resolve("main")).decode().splitlines()) == 2
 
 
 def test_publish_needs_a_built_site(minihub, tmp_path):

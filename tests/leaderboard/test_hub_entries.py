@@ -113,7 +113,7 @@ def test_a_lasting_fault_is_explained(hub: LoopbackHub) -> None:
     name, message = submits(hub, "aa")[0]
     assert name == "ResultError"
     assert message == (
-        "no pull request on alice/board: the Hub answered 500: try again later, an open request is found then"
+        "the Hub failed (500) for alice/board: run the same command again later; what has been sent is kept."
     )
     assert requests(hub) == []
 
@@ -121,10 +121,20 @@ def test_a_lasting_fault_is_explained(hub: LoopbackHub) -> None:
 @pytest.mark.parametrize(
     ("repo", "token", "fault", "message"),
     [
-        (REPO, None, None, "run `hf auth login` or set HF_TOKEN"),
-        (REPO, "hf_wrong", None, "a token that the Hub knows"),
-        ("alice/nothing", "hf_bob", None, "there is no such repository"),
-        (REPO, "hf_bob", Fault("POST", COMMIT, status=403, times=9), "may not open pull requests (403)"),
+        (REPO, None, None, "set HF_TOKEN or run `hf auth login`"),
+        (REPO, "hf_wrong", None, "the Hub refused the token (401) for alice/board"),
+        (
+            "alice/nothing",
+            "hf_bob",
+            None,
+            "alice/nothing on the Hub does not exist, or is private and the token",
+        ),
+        (
+            REPO,
+            "hf_bob",
+            Fault("POST", COMMIT, status=403, times=9),
+            "the token may not open a pull request on alice/board (403)",
+        ),
         ("board", "hf_bob", None, "expected OWNER/NAME"),
         ("../../x", "hf_bob", None, "expected OWNER/NAME"),
         (REPO, "hf bob", None, "the Hub token is no token"),

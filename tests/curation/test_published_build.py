@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError, UsageError
-from imagenet_hard.curation.release import ReleaseFile, read_release
+from imagenet_hard.curation.publish import read_build
+from imagenet_hard.hub.content import LocalFile
 from tests.curation.build.builds import built
 
 
@@ -21,19 +22,19 @@ def folder(tmp_path: Path) -> Path:
     return built(tmp_path / "small")
 
 
-def test_a_release_has_every_file_and_a_mark(folder: Path) -> None:
+def test_a_build_has_every_file_and_a_mark(folder: Path) -> None:
     """The manifest is one of the files; tag and title come from it and from its hash."""
-    release = read_release(folder)
-    assert list(release.files) == [
+    build = read_build(folder)
+    assert list(build.files) == [
         "README.md",
         "data/validation-00000-of-00002.parquet",
         "data/validation-00001-of-00002.parquet",
         "manifest.json",
     ]
     digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
-    assert release.files["manifest.json"].sha256 == release.digest == digest
-    assert release.tag == "v1.0.0"
-    assert release.title == f"Publish small 1.0.0 (build {digest[:16]})"
+    assert build.files["manifest.json"].sha256 == build.digest == digest
+    assert build.content().tag == "v1.0.0"
+    assert build.content().title == f"Publish small 1.0.0 (build {digest[:16]})"
 
 
 @settings(deadline=None, max_examples=25)  # each starts a process
@@ -43,7 +44,7 @@ def test_the_git_oid_is_gits(tmp_path_factory: pytest.TempPathFactory, data: byt
     path = tmp_path_factory.mktemp("blob") / "file"
     path.write_bytes(data)
     said = subprocess.run(["git", "hash-object", "--no-filters", path], capture_output=True, check=True)
-    assert ReleaseFile("file", path, len(data), "").git_oid == said.stdout.decode().strip()
+    assert LocalFile.read("file", path).git_id == said.stdout.decode().strip()
 
 
 def test_every_difference_is_named(folder: Path) -> None:
@@ -56,7 +57,7 @@ def test_every_difference_is_named(folder: Path) -> None:
     (folder / "data" / "extra.parquet").write_bytes(b"x")
     (folder / ".DS_Store").write_bytes(b"hidden files are not published")
     with pytest.raises(DatasetError) as caught:
-        read_release(folder)
+        read_build(folder)
     message = str(caught.value)
     assert "README.md has another sha256" in message
     assert f"data/validation-00000-of-00002.parquet has {size} bytes, not {size + 1}" in message
@@ -69,10 +70,10 @@ def test_every_difference_is_named(folder: Path) -> None:
 def test_what_is_no_build(tmp_path: Path, folder: Path) -> None:
     """No folder, and a folder without a manifest."""
     with pytest.raises(UsageError, match="there is no folder .*nowhere: expected one made by"):
-        read_release(tmp_path / "nowhere")
+        read_build(tmp_path / "nowhere")
     (folder / "manifest.json").unlink()
     with pytest.raises(DatasetError, match="is no built data set: it has no manifest.json"):
-        read_release(folder)
+        read_build(folder)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def test_a_bad_manifest_is_refused(folder: Path, change: dict[str, object], mess
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(ImageNetHardError) as caught:
-        read_release(folder)
+        read_build(folder)
     assert message in str(caught.value)
     assert "manifest" in str(caught.value)
 
@@ -103,4 +104,4 @@ def test_a_manifest_that_is_no_json(folder: Path) -> None:
     """A broken file is an error of ours."""
     (folder / "manifest.json").write_text("{")
     with pytest.raises(ImageNetHardError, match="manifest.json: not JSON"):
-        read_release(folder)
+        read_build(folder)
