@@ -114,6 +114,7 @@ def test_a_lasting_fault_is_explained(hub: LoopbackHub) -> None:
     assert name == "ResultError"
     assert message == (
         "the Hub failed (500) for alice/board: run the same command again later; what has been sent is kept."
+        " It says: injected"
     )
     assert requests(hub) == []
 

@@ -50,7 +50,7 @@ def test_build(board, tmp_path, capsys):
         (("table", "--format", "html"), 2, "'html' is not one of"),
         (("table", "--format", "csv", "--check", "x"), 2, "need --format markdown"),
         (("table", "--write", "x", "--check", "y"), 2, "exclude each other"),
-        (("publish", "--repo", "../x"), 2, "not the name of a Space: got '../x', expected ORG/NAME"),
+        (("publish", "--repo", "../x"), 2, "'../x' is no Hub id: expected OWNER/NAME"),
         (("serve", "--port", "99999"), 2, "99999 is not in the range"),
         (("gold", "--dataset", "nonsense"), 2, "unknown data set 'nonsense'"),
     ],
