@@ -186,10 +186,10 @@ command.add_command(preview.command)
 
 
 def _read(entries: Path) -> SiteData:
+    from imagenet_hard.leaderboard.published import load_published
     from imagenet_hard.leaderboard.site.from_entries import read_site
-    from imagenet_hard.leaderboard.site.reported import published_tables
 
-    site = read_site(entries, published_tables())
+    site = read_site(entries, load_published())
     for each in site.left_out:
         click.echo(f"Left out: {each}", err=True)
     return site

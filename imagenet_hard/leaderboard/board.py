@@ -22,7 +22,7 @@ from imagenet_hard.leaderboard.entry import Entry, Tier, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
 from imagenet_hard.leaderboard.rescore import Rescored, check_claim, rescore
 from imagenet_hard.leaderboard.verify.examine import check_hash
-from imagenet_hard.leaderboard.verify.report import REPRODUCTION, SPOT_CHECK, Check, Report, tier_of
+from imagenet_hard.leaderboard.verify.report import REPRODUCTION, SPOT_CHECK, Check, Report, tier_by, tier_of
 from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class BoardEntry:
     @property
     def tier(self) -> Tier:
         """What was checked; ``self-reported`` where no report is of this very entry."""
-        return (tier_of(self.report.checks) if self.report else None) or "self-reported"
+        return tier_by(self.report)
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.records import place
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import Record
@@ -111,6 +111,18 @@ class Link(Record):
 
     label: Name
     url: Https
+
+
+def https(url: str) -> str:
+    """The address, once more known to be https: the last look before it becomes a link.
+
+    Raises:
+        ResultError: it is anything else.
+    """
+    try:
+        return Link(label="link", url=url).url
+    except ValueError:
+        raise ResultError(f"not an https address: {url!r}") from None
 
 
 def check_plain(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -37,6 +38,11 @@ class PublishedRow(Record):
     used_in_curation: bool = Field(default=False, strict=True)
     note: Line = ""
 
+    @property
+    def name(self) -> str:
+        """The model with its weights."""
+        return f"{self.model} / {self.tag}" if self.tag else self.model
+
 
 class PublishedTable(Record):
     """One table of a source."""
@@ -48,6 +54,11 @@ class PublishedTable(Record):
     release: Release
     note: Line = ""
     rows: tuple[PublishedRow, ...] = Field(min_length=1)
+
+    @property
+    def notes(self) -> str:
+        """What there is to know of the figures, and of the release."""
+        return " ".join(filter(None, (self.note, self.release.note)))
 
     @property
     def tier(self) -> Tier:
@@ -70,6 +81,14 @@ def load_published() -> tuple[PublishedTable, ...]:
         UsageError: a table that breaks a rule; the message names the file and the line.
     """
     return tuple(load_table(name) for name in record_names(FOLDER))
+
+
+def published_on(benchmark: str, n: int, tables: Iterable[PublishedTable]) -> list[PublishedTable]:
+    """The tables of a benchmark of ``n`` images: those on as many first, then the larger releases first."""
+    return sorted(
+        (table for table in tables if table.benchmark == benchmark),
+        key=lambda table: (table.release.n != n, -(table.release.n or 0)),
+    )
 
 
 def load_table(name: str) -> PublishedTable:

@@ -51,7 +51,10 @@ def test_the_page_says_how_scores_go_along_with_it():
     text = along(entries)
     assert "reported of 8 entries" in text
     assert "Spearman’s ρ −1.000 (−1.000 to −1.000)" in text
-    with_it = [e for e in entries if e.imagenet_top1 is not None]
+    with_it = [e for e in entries if e.imagenet]
     assert "of 2 entries: too few" in along(with_it[:2])
-    assert reported(next(e for e in entries if e.imagenet_top1 == 80)) == "80.00 %, https://a.org"
-    assert reported(next(e for e in entries if e.imagenet_top1 is None)) == ""
+    assert (
+        reported(next(e for e in entries if e.imagenet and e.imagenet.percent == 80))
+        == "80.00 %, https://a.org"
+    )
+    assert reported(next(e for e in entries if not e.imagenet)) == ""

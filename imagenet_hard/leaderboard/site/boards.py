@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.leaderboard.site.data import Board, SiteEntry
-from imagenet_hard.leaderboard.site.imagenet import against_imagenet
+from imagenet_hard.leaderboard.site.data import Board, Unranked
+from imagenet_hard.leaderboard.site.imagenet import ranked
 from imagenet_hard.leaderboard.site.standing import standing
 from imagenet_hard.leaderboard.stats.correctness import Correctness
 
@@ -51,33 +51,27 @@ class Gathering:
             "note": note,
         }
         self.origins = by_value(origins)
-        self._about: list[dict[str, Any]] = []
+        self._models: list[Unranked] = []
         self._correct: list[NDArray[np.uint8]] = []
         self._predicted: list[NDArray[np.int16]] = []
 
-    def add(
-        self, about: dict[str, Any], correct: NDArray[np.bool_], predicted: NDArray[np.integer[Any]]
-    ) -> None:
-        """An entry: fields of ``SiteEntry`` but its rank, which the others decide too; bool and int (n,)."""
-        self._about.append(about)
+    def add(self, model: Unranked, correct: NDArray[np.bool_], predicted: NDArray[np.integer[Any]]) -> None:
+        """An entry, and for each image whether it is right and its first class: bool and int (n,)."""
+        self._models.append(model)
         self._correct.append(np.packbits(correct))
         self._predicted.append(predicted.astype(np.int16))  # a copy: not the whole array that it is a part of
 
     def board(self) -> Board:
         """Ranked, best first, ids breaking ties."""
         n = len(self._board["image_ids"])
-        places = range(len(self._about))
-        order = sorted(places, key=lambda i: (-self._about[i]["top1"].n_correct, self._about[i]["id"]))
+        places = range(len(self._models))
+        order = sorted(places, key=lambda i: (-self._models[i].top1.n_correct, self._models[i].id))
         packed = Correctness(np.stack([self._correct[i] for i in order]), n)
         stands = standing(packed)
-        against = against_imagenet([self._about[i] for i in order])
         correct = np.unpackbits(packed.bits, axis=1, count=n).view(np.bool_)
         return Board(
             **self._board,
-            entries=tuple(
-                SiteEntry(**self._about[i], **more, rank=rank)
-                for i, more, rank in zip(order, against, stands.ranks, strict=True)
-            ),
+            entries=ranked([self._models[i] for i in order], stands.ranks),
             correct=correct,
             predicted=np.stack([self._predicted[i] for i in order]),
             kappa=stands.kappa,

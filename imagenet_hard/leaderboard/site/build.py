@@ -12,14 +12,14 @@ from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.web import static_files, vendored
 from imagenet_hard.leaderboard.site.data import SiteData
 from imagenet_hard.leaderboard.site.data_files import (
-    agreement_payload,
-    board_payload,
-    entry_payload,
-    images_payload,
+    agreement_data,
+    board_data,
+    entry_data,
+    images_data,
+    script,
 )
 from imagenet_hard.leaderboard.site.downloads import downloads
 from imagenet_hard.leaderboard.site.pages import pages
-from imagenet_hard.leaderboard.site.scripts import script
 
 MANIFEST = "site.json"
 _SPACE_CARD = """---
@@ -81,15 +81,15 @@ def _texts(site: SiteData) -> Iterator[tuple[str, str]]:
     yield from pages(site, vendored())
     yield "data/classes.js", script("classes", list(names()))
     for board in site.boards:
-        for part, payload in (
-            ("board", board_payload(board)),
-            ("agreement", agreement_payload(board)),
-            ("images", images_payload(board)),
+        for part, data in (
+            ("board", board_data(board)),
+            ("agreement", agreement_data(board)),
+            ("images", images_data(board)),
         ):
-            yield f"data/{board.slug}/{part}.js", script(f"{board.slug}/{part}", payload)
+            yield f"data/{board.slug}/{part}.js", script(f"{board.slug}/{part}", data)
         for index, entry in enumerate(board.entries):
             key = f"{board.slug}/entries/{entry.id}"
-            yield f"data/{key}.js", script(key, entry_payload(board, index))
+            yield f"data/{key}.js", script(key, entry_data(board, index))
         yield from downloads(board)
 
 

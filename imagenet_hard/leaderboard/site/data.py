@@ -1,51 +1,35 @@
-"""What the page shows: checked records of text and numbers, arrays where there is one value per image.
+"""What the page shows: an entry's own records, and the numbers that were worked out beside them.
 
 ``SiteData`` holds a ``Board`` per benchmark fingerprint, because scores of different images are never
-ranked together, and the published tables beside them. Every string may come from a stranger: here it
-is bounded and links are https; escaping is the templates' part.
+ranked together, and the published tables beside them. Every string may come from a stranger: escaping is the
+templates' part.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.types import Record
+from imagenet_hard.base.types import ModelSpec, Record
 from imagenet_hard.evaluation.calibration import Calibration
 from imagenet_hard.evaluation.metrics import PerClass, Rate
+from imagenet_hard.evaluation.result import Result
+from imagenet_hard.leaderboard.entry import Entry, ReportedTop1, Tier
+from imagenet_hard.leaderboard.plain_text import MAX_NUMBER, Link
+from imagenet_hard.leaderboard.published import PublishedTable
+from imagenet_hard.leaderboard.verify.ownership import said_owner
+from imagenet_hard.leaderboard.verify.report import Check, Report, tier_by
 
-Text = Annotated[str, Field(max_length=500)]
-EntryId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$")]
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")]
-Tier = Literal["unsubmitted", "published", "self-reported", "re-scored", "spot-checked", "reproduced"]
-
-
-class Link(Record):
-    """A labelled https address."""
-
-    label: Annotated[str, Field(min_length=1, max_length=100)]
-    url: Annotated[str, Field(max_length=2000)]
-
-    @field_validator("url")
-    @classmethod
-    def _https(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            good = parts.scheme == "https" and bool(parts.hostname) and value.isprintable()
-        except ValueError:
-            good = False
-        if not good or any(c in value for c in " \\\"'<>`"):
-            raise ValueError("expected an address that begins with https://")
-        return value
+_LONGEST = 500
+"""Characters of a model's backend, name and tag, which no record bounds."""
 
 
 class Rank(Record):
@@ -56,82 +40,128 @@ class Rank(Record):
     high: int = Field(ge=1, description="worst rank that they leave open")
 
 
-class Check(Record):
-    """One thing that was done to verify an entry."""
+@dataclass(frozen=True, kw_only=True)
+class Unranked:
+    """A model on a benchmark before it is ranked: its record, and what its answers get.
 
-    name: Text
-    outcome: Literal["passed", "failed", "skipped", "flagged"]
-    detail: Annotated[str, Field(max_length=2000)] = ""
-    when: Text = ""
-    version: Text = ""
+    ``record``: the entry as it was submitted, or a result that nobody submitted. ``report``: what the board
+    checked of the entry. ``name``: what the board calls it, as results have no such name of their own.
+    """
 
-
-class Facts(Record):
-    """A group of provenance: its title and what it lists, in order."""
-
-    title: Text
-    rows: tuple[tuple[Text, Annotated[str, Field(max_length=4000)]], ...]
-
-
-class SiteEntry(Record):
-    """Everything a page shows about one entry besides what is stored per image."""
-
-    id: EntryId
-    name: Text
-    org: Text
-    owner: Text = ""
-    submitter: Text = ""
-    links: tuple[Link, ...] = ()
-    training_data: Text = ""
-    date: dt.date | None = None
-    used_in_curation: bool = False
-    tier: Tier
-    backend: Text
-    architecture: Text
-    tag: Text = ""
-    parameters: int | None = Field(default=None, ge=0)
-    imagenet_top1: float | None = Field(default=None, ge=0, le=100, description="percent, as reported")
-    imagenet_source: Link | None = None
-    effective_robustness: float | None = Field(
-        default=None, description="top-1 less what the line through the board's entries expects, a share"
-    )
-    rank_diff: int | None = Field(
-        default=None,
-        description="place by reported ImageNet top-1 less the place here, among those with both",
-    )
+    id: str
+    name: str
+    record: Entry | Result
+    used_in_curation: bool
+    imagenet: ReportedTop1 | None
     top1: Rate
-    top5: Rate | None = None
-    rank: Rank
-    origins: Mapping[str, Rate] = {}
-    n_labels: Mapping[str, Rate] = {}
+    top5: Rate | None
+    origins: Mapping[str, Rate]
+    n_labels: Mapping[str, Rate]
     per_class: PerClass
-    calibration: Calibration | None = None
-    checks: tuple[Check, ...] = ()
-    provenance: tuple[Facts, ...] = ()
-    predictions_sha256: Text = ""
+    calibration: Calibration | None
+    report: Report | None = None
+
+    @property
+    def entry(self) -> Entry | None:
+        """The entry; None on a page of results alone."""
+        return self.record if isinstance(self.record, Entry) else None
+
+    @property
+    def result(self) -> Result | None:
+        """How it was scored, where that is known."""
+        return self.record.result if isinstance(self.record, Entry) else self.record
+
+    @property
+    def model(self) -> ModelSpec:
+        """Which classifier it is."""
+        return self.record.model
+
+    @property
+    def backend(self) -> str:
+        """The library that the model is from."""
+        return self.model.backend[:_LONGEST]
+
+    @property
+    def architecture(self) -> str:
+        """The model's name there."""
+        return self.model.name[:_LONGEST]
+
+    @property
+    def tag(self) -> str:
+        """Which of its weights."""
+        return (self.model.tag or "")[:_LONGEST]
+
+    @property
+    def parameters(self) -> int | None:
+        """Their number, where it is known."""
+        n = self.model.parameters
+        return None if n is None or n >= MAX_NUMBER else n
+
+    @property
+    def org(self) -> str:
+        """Who made the model."""
+        return self.entry.org if self.entry else ""
+
+    @property
+    def submitter(self) -> str:
+        """Who answers for the entry."""
+        return self.entry.submitter if self.entry else ""
+
+    @property
+    def owner(self) -> str:
+        """The accounts that may replace it, in words."""
+        return said_owner(self.entry) if self.entry and self.entry.owner else ""
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Where more is to be read."""
+        return self.entry.links if self.entry else ()
+
+    @property
+    def training_data(self) -> str:
+        """What the model was trained on, in its submitter's words."""
+        return self.entry.training_data if self.entry else ""
+
+    @property
+    def date(self) -> dt.date:
+        """When it was scored."""
+        return self.record.date if isinstance(self.record, Entry) else self.record.created.date()
+
+    @property
+    def tier(self) -> Tier | Literal["unsubmitted"]:
+        """How much was checked."""
+        return tier_by(self.report) if self.entry else "unsubmitted"
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What was checked."""
+        return self.report.checks if self.report else ()
+
+    @property
+    def predictions_sha256(self) -> str:
+        """Hash of the answers."""
+        return self.record.predictions_sha256
 
 
-class PublishedRow(Record):
-    """A model and the top-1 that a paper reports, in percent."""
+@dataclass(frozen=True, kw_only=True)
+class Row(Unranked):
+    """The same among the others of its board.
 
-    model: Text
-    top1: float = Field(ge=0, le=100)
-    used_in_curation: bool = False
-    note: Text = ""
+    ``effective_robustness``: top-1 less what the line through the board's entries expects, a share;
+    ``rank_diff``: place by reported ImageNet top-1 less the place here, among those with both.
+    """
 
+    rank: Rank
+    effective_robustness: float | None = None
+    rank_diff: int | None = None
 
-class PublishedTable(Record):
-    """Figures as reported elsewhere, never re-scored and never ranked here."""
-
-    slug: Slug
-    title: Text
-    source: Link | None = None
-    benchmark: Text = Field(default="", description="under which it stands: `Board.benchmark`")
-    release: Text = Field(description="which release of the images, in words")
-    n: int | None = Field(default=None, ge=1, description="images in that release, where known")
-    date: Text = ""
-    note: Text = ""
-    rows: tuple[PublishedRow, ...] = Field(min_length=1)
+    @classmethod
+    def of(
+        cls, model: Unranked, rank: Rank, *, effective_robustness: float | None, rank_diff: int | None
+    ) -> Row:
+        """A model with its rank."""
+        known = {each.name: getattr(model, each.name) for each in fields(Unranked)}
+        return cls(**known, rank=rank, effective_robustness=effective_robustness, rank_diff=rank_diff)
 
 
 @dataclass(frozen=True)
@@ -148,7 +178,7 @@ class Board:
     title: str
     source: str
     fingerprint: str
-    entries: tuple[SiteEntry, ...]
+    entries: tuple[Row, ...]
     image_ids: tuple[str, ...]
     labels: tuple[tuple[int, ...], ...]
     image_origins: tuple[str, ...]

@@ -1,14 +1,21 @@
-"""The data files of the page: small values that a script loads when the reader asks for them."""
+"""The data files of the page: values that a script loads when the reader asks for them, small.
+
+A page from ``file://`` may not fetch JSON, so data travel as scripts that hand one JSON value over.
+"""
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.leaderboard.site.data import Board, SiteEntry
-from imagenet_hard.leaderboard.site.scripts import bits, numbers
+from imagenet_hard.base.web import json_text
+from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.leaderboard.site.columns import FILTERS, fields_of, page_columns
+from imagenet_hard.leaderboard.site.data import Board
 
 FEW = 0.1
 """Images that at most this share of the entries solves are "solved by few"."""
@@ -16,25 +23,30 @@ FEW = 0.1
 UNDEFINED = -128
 
 
-def board_payload(board: Board) -> dict[str, Any]:
+def board_data(board: Board) -> dict[str, Any]:
     """What the table and the plots of a board need; grows with entries, not with images."""
+    fields = fields_of(board)
     return {
-        "origins": list(board.origins),
-        "labels": sorted(_label_groups(board)),
-        "entries": [_row(entry) for entry in board.entries],
+        "columns": [column.script() for column in page_columns(board)],
+        "filters": [{"key": each.key, "field": each.field, "kind": each.kind} for each in FILTERS],
+        "search": [field.name for field in fields if field.search],
+        "fields": [field.name for field in fields],
+        "rows": [[field.plain(entry) for field in fields] for entry in board.entries],
+        "origins": [_part(name, [e.origins for e in board.entries]) for name in board.origins],
+        "labels": [_part(name, [e.n_labels for e in board.entries]) for name in sorted(_label_groups(board))],
         "tied": bits(board.tied),
         "solvedBy": np.bincount(board.solved_by, minlength=len(board.entries) + 1).tolist(),
         "n": board.n,
     }
 
 
-def agreement_payload(board: Board) -> dict[str, Any]:
+def agreement_data(board: Board) -> dict[str, Any]:
     """Error consistency of all pairs in percent (int8 (m, m)), and the order that shows its blocks."""
     percent = np.where(np.isnan(board.kappa), UNDEFINED, np.round(100 * np.nan_to_num(board.kappa)))
     return {"kappa": numbers(np.clip(percent, UNDEFINED, 100), "i1"), "order": list(board.similar)}
 
 
-def entry_payload(board: Board, index: int) -> dict[str, Any]:
+def entry_data(board: Board, index: int) -> dict[str, Any]:
     """What one entry's page compares: per image the top-1 class and whether it is right."""
     entry = board.entries[index]
     return {
@@ -45,7 +57,7 @@ def entry_payload(board: Board, index: int) -> dict[str, Any]:
     }
 
 
-def images_payload(board: Board) -> dict[str, Any]:
+def images_data(board: Board) -> dict[str, Any]:
     """One row per image: id, labels, origin, how many entries solve it, and its commonest wrong answer."""
     names = board.origins or (board.image_origins[0],)
     place = {name: i for i, name in enumerate(names)}
@@ -95,25 +107,22 @@ def _label_groups(board: Board) -> set[str]:
     return {key for entry in board.entries for key in entry.n_labels}
 
 
-def _row(entry: SiteEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "name": entry.name,
-        "org": entry.org,
-        "backend": entry.backend,
-        "tier": entry.tier,
-        "training": entry.training_data,
-        "curation": entry.used_in_curation,
-        "params": entry.parameters,
-        "imagenet": entry.imagenet_top1,
-        "robust": None if entry.effective_robustness is None else round(entry.effective_robustness, 6),
-        "rankDiff": entry.rank_diff,
-        "date": entry.date.isoformat() if entry.date else None,
-        "right": entry.top1.n_correct,
-        "low": round(entry.top1.low, 6),
-        "high": round(entry.top1.high, 6),
-        "top5": round(entry.top5.accuracy, 6) if entry.top5 else None,
-        "rank": [entry.rank.place, entry.rank.low, entry.rank.high],
-        "origins": {name: [rate.n_correct, rate.n_total] for name, rate in entry.origins.items()},
-        "labels": {name: [rate.n_correct, rate.n_total] for name, rate in entry.n_labels.items()},
-    }
+def _part(name: str, rates: Sequence[Mapping[str, Rate]]) -> tuple[str, list[list[int] | None]]:
+    """A group of images, and of each entry how many of them are right, and of how many."""
+    found = (each.get(name) for each in rates)
+    return name, [[rate.n_correct, rate.n_total] if rate else None for rate in found]
+
+
+def script(key: str, value: Any) -> str:
+    """A script that hands ``value`` to ``base/static/js/data.js`` under ``key``."""
+    return f"window.imagenetHard.receive({json_text(key)},{json_text(value)});\n"
+
+
+def bits(flags: NDArray[np.bool_]) -> str:
+    """Booleans, 8 to a byte, the first in the highest bit, as base64."""
+    return base64.b64encode(np.packbits(flags.ravel()).tobytes()).decode("ascii")
+
+
+def numbers(values: NDArray[Any], dtype: str) -> str:
+    """Numbers as little-endian ``dtype`` (``<i2``, ``i1``) in base64."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode("ascii")

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from imagenet_hard.base.tables import spreadsheet_csv
+from imagenet_hard.base.types import Record
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site.cite import badge
-from imagenet_hard.leaderboard.site.data import Board, SiteEntry
+from imagenet_hard.leaderboard.site.columns import fields_of
+from imagenet_hard.leaderboard.site.data import Board, Row
 from imagenet_hard.leaderboard.site.data_files import commonest_wrong
-
-HEADER = (
-    *("rank", "rank_low", "rank_high", "id", "name", "org", "backend", "architecture", "tag", "tier"),
-    *("n_correct", "n_total", "top1", "low", "high", "top5", "parameters", "training_data", "date"),
-    *("used_in_curation", "imagenet_top1_reported", "effective_robustness", "rank_diff"),
-)
+from imagenet_hard.leaderboard.site.provenance import provenance
 
 
 def downloads(board: Board) -> Iterator[tuple[str, str]]:
@@ -25,46 +23,67 @@ def downloads(board: Board) -> Iterator[tuple[str, str]]:
     yield f"downloads/{board.slug}.json", _json(table_json(board))
     yield f"downloads/{board.slug}-images.csv", _images(board)
     for entry in board.entries:
-        yield f"downloads/entries/{entry.id}.json", _json({**_head(board), **entry.model_dump(mode="json")})
+        yield (
+            f"downloads/entries/{entry.id}.json",
+            _json({**_head(board), **_record(board, entry), **_per_class(entry)}),
+        )
         yield f"downloads/entries/{entry.id}.csv", _classes(entry)
         if board.labelled:
             yield f"badges/{entry.id}.svg", badge(board, entry)
 
 
-def table_csv(board: Board) -> str:
-    """One line an entry; shares in [0, 1], one column more for each origin."""
-    rows = ([*_cells(e), *_origins(board, e)] for e in board.entries)
-    return spreadsheet_csv([*HEADER, *(f"top1 {name}" for name in board.origins)], rows)
+def table_csv(board: Board, top: int | None = None) -> str:
+    """One line for each of the first ``top`` entries; shares in [0, 1], a column for each origin."""
+    fields = fields_of(board)
+    rows = ([field.cell(entry) for field in fields] for entry in board.entries[:top])
+    return spreadsheet_csv([field.name for field in fields], rows)
 
 
-def table_json(board: Board) -> dict[str, Any]:
-    """The same with full precision and every field but the per-class counts."""
-    entries = [entry.model_dump(mode="json", exclude={"per_class", "calibration"}) for entry in board.entries]
-    return {**_head(board), "entries": entries}
+def table_json(board: Board, top: int | None = None) -> dict[str, Any]:
+    """The same with every record but the counts of each class."""
+    return {**_head(board), "entries": [_record(board, entry) for entry in board.entries[:top]]}
 
 
 def _head(board: Board) -> dict[str, Any]:
     return {"benchmark": board.title, "source": board.source, "fingerprint": board.fingerprint, "n": board.n}
 
 
-def _cells(e: SiteEntry) -> list[Any]:
-    return [
-        *(e.rank.place, e.rank.low, e.rank.high),
-        *(e.id, e.name, e.org, e.backend, e.architecture, e.tag, e.tier),
-        *(e.top1.n_correct, e.top1.n_total, e.top1.accuracy, e.top1.low, e.top1.high),
-        e.top5 and e.top5.accuracy,
-        e.parameters,
-        e.training_data,
-        e.date and e.date.isoformat(),
-        str(e.used_in_curation).lower(),
-        None if e.imagenet_top1 is None else e.imagenet_top1 / 100,
-        e.effective_robustness,
-        e.rank_diff,
-    ]
+def _record(board: Board, entry: Row) -> dict[str, Any]:
+    """What is known of an entry; shares are in [0, 1], reported ImageNet accuracy in percent."""
+    imagenet = entry.imagenet
+    return {
+        **{field.name: field.plain(entry) for field in fields_of(board) if field.flat},
+        "owner": entry.owner,
+        "submitter": entry.submitter,
+        "links": _plain(entry.links),
+        "imagenet_top1": imagenet.percent if imagenet else None,
+        "imagenet_source": _plain(imagenet.source) if imagenet else None,
+        **{key: _plain(getattr(entry, key)) for key in ("top1", "top5", "rank", "origins", "n_labels")},
+        "checks": [
+            {
+                "name": check.name,
+                "outcome": check.outcome,
+                "detail": check.detail,
+                "when": check.when.isoformat(),
+                "version": check.version,
+            }
+            for check in entry.checks
+        ],
+        "provenance": [asdict(each) for each in provenance(entry)],
+        "predictions_sha256": entry.predictions_sha256,
+    }
 
 
-def _origins(board: Board, entry: SiteEntry) -> list[Any]:
-    return [entry.origins[name].accuracy if name in entry.origins else "" for name in board.origins]
+def _plain(value: Any) -> Any:
+    if isinstance(value, Record):
+        return value.model_dump(mode="json")
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _per_class(entry: Row) -> dict[str, Any]:
+    return {"per_class": _plain(entry.per_class), "calibration": _plain(entry.calibration)}
 
 
 def _images(board: Board) -> str:
@@ -80,7 +99,7 @@ def _images(board: Board) -> str:
     )
 
 
-def _classes(entry: SiteEntry) -> str:
+def _classes(entry: Row) -> str:
     names, counts = class_names(), entry.per_class
     rows = zip(range(len(names)), names, counts.n_correct, counts.n_total, strict=True)
     return spreadsheet_csv(("class", "name", "n_correct", "n_total"), (row for row in rows if row[3]))

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.evaluation.calibration import calibrate
 from imagenet_hard.evaluation.metrics import PerClass, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
-from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.leaderboard.plain_text import Link as EntryLink
-from imagenet_hard.leaderboard.site.boards import Gathering, Groups, by_value, in_order, n_labels, rates
-from imagenet_hard.leaderboard.site.data import (
-    Board,
-    Check,
-    Facts,
-    Link,
-    PublishedTable,
-    SiteData,
-)
-from imagenet_hard.leaderboard.site.provenance import model_facts, result_facts
-from imagenet_hard.leaderboard.verify.ownership import said_owner
+from imagenet_hard.leaderboard.published import PublishedTable
+from imagenet_hard.leaderboard.site.boards import Gathering, by_value, in_order, n_labels, rates
+from imagenet_hard.leaderboard.site.data import Board, SiteData, Unranked
 
 
 def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteData:
@@ -81,57 +69,23 @@ class _Scored:
         self._n_total = tuple(gold.right.sum(axis=0).tolist())
 
     def add(self, scored: BoardEntry) -> None:
-        groups = {"origins": self._into.origins, "n_labels": self._n_labels}
-        about = _about(scored, self._incidence, self._n_total, groups)
-        self._into.add(about, scored.rescored.correct, scored.rescored.top1_class)
+        entry, again, predictions = scored.entry, scored.rescored, scored.answers.predictions
+        right_of_class = again.correct.astype(np.float32) @ self._incidence
+        model = Unranked(
+            id=entry.id,
+            name=entry.name,
+            record=entry,
+            report=scored.report,
+            used_in_curation=entry.used_in_curation or scored.gold.curated_by(entry.model),
+            imagenet=entry.imagenet,
+            top1=again.top1,
+            top5=again.top5,
+            origins=rates(again.correct, self._into.origins),
+            n_labels=rates(again.correct, self._n_labels),
+            per_class=PerClass(n_total=self._n_total, n_correct=tuple(right_of_class.astype(int).tolist())),
+            calibration=calibrate(confidence(predictions), again.correct) if predictions else None,
+        )
+        self._into.add(model, again.correct, again.top1_class)
 
     def board(self) -> Board:
         return self._into.board()
-
-
-def _about(
-    scored: BoardEntry, incidence: NDArray[np.float32], n_total: tuple[int, ...], groups: dict[str, Groups]
-) -> dict[str, Any]:
-    """The fields of an entry but for its rank."""
-    entry, again, predictions = scored.entry, scored.rescored, scored.answers.predictions
-    return {
-        "id": entry.id,
-        "name": entry.name,
-        "org": entry.org,
-        "submitter": entry.submitter,
-        "owner": said_owner(entry) if entry.owner else "",
-        "links": tuple(map(_link, entry.links)),
-        "training_data": entry.training_data,
-        "date": entry.date,
-        "used_in_curation": entry.used_in_curation or scored.gold.curated_by(entry.model),
-        "tier": scored.tier,
-        "backend": entry.model.backend[:500],
-        "architecture": entry.model.name[:500],
-        "tag": (entry.model.tag or "")[:500],
-        "parameters": entry.model.parameters,
-        "imagenet_top1": entry.imagenet.percent if entry.imagenet else None,
-        "imagenet_source": _link(entry.imagenet.source) if entry.imagenet else None,
-        "top1": again.top1,
-        "top5": again.top5,
-        **{kind: rates(again.correct, parts) for kind, parts in groups.items()},
-        "per_class": PerClass(
-            n_total=n_total,
-            n_correct=tuple((again.correct.astype(np.float32) @ incidence).astype(int).tolist()),
-        ),
-        "calibration": calibrate(confidence(predictions), again.correct) if predictions else None,
-        "checks": tuple(
-            Check(name=c.name, outcome=c.outcome, detail=c.detail, when=c.when.isoformat(), version=c.version)
-            for c in scored.checks
-        ),
-        "provenance": _provenance(entry),
-        "predictions_sha256": entry.predictions_sha256,
-    }
-
-
-def _link(link: EntryLink) -> Link:
-    return Link(label=link.label[:100], url=link.url)
-
-
-def _provenance(entry: Entry) -> tuple[Facts, ...]:
-    facts = (model_facts(entry.model), *(result_facts(entry.result) if entry.result else ()))
-    return tuple(each for each in facts if each.rows)

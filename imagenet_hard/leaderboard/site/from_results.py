@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,13 @@ from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import shorten, shorten_list
 from imagenet_hard.base.types import N_CLASSES, Predictions
+from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.table import used_in_curation
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
-from imagenet_hard.leaderboard.plain_text import MAX_NUMBER
 from imagenet_hard.leaderboard.site.boards import Gathering, in_order, n_labels, rates
 from imagenet_hard.leaderboard.site.build import MANIFEST
-from imagenet_hard.leaderboard.site.data import Board, Link, SiteData
-from imagenet_hard.leaderboard.site.provenance import model_facts, result_facts
+from imagenet_hard.leaderboard.site.data import Board, SiteData, Unranked
 
 NOTE = "A preview of results on this machine: nothing here was submitted, and nothing was scored again."
 _LONGEST = 150
@@ -176,8 +175,7 @@ class _Group:
         )
         for each, name in zip(self._read, _names(self._read), strict=True):
             correct = each.result.metrics.correct()
-            about = _about(each.result) | {"id": each.id, "name": name}
-            into.add({**about, "origins": rates(correct, into.origins)}, correct, each.top1)
+            into.add(_model(each, name, rates(correct, into.origins)), correct, each.top1)
         return into.board()
 
 
@@ -189,7 +187,7 @@ def _labels_in(result: Result) -> tuple[Any, ...]:
 
 def _names(read: Sequence[_Read]) -> list[str]:
     """The model of each, with as much more as it takes to tell them all apart."""
-    names = [_model(each.result) for each in read]
+    names = [_model_name(each.result) for each in read]
     for more in (_weights, _protocol, lambda each: each.id):
         uses = Counter(names)
         names = [
@@ -199,7 +197,7 @@ def _names(read: Sequence[_Read]) -> list[str]:
     return names
 
 
-def _model(result: Result) -> str:
+def _model_name(result: Result) -> str:
     tta = result.protocol.tta
     return (result.model.name[:_LONGEST] or "unnamed") + (f" + {tta.label}" if tta else "")
 
@@ -213,29 +211,19 @@ def _protocol(each: _Read) -> str:
     return f"{protocol.transform} {protocol.precision}"
 
 
-def _about(result: Result) -> dict[str, Any]:
-    """The fields of an entry but for its rank, id, name and origins."""
-    model, metrics = result.model, result.metrics
-    imagenet = published_top1(model)
-    facts = (model_facts(model), *result_facts(result))
+def _model(read: _Read, name: str, origins: Mapping[str, Rate]) -> Unranked:
+    model, metrics = read.result.model, read.result.metrics
     by_labels = {n_labels(k): rate for k, rate in metrics.per_label_count.items()}
-    return {
-        "org": "",
-        "submitter": "",
-        "date": result.created.date(),
-        "used_in_curation": used_in_curation(model, result.benchmark),
-        "tier": "unsubmitted",
-        "backend": model.backend[:_LONGEST],
-        "architecture": model.name[:_LONGEST],
-        "tag": (model.tag or "")[:_LONGEST],
-        "parameters": model.parameters if (model.parameters or 0) < MAX_NUMBER else None,
-        "imagenet_top1": imagenet.percent if imagenet else None,
-        "imagenet_source": Link(label=imagenet.source.label, url=imagenet.source.url) if imagenet else None,
-        "top1": metrics.top1,
-        "top5": metrics.top5,
-        "n_labels": by_labels if len(by_labels) > 1 else {},
-        "per_class": metrics.per_class,
-        "calibration": metrics.calibration,
-        "provenance": tuple(each for each in facts if each.rows),
-        "predictions_sha256": result.predictions_sha256,
-    }
+    return Unranked(
+        id=read.id,
+        name=name,
+        record=read.result,
+        used_in_curation=used_in_curation(model, read.result.benchmark),
+        imagenet=published_top1(model),
+        top1=metrics.top1,
+        top5=metrics.top5,
+        origins=origins,
+        n_labels=by_labels if len(by_labels) > 1 else {},
+        per_class=metrics.per_class,
+        calibration=metrics.calibration,
+    )

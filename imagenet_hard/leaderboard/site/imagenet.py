@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from imagenet_hard.base.text import points, signed
-from imagenet_hard.leaderboard.site.data import SiteEntry
+from imagenet_hard.leaderboard.site.data import Rank, Row, Unranked
 from imagenet_hard.leaderboard.stats.correlation import Coefficient, correlate
 from imagenet_hard.leaderboard.stats.robustness import fit, rank_differences
 
 
-def reported(entry: SiteEntry) -> str:
+def reported(entry: Row) -> str:
     """``76.13 %, https://...``; empty where nothing is reported."""
-    if entry.imagenet_top1 is None:
-        return ""
-    source = f", {entry.imagenet_source.url}" if entry.imagenet_source else ""
-    return f"{entry.imagenet_top1:.2f} %{source}"
+    return f"{entry.imagenet.percent:.2f} %, {entry.imagenet.source.url}" if entry.imagenet else ""
 
 
-def effective(entry: SiteEntry) -> str:
+def effective(entry: Row) -> str:
     """Points above the line, and places against ImageNet; empty where there is no line."""
     if entry.effective_robustness is None or entry.rank_diff is None:
         return ""
@@ -29,30 +25,32 @@ def effective(entry: SiteEntry) -> str:
     )
 
 
-def against_imagenet(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """``effective_robustness`` and ``rank_diff`` of each entry; nothing where no ImageNet accuracy is known.
+def ranked(models: Sequence[Unranked], ranks: Sequence[Rank]) -> tuple[Row, ...]:
+    """Models with their ranks and, where ImageNet accuracy is reported, how they do against it.
 
-    ``entries``: fields of ``SiteEntry``. The line leaves out the models that chose the images: their score
-    is biased low, which would lift all others.
+    The line leaves out the models that chose the images: their score is biased low, which would lift all
+    others.
     """
-    made: list[dict[str, Any]] = [{} for _ in entries]
-    with_both = [i for i, e in enumerate(entries) if e["imagenet_top1"] is not None]
-    x = [entries[i]["imagenet_top1"] / 100 for i in with_both]
-    y = [entries[i]["top1"].accuracy for i in with_both]
-    fair = [k for k, i in enumerate(with_both) if not entries[i]["used_in_curation"]]
-    line = fit([x[k] for k in fair], [y[k] for k in fair])
-    if line is None:
-        return made
-    for i, imagenet, accuracy, places in zip(with_both, x, y, rank_differences(x, y).tolist(), strict=True):
-        made[i]["rank_diff"] = places
-        if 0 < imagenet < 1:
-            made[i]["effective_robustness"] = accuracy - line.expected(imagenet)
-    return made
+    both = {i: each.imagenet.percent / 100 for i, each in enumerate(models) if each.imagenet}
+    y = {i: models[i].top1.accuracy for i in both}
+    fair = [i for i in both if not models[i].used_in_curation]
+    line = fit([both[i] for i in fair], [y[i] for i in fair])
+    places = rank_differences(list(both.values()), list(y.values())).tolist() if line else []
+    rank_diff = dict(zip(both, places, strict=False))
+    return tuple(
+        Row.of(
+            model,
+            rank,
+            rank_diff=rank_diff.get(i),
+            effective_robustness=y[i] - line.expected(both[i]) if line and 0 < both.get(i, 0) < 1 else None,
+        )
+        for i, (model, rank) in enumerate(zip(models, ranks, strict=True))
+    )
 
 
-def along(entries: Sequence[SiteEntry]) -> str:
+def along(entries: Sequence[Row]) -> str:
     """The correlation of the entries' scores with their reported ImageNet accuracy, as a sentence."""
-    pairs = [(e.imagenet_top1, e.top1.accuracy) for e in entries if e.imagenet_top1 is not None]
+    pairs = [(e.imagenet.percent, e.top1.accuracy) for e in entries if e.imagenet]
     found = correlate([x for x, _ in pairs], [y for _, y in pairs])
     if found is None:
         return f"ImageNet accuracy is reported of {len(pairs)} entries: too few to correlate with."

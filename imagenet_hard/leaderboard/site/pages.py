@@ -8,17 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from imagenet_hard.base.text import markdown_cell, pct, size
+from imagenet_hard.base.text import markdown_cell, pct
 from imagenet_hard.base.web import templates
 from imagenet_hard.evaluation.intervals import wilson
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.imagenet.classes import names as class_names
-from imagenet_hard.leaderboard.site import text
+from imagenet_hard.leaderboard.plain_text import https
+from imagenet_hard.leaderboard.published import published_on
+from imagenet_hard.leaderboard.site.axes import FULL_AXIS, axis_for
 from imagenet_hard.leaderboard.site.cite import bibtex
-from imagenet_hard.leaderboard.site.data import Board, Facts, SiteData, SiteEntry
+from imagenet_hard.leaderboard.site.columns import FIELDS, FILTERS, TIERS, fields_of, page_columns
+from imagenet_hard.leaderboard.site.data import Board, Row, SiteData
 from imagenet_hard.leaderboard.site.data_files import few, group_of
-from imagenet_hard.leaderboard.site.imagenet import along, effective, reported
-from imagenet_hard.leaderboard.site.reported import reported_on
+from imagenet_hard.leaderboard.site.imagenet import along
+from imagenet_hard.leaderboard.site.provenance import Facts, provenance
 
 CSP = "; ".join(
     (
@@ -29,17 +32,13 @@ CSP = "; ".join(
 )
 """Nothing from elsewhere, nothing inline. Data travel as scripts, so nothing is fetched either."""
 
-TIERS: Mapping[str, str] = {
-    "unsubmitted": "A result as it lies on this machine: who is right is what it says.",
-    "published": "A figure that a paper reports; no predictions were seen.",
-    "self-reported": "No verification of the entry as it is now is recorded; its score here is still "
-    "computed from its predictions.",
-    "re-scored": "The score was computed again from the submitted predictions.",
-    "spot-checked": "Re-scored, and the model was run again on enough images that nobody could foresee.",
-    "reproduced": "Re-scored, and the model was run again on all images.",
-}
-
-WORD = "Training data, device, speed and software are the submitter's word"
+WORD = ", ".join(
+    [
+        *(field.title for field in FIELDS if field.word),
+        "device",
+        "speed and software are the submitter's word",
+    ]
+)
 """At every tier; what else is, depends on whether the model was run again."""
 
 NAV = (("Leaderboard", "index.html"), ("Submit", "submit.html"), ("Verification", "verification.html"))
@@ -67,7 +66,7 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
             "tiers": TIERS,
             "preview": site.preview,
         }
-        found = templates("imagenet_hard.leaderboard.site", https=text.https)
+        found = templates("imagenet_hard.leaderboard.site", https=https)
         html = found.get_template(f"{template}.html.jinja")
         return path, html.render(**common, version=site.version, boards=boards, **values)
 
@@ -75,7 +74,9 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
         yield page("index.html", "start", published=site.published)
     for board in site.boards:
         href = hrefs[board.slug]
-        yield page(href, "board", **_board(board), published=reported_on(board, site.published))
+        yield page(
+            href, "board", **_board(board), published=published_on(board.benchmark, board.n, site.published)
+        )
         for key, title, line in _group_texts(board):
             values = {"key": key, "title": title, "text": line, "board_href": href, **_group(board, key)}
             yield page(f"images/{board.slug}-{key}.html", "images", **values)
@@ -99,30 +100,16 @@ def _board(board: Board) -> dict[str, Any]:
     what = ("entry", "entries") if board.labelled else ("result", "results")
     how = "each scored again from its predictions" if board.labelled else "as they say themselves"
     groups = {key: int(flags.sum()) for key, flags in group_of(board).items()}
-    options = {
-        "backend": sorted({e.backend for e in board.entries} - {""}),
-        "training": sorted({e.training_data for e in board.entries} - {""}),
-        "tier": [name for name in TIERS if any(e.tier == name for e in board.entries)],
-    }
     return {
         "board": board,
         "lead": f"{m:,} {what[m != 1]} on {board.n:,} images, {how}. "
         f"Images: {board.source}, fingerprint {board.fingerprint[:12]}.",
         "groups": groups,
         "group_texts": _group_texts(board),
-        "axis": text.axis_for([e.top1 for e in board.entries]),
+        "axis": axis_for([e.top1 for e in board.entries]),
         "along": along(board.entries),
-        "choices": options,
-        "columns": [
-            *(("range", "Rank range"), ("interval", "95 % interval"), ("top5", "Top-5")),
-            *(
-                ("robust", "Effective robustness"),
-                ("rankdiff", "Rank against ImageNet"),
-                ("params", "Parameters"),
-            ),
-            *(("training", "Training data"), ("date", "Date"), ("tier", "Tier")),
-            *((f"o{i}", name) for i, name in enumerate(board.origins)),
-        ],
+        "columns": page_columns(board),
+        "filters": [(each, each.options(board.entries)) for each in FILTERS],
     }
 
 
@@ -180,10 +167,10 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
         "index": index,
         "alone": int((board.correct[index] & (board.solved_by == 1)).sum()),
         "ties": [e for j, e in enumerate(board.entries) if j != index and board.tied[index, j]],
-        "facts": [_model_facts(entry, board), *entry.provenance],
+        "facts": [_facts(entry, board), *provenance(entry)],
         "bibtex": bibtex(board, entry) if board.labelled else "",
         "badge_alt": markdown_cell(board.title),
-        "full_axis": text.FULL_AXIS,
+        "full_axis": FULL_AXIS,
         "groups": [
             (title, [(name, rate, best[kind, name]) for name, rate in rates.items()])
             for title, kind, rates in kinds
@@ -197,7 +184,7 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
     }
 
 
-def _word(entry: SiteEntry) -> str:
+def _word(entry: Row) -> str:
     """Whose word stands behind the provenance."""
     if entry.tier == "unsubmitted":
         return "As the result says."
@@ -206,25 +193,17 @@ def _word(entry: SiteEntry) -> str:
     return f"{WORD}; so are weights, transform and parameters, as the model was not run again."
 
 
-def _model_facts(entry: SiteEntry, board: Board) -> Facts:
-    parameters = f"{size(entry.parameters)} ({entry.parameters:,})" if entry.parameters is not None else ""
+def _facts(entry: Row, board: Board) -> Facts:
     rows = (
-        ("Backend", entry.backend),
-        ("Architecture", entry.architecture),
-        ("Weights", entry.tag),
-        ("Parameters", parameters),
-        ("Training data", entry.training_data),
-        ("ImageNet top-1, as reported", reported(entry)),
-        ("Effective robustness", effective(entry)),
-        ("Date", entry.date.isoformat() if entry.date else ""),
+        *((field.title, field.written(entry)) for field in fields_of(board) if field.title),
         ("Images", f"{board.title}, {board.n:,}, fingerprint {board.fingerprint}"),
         ("Predictions, sha256", entry.predictions_sha256),
         ("Submitter", entry.submitter),
     )
-    return Facts(title="Entry", rows=tuple((key, value) for key, value in rows if value))
+    return Facts("Entry", tuple((key, value) for key, value in rows if value))
 
 
-def _extreme_classes(entry: SiteEntry) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
+def _extreme_classes(entry: Row) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
     """The hardest by the interval's upper end, the easiest by its lower: few images prove little."""
     names, per_class = class_names(), entry.per_class
     counts = list(zip(per_class.n_correct, per_class.n_total, strict=True))
@@ -242,10 +221,10 @@ def _changes(boards: Sequence[Board]) -> list[dict[str, Any]]:
     for board in boards:
         for e in board.entries:
             line = f"on {board.title}: {pct(e.top1.accuracy)} %, rank {e.rank.place}."
-            entries[e.date.isoformat() if e.date else ""].append((e.id, e.name, line))
+            entries[e.date.isoformat()].append((e.id, e.name, line))
             found: dict[str, list[str]] = defaultdict(list)
             for check in e.checks:
-                found[check.when[:10]].append(f"{check.name}: {check.outcome}")
+                found[check.when.date().isoformat()].append(f"{check.name}: {check.outcome}")
             for day, each in found.items():
                 checks[day].append((e.id, e.name, f"{'; '.join(each)}."))
     days = sorted({*entries, *checks}, reverse=True)

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.evaluation.result import Result
-from imagenet_hard.leaderboard.site.data import Facts
+from imagenet_hard.leaderboard.site.data import Row
 
 _LONGEST = 4000
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A group of facts: its title and what it lists, in order."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+def provenance(entry: Row) -> tuple[Facts, ...]:
+    """What an entry's records say, in groups; none is empty."""
+    facts = (model_facts(entry.model), *(result_facts(entry.result) if entry.result else ()))
+    return tuple(each for each in facts if each.rows)
 
 
 def model_facts(model: ModelSpec) -> Facts:

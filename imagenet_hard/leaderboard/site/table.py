@@ -9,28 +9,15 @@ from pathlib import Path
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.tables import Table
-from imagenet_hard.base.text import markdown_cell, pct, size, span
-from imagenet_hard.leaderboard.site.data import Board, SiteEntry
+from imagenet_hard.base.text import markdown_cell
+from imagenet_hard.leaderboard.site.columns import text_columns
+from imagenet_hard.leaderboard.site.data import Board
 from imagenet_hard.leaderboard.site.downloads import table_csv, table_json
 
 START = "<!-- leaderboard:start -->"
 END = "<!-- leaderboard:end -->"
 _MAX_README = 4 * 2**20
 _NOTHING = "No entry has been submitted yet."
-_HEADER = (
-    "Rank",
-    "Rank range",
-    "Model",
-    "By",
-    "Top-1 %",
-    "95 % interval",
-    "Top-5 %",
-    "Parameters",
-    "Training data",
-    "Tier",
-)
-_ALIGN = "rrllrrrrll"
-_CURATION = "used in curation"
 
 
 def markdown(boards: Sequence[Board], top: int | None = None) -> str:
@@ -42,12 +29,12 @@ def markdown(boards: Sequence[Board], top: int | None = None) -> str:
 
 def csv(boards: Sequence[Board], top: int | None = None) -> str:
     """Plain numbers, one block per benchmark with its own header, parted by an empty line."""
-    return "\n".join(table_csv(_cut(board, top)) for board in boards)
+    return "\n".join(table_csv(board, top) for board in boards)
 
 
 def json_text(boards: Sequence[Board], top: int | None = None) -> str:
     """One JSON array with an object per benchmark."""
-    return json.dumps([table_json(_cut(board, top)) for board in boards], indent=2) + "\n"
+    return json.dumps([table_json(board, top) for board in boards], indent=2) + "\n"
 
 
 def latex(boards: Sequence[Board], top: int | None = None) -> str:
@@ -102,34 +89,6 @@ def _with_table(path: Path, table: str) -> tuple[str, str]:
     return old, f"{before}{START}{newline}{body}{newline}{END}{rest.split(END)[1]}"
 
 
-def _cut(board: Board, top: int | None) -> Board:
-    """The board with its first entries only; ranks stay those among all."""
-    if top is None or top >= len(board.entries):
-        return board
-    return Board(
-        **{
-            **{name: getattr(board, name) for name in Board.__dataclass_fields__},
-            "entries": board.entries[:top],
-            "correct": board.correct[:top],
-            "predicted": board.predicted[:top],
-            "kappa": board.kappa[:top, :top],
-            "tied": board.tied[:top, :top],
-            "similar": tuple(i for i in board.similar if i < top),
-        }
-    )
-
-
-def _cells(e: SiteEntry) -> tuple[str, ...]:
-    low, high = e.rank.low, e.rank.high
-    return (
-        *(str(e.rank.place), str(low) if low == high else f"{low}–{high}"),
-        *(e.name, e.org, pct(e.top1.accuracy), span(e.top1)),
-        pct(e.top5.accuracy) if e.top5 else "",
-        size(e.parameters) if e.parameters is not None else "",
-        *(e.training_data, f"{e.tier}, {_CURATION}" if e.used_in_curation else e.tier),
-    )
-
-
 def _markdown_board(board: Board, top: int | None) -> str:
     shown = board.entries[:top]
     more = f" The first {len(shown)} of {len(board.entries)}." if len(shown) < len(board.entries) else ""
@@ -141,5 +100,10 @@ def _markdown_board(board: Board, top: int | None) -> str:
 
 
 def _table(board: Board, top: int | None) -> Table:
-    title = f"{board.title}, {board.n} images, fingerprint {board.fingerprint[:12]}"
-    return Table(_HEADER, [_cells(e) for e in board.entries[:top]], _ALIGN, title)
+    columns = text_columns()
+    return Table(
+        [column.heading for column in columns],
+        [[column.text(entry) for column in columns] for entry in board.entries[:top]],
+        "".join("r" if column.number else "l" for column in columns),
+        f"{board.title}, {board.n} images, fingerprint {board.fingerprint[:12]}",
+    )

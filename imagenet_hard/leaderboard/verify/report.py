@@ -97,6 +97,11 @@ def tier_of(checks: Iterable[Check]) -> Tier | None:
     return "spot-checked" if any(miss is not None and miss <= MAY_MISS for miss in looked) else "re-scored"
 
 
+def tier_by(report: Report | None) -> Tier:
+    """The tier of an entry with this report on it, or with none."""
+    return (tier_of(report.checks) if report else None) or "self-reported"
+
+
 def check(
     name: str,
     outcome: Outcome,

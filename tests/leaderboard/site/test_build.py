@@ -147,7 +147,7 @@ def test_two_entries_of_one_id_are_refused(tmp_path):
     other = replace(
         board,
         slug="other",
-        entries=tuple(e.model_copy(update={"id": e.id.upper()}) for e in board.entries),
+        entries=tuple(replace(e, id=e.id.upper()) for e in board.entries),
     )
     with pytest.raises(ResultError, match="two files of the site would be entries/LAB1__MODEL-1.html"):
         build_site(SiteData((board, other)), tmp_path)
@@ -193,7 +193,7 @@ def _big(rng):
     for i in range(m):
         e = small.entries[i % 4]
         top1 = Rate.of(int(correct[i].sum()), n)
-        entries.append(e.model_copy(update={"id": f"lab__m{i}", "name": f"m{i}", "top1": top1}))
+        entries.append(replace(e, id=f"lab__m{i}", name=f"m{i}", top1=top1))
     return type(small)(
         slug="big",
         title="Big",

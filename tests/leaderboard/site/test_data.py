@@ -16,10 +16,9 @@ from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.text import spreadsheet_cell
 from imagenet_hard.base.web import json_text
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.leaderboard.site.data import Link
-from imagenet_hard.leaderboard.site.data_files import commonest_wrong, few, group_of
-from imagenet_hard.leaderboard.site.scripts import bits, numbers, script
-from imagenet_hard.leaderboard.site.text import axis_for, https
+from imagenet_hard.leaderboard.plain_text import Link, https
+from imagenet_hard.leaderboard.site.axes import axis_for
+from imagenet_hard.leaderboard.site.data_files import bits, commonest_wrong, few, group_of, numbers, script
 from tests.leaderboard.site.boards import made_up
 
 
@@ -55,7 +54,7 @@ def test_a_board_of_unequal_parts_is_refused(field):
 def test_a_score_that_the_predictions_contradict_is_refused():
     """A typed number never reaches the page."""
     board = made_up(m=3, n=20)
-    inflated = board.entries[0].model_copy(update={"top1": Rate.of(20, 20)})
+    inflated = replace(board.entries[0], top1=Rate.of(20, 20))
     with pytest.raises(ResultError, match="claims 100.00 %"):
         replace(board, entries=(inflated, *board.entries[1:]))
 

@@ -13,9 +13,10 @@ from imagenet_hard.base.errors import UsageError
 from imagenet_hard.leaderboard.board import accept
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.importing import write_imported
+from imagenet_hard.leaderboard.published import load_published, published_on
 from imagenet_hard.leaderboard.site.build import site_files
 from imagenet_hard.leaderboard.site.from_entries import read_site
-from imagenet_hard.leaderboard.site.reported import published_tables, reported_on
+from imagenet_hard.leaderboard.site.provenance import provenance
 from imagenet_hard.leaderboard.verify.run import verify
 from tests.leaderboard.boards import Board, change
 from tests.leaderboard.v2 import import_v2
@@ -60,7 +61,7 @@ def test_entries_are_scored_again_and_ranked(board):
         assert list(e.per_class.n_correct) == expected.tolist()
         assert e.calibration is not None
         titles = ["Model", "Benchmark", "Protocol", "Run", "Environment"]
-        assert [group.title for group in e.provenance] == titles
+        assert [group.title for group in provenance(e)] == titles
 
 
 def test_the_tier_is_the_boards_not_the_submitters(board):
@@ -122,7 +123,7 @@ def test_wrong_folders_are_named(board, tmp_path):
 def test_no_entries_but_published_tables(tmp_path):
     """The shipped tables fill the front page; OpenCLIP's 68 checkpoints are among them."""
     (tmp_path / "entries").mkdir()
-    tables = published_tables()
+    tables = load_published()
     assert max(len(table.rows) for table in tables) == 68
     files = dict(site_files(read_site(tmp_path / "entries", tables)))
     assert "There is no re-scored entry yet" in files["index.html"].decode()
@@ -130,14 +131,19 @@ def test_no_entries_but_published_tables(tmp_path):
 
 def test_published_tables_stand_under_their_benchmark_alone(board, tmp_path):
     """Under ImageNet-Hard all of them, those of its number of images first; under another set none."""
-    tables = published_tables()
+    tables = load_published()
     other = Board(tmp_path / "other", name="imagenet-v2", source="folder", revision=None)
     other.submit()
     (hard,), (v2,) = (read_site(each.entries, tables).boards for each in (board, other))
-    assert reported_on(v2, tables) == []
-    assert [t.n for t in reported_on(hard, tables)] == [13_630, 11_350, 10_980, 10_980]
-    of_11_350 = [table.model_copy(update={"n": hard.n if table.n == 11_350 else table.n}) for table in tables]
-    assert [t.n for t in reported_on(hard, of_11_350)] == [hard.n, 13_630, 10_980, 10_980]
+    assert published_on(v2.benchmark, v2.n, tables) == []
+    assert [t.release.n for t in published_on(hard.benchmark, hard.n, tables)] == [
+        13_630,
+        11_350,
+        10_980,
+        10_980,
+    ]
+    on_11_350 = published_on(hard.benchmark, 11_350, tables)
+    assert [t.release.n for t in on_11_350] == [11_350, 13_630, 10_980, 10_980]
     page = dict(site_files(read_site(other.entries, tables)))["index.html"].decode()
     assert "Reported elsewhere" not in page
     assert "13,630" in dict(site_files(read_site(board.entries, tables)))["index.html"].decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from scipy.special import expit, logit
 from scipy.stats import linregress
 
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.leaderboard.site.imagenet import against_imagenet
+from imagenet_hard.leaderboard.entry import ReportedTop1
+from imagenet_hard.leaderboard.site.imagenet import ranked
 from imagenet_hard.leaderboard.stats.robustness import Line, fit, rank_differences
+from tests.leaderboard.site.boards import PAPER, made_up
 
 
 def test_the_line_of_the_test_bed_by_hand():
@@ -53,14 +56,19 @@ def test_rank_differences_by_hand():
 def test_entries_that_chose_the_images_bend_no_line():
     """They get a residual, and those without a reported accuracy nothing."""
 
-    def entry(imagenet, right, curation=False):
-        return {"imagenet_top1": imagenet, "top1": Rate.of(right, 100), "used_in_curation": curation}
+    some = made_up(m=1, n=100).entries[0]
+
+    def entry(percent, right, curation=False):
+        imagenet = None if percent is None else ReportedTop1(percent=percent, source=PAPER)
+        return replace(some, imagenet=imagenet, top1=Rate.of(right, 100), used_in_curation=curation)
+
+    def against(*models):
+        return ranked(models, [some.rank] * len(models))
 
     fair = [entry(70, 20), entry(80, 30), entry(85, 41)]
-    plain = against_imagenet(fair)
-    more = against_imagenet([*fair, entry(75, 1, curation=True), entry(None, 50)])
-    assert [e["effective_robustness"] for e in more[:3]] == [e["effective_robustness"] for e in plain]
-    assert more[3]["effective_robustness"] < -0.15
-    assert [e["rank_diff"] for e in more[:4]] == [1, 0, 0, -1]
-    assert more[4] == {}
-    assert against_imagenet(fair[:2]) == [{}, {}]
+    plain, more = against(*fair), against(*fair, entry(75, 1, curation=True), entry(None, 50))
+    assert [e.effective_robustness for e in more[:3]] == [e.effective_robustness for e in plain]
+    assert more[3].effective_robustness < -0.15
+    assert [e.rank_diff for e in more] == [1, 0, 0, -1, None]
+    assert more[4].effective_robustness is None
+    assert {(e.rank_diff, e.effective_robustness) for e in against(*fair[:2])} == {(None, None)}

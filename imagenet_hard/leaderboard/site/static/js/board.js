@@ -11,10 +11,10 @@
   const signed = (k) => k.toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−");
 
   function scaling(board) {
-    const n = board.n;
     const rows = board.entries.map((e) => ({
-      name: e.name, org: e.org, backend: e.backend || "unknown", params: e.params,
-      date: e.date && new Date(e.date), imagenet: e.imagenet, top1: (100 * e.right) / n, low: 100 * e.low, high: 100 * e.high,
+      name: e.name, org: e.org, backend: e.backend || "unknown", params: e.parameters,
+      date: e.date && new Date(e.date), imagenet: e.imagenet_top1_reported && 100 * e.imagenet_top1_reported,
+      top1: 100 * e.top1, low: 100 * e.low, high: 100 * e.high,
     }));
     const differ = (values) => new Set(values.filter(Boolean)).size > 1;
     const AXES = {
@@ -72,20 +72,19 @@
 
   function parts(board) {
     const names = [
-      { title: "All images", get: (e) => [e.right, board.n] },
-      ...board.origins.map((name) => ({ title: name, get: (e) => e.origins[name] })),
-      ...board.labels.map((name) => ({ title: name, get: (e) => e.labels[name] })),
+      { title: "All images", counts: board.entries.map((e) => [e.n_correct, e.n_total]) },
+      ...[...board.origins, ...board.labels].map(([title, counts]) => ({ title, counts })),
     ];
     let picked = [...new Set([0, 1, Math.floor(board.entries.length / 4), Math.floor(board.entries.length / 2)])]
       .filter((i) => board.entries[i]).slice(0, MOST_PICKED);
     const select = byId("pick"), list = byId("picked");
     select.append(element("option", { value: "", text: "Choose…" }),
-      ...board.entries.map((e, i) => element("option", { value: i, text: `${e.rank[0]}. ${e.name}` })));
+      ...board.entries.map((e, i) => element("option", { value: i, text: `${e.rank}. ${e.name}` })));
 
     const draw = chart(byId("parts-chart"), () => `Top-1 accuracy of ${picked.map((i) => board.entries[i].name).join(", ")} by group of images, with 95 % intervals.`, (width) => {
       const narrow = width < 560;
       const rows = picked.flatMap((index, k) => names.flatMap((part) => {
-        const pair = part.get(board.entries[index]);
+        const pair = part.counts[index];
         if (!pair) return [];
         const [low, high] = wilson(...pair);
         return [{ part: part.title, name: board.entries[index].name, k, top1: (100 * pair[0]) / pair[1], low: 100 * low, high: 100 * high, right: pair[0], n: pair[1] }];
@@ -200,7 +199,7 @@
     }));
   }
 
-  shared.load(`${slug}/board`).then((board) => {
+  shared.loadBoard(slug).then((board) => {
     shared.ranking(board, slug);
     const compared = shared.comparison(board, slug);
     scaling(board);

@@ -74,10 +74,10 @@
   async function start() {
     wholeAddresses();
     if (byId("calibration-chart")) calibration();
-    const [board, mine] = await Promise.all([shared.load(`${slug}/board`), shared.load(`${slug}/entries/${id}`)]);
+    const [board, mine] = await Promise.all([shared.loadBoard(slug), shared.load(`${slug}/entries/${id}`)]);
     await classes(mine);
     const select = byId("rival");
-    select.append(...board.entries.flatMap((e, i) => (i === own ? [] : [element("option", { value: i, text: `${e.rank[0]}. ${e.name}` })])));
+    select.append(...board.entries.flatMap((e, i) => (i === own ? [] : [element("option", { value: i, text: `${e.rank}. ${e.name}` })])));
     if (select.options.length) {
       select.value = String(own > 0 ? own - 1 : 1);
       select.addEventListener("change", () => compare(board, mine, Number(select.value)));

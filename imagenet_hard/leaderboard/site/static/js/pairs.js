@@ -68,7 +68,7 @@
     if (m < 2) { result.replaceChildren(element("p", { class: "soft", text: "A comparison needs two entries." })); return; }
     const place = new Map(board.entries.map((e, i) => [e.id, i]));
     const tied = shared.bits(board.tied);
-    for (const select of picks) select.append(...board.entries.map((e, i) => element("option", { value: i, text: `${e.rank[0]}. ${e.name}` })));
+    for (const select of picks) select.append(...board.entries.map((e, i) => element("option", { value: i, text: `${e.rank}. ${e.name}` })));
 
     const asked = () => {
       const ids = (shared.address.params().get("compare") ?? "").split(",");
@@ -86,8 +86,8 @@
       if (mine !== latest) return; // another pair was chosen meanwhile
       const found = cells(shared.bits(one.correct), shared.bits(other.correct), board.n);
       const side = (e) => element("tr", {}, element("th", { scope: "row" }, element("a", { href: `${shared.root}entries/${e.id}.html`, text: e.name })),
-        element("td", { class: "num strong", text: percent(e.right / board.n) }), element("td", { class: "num", text: `${percent(e.low)}–${percent(e.high)}` }),
-        element("td", { class: "num", text: e.rank[0] }), element("td", { class: "num", text: e.rank[1] === e.rank[2] ? e.rank[1] : `${e.rank[1]}–${e.rank[2]}` }));
+        element("td", { class: "num strong", text: percent(e.top1) }), element("td", { class: "num", text: `${percent(e.low)}–${percent(e.high)}` }),
+        element("td", { class: "num", text: e.rank }), element("td", { class: "num", text: e.rank_low === e.rank_high ? e.rank_low : `${e.rank_low}–${e.rank_high}` }));
       const heads = ["Model", "Top-1, %", "95 % interval", "Rank", "Rank range"];
       result.replaceChildren(
         element("div", { class: "scroll", role: "region", "aria-label": "The two entries", tabindex: "0" }, element("table", { class: "plain" },

@@ -6,40 +6,30 @@
   const { element, address } = shared;
   const PAGE = 200;
   const MOST_NAMED = 8;
-  const FILTERS = ["backend", "size", "training", "tier", "curation"];
-  const DESCENDING_FIRST = new Set(["top1", "interval", "top5", "robust", "rankdiff", "date"]);
 
   const present = (value) => (value === null || value === "" ? undefined : value);
-  const share = (pair) => (pair ? pair[0] / pair[1] : undefined);
+  /** A number to sort by several fields, the first above all: ranks are below a million. */
+  const together = (e, names) => names.reduce((sum, name) => sum * 1e6 + e[name], 0);
+  const FITS = {
+    exact: (value, wanted) => value === wanted,
+    range: (value, wanted) => {
+      const [low, high] = wanted.split("-").map(Number);
+      return value !== undefined && value > low * 1e6 && (!high || value <= high * 1e6);
+    },
+    flag: (value, wanted) => (value ? "yes" : "no") === wanted,
+  };
 
-  function columns(board) {
-    const column = (id, accessorFn, more = {}) => ({
-      id, accessorFn, sortUndefined: "last", sortDescFirst: DESCENDING_FIRST.has(id) || id[0] === "o", ...more,
-    });
-    const exact = { filterFn: (row, id, wanted) => row.getValue(id) === wanted };
-    return [
-      column("rank", (e) => e.rank[0]),
-      column("range", (e) => e.rank[1] * 1e6 + e.rank[2]),
-      column("name", (e) => e.name, { sortingFn: "alphanumeric" }),
-      column("top1", (e) => e.right),
-      column("interval", (e) => e.low),
-      column("top5", (e) => present(e.top5)),
-      column("params", (e) => present(e.params), {
-        filterFn: (row, id, [low, high]) => {
-          const value = row.getValue(id);
-          return value !== undefined && value > low * 1e6 && (!high || value <= high * 1e6);
-        },
-      }),
-      column("robust", (e) => present(e.robust)),
-      column("rankdiff", (e) => present(e.rankDiff)),
-      column("training", (e) => present(e.training), exact),
-      column("date", (e) => present(e.date)),
-      column("tier", (e) => e.tier, exact),
-      column("backend", (e) => e.backend, exact),
-      column("curation", (e) => (e.curation ? "yes" : "no"), exact),
-      ...board.origins.map((name, i) => column(`o${i}`, (e) => share(e.origins[name]))),
-    ];
-  }
+  /** The columns that the page shows, and one more for each filter. */
+  const columns = (board) => [
+    ...board.columns.map((c) => ({
+      id: c.key, sortUndefined: "last", sortDescFirst: c.descending, sortingFn: c.number ? "auto" : "alphanumeric",
+      accessorFn: (e) => (c.sort.length > 1 ? together(e, c.sort) : present(e[c.sort[0]])),
+    })),
+    ...board.filters.map((f) => ({
+      id: `filter ${f.key}`, accessorFn: (e) => present(e[f.field]),
+      filterFn: (row, id, wanted) => FITS[f.kind](row.getValue(id), wanted),
+    })),
+  ];
 
   function ranking(board, slug) {
     const body = document.querySelector("#table tbody");
@@ -47,10 +37,11 @@
     const heads = [...document.querySelectorAll("#table thead th")];
     const form = document.getElementById("tools");
     const search = document.getElementById("search");
+    const filters = board.filters.map((each) => each.key);
     let limit = PAGE;
 
     const data = board.entries.map((e, i) => ({
-      ...e, i, text: [e.name, e.org, e.backend, e.training, e.tier, e.id].join(" ").toLowerCase(),
+      ...e, i, text: board.search.map((name) => e[name]).join(" ").toLowerCase(),
     }));
     const table = TableCore.createTable({
       data, columns: columns(board), renderFallbackValue: null, state: {}, onStateChange: () => {},
@@ -95,11 +86,10 @@
 
     const boxes = [...form.querySelectorAll(".columns input")];
     const narrow = matchMedia("(max-width: 700px)").matches;
-    const crowded = board.origins.length > 1;
     const empty = (id) => data.every((e) => table.getRow(String(e.i)).getValue(id) === undefined);
     for (const box of boxes) {
-      const origin = box.value[0] === "o";
-      box.defaultChecked = box.checked = (!narrow || box.value === "range") && !empty(box.value) && (!origin || board.origins.length <= 8) && !(crowded && box.value === "date");
+      const { shown } = board.columns.find((c) => c.key === box.value);
+      box.defaultChecked = box.checked = (shown === "narrow" || (shown === "wide" && !narrow)) && !empty(box.value);
     }
     function showColumns() {
       const hidden = new Set(boxes.filter((box) => !box.checked).map((box) => box.value));
@@ -108,11 +98,9 @@
         for (const row of rows) row.cells[column].hidden = th.hidden;
       });
     }
-    for (const id of ["backend", "training", "tier"]) {
-      form.elements[id].closest(".field").hidden = form.elements[id].options.length <= 2;
+    for (const { key, field } of board.filters) {
+      form.elements[key].closest(".field").hidden = new Set(data.map((e) => present(e[field]))).size < 2;
     }
-    form.elements.size.closest(".field").hidden = empty("params");
-    form.elements.curation.closest(".field").hidden = !data.some((e) => e.curation);
 
     const tied = shared.bits(board.tied), told = document.getElementById("ties");
     let marked = [];
@@ -139,14 +127,13 @@
 
     // The address is the one place that says what is shown: controls write it, and all of it is read again.
     const place = new Map(data.map((e, i) => [e.id, i]));
-    const filter = (id, value) => table.getColumn(id).setFilterValue(value || undefined);
     const usual = boxes.filter((box) => box.defaultChecked).map((box) => box.value).join();
     let last = null;
     function follow() {
       const asked = address.params();
       const q = asked.get("q") ?? "";
       if (search.value !== q) search.value = q;
-      for (const name of FILTERS) {
+      for (const name of filters) {
         const value = asked.get(name) ?? "";
         form.elements[name].value = [...form.elements[name].options].some((o) => o.value === value) ? value : "";
       }
@@ -155,9 +142,7 @@
       const [, down, key] = /^(-?)(.*)$/.exec(asked.get("sort") ?? "");
       state = { ...state, sorting: [heads.some((th) => th.dataset.key === key) ? { id: key, desc: down === "-" } : { id: "rank", desc: false }] };
       apply();
-      for (const id of ["backend", "training", "tier", "curation"]) filter(id, form.elements[id].value);
-      const size = form.elements.size.value;
-      filter("params", size && size.split("-").map(Number));
+      for (const name of filters) table.getColumn(`filter ${name}`).setFilterValue(form.elements[name].value || undefined);
       const words = q.toLowerCase().split(/\s+/).filter(Boolean);
       table.setGlobalFilter(words.length ? words : undefined);
       showColumns();
@@ -174,7 +159,7 @@
     let typing = false;
     search.addEventListener("input", () => { address.choose({ q: search.value }, typing); typing = true; });
     search.addEventListener("change", () => { typing = false; });
-    for (const name of FILTERS) form.elements[name].addEventListener("change", () => address.choose({ [name]: form.elements[name].value }));
+    for (const name of filters) form.elements[name].addEventListener("change", () => address.choose({ [name]: form.elements[name].value }));
     form.querySelector(".columns").addEventListener("change", () => {
       const shown = boxes.filter((box) => box.checked).map((box) => box.value).join();
       address.choose({ columns: shown === usual ? "" : shown || "none" });
@@ -191,7 +176,7 @@
       limit = PAGE;
       typing = false;
       render();
-      address.choose(Object.fromEntries(["q", "sort", "columns", "entry", ...FILTERS].map((key) => [key, ""])));
+      address.choose(Object.fromEntries(["q", "sort", "columns", "entry", ...filters].map((key) => [key, ""])));
     });
     document.getElementById("empty-reset").addEventListener("click", () => form.reset());
     document.querySelector("#more button").addEventListener("click", () => { limit = Infinity; render(); });

@@ -1,4 +1,4 @@
-"""Addresses that may become links, and axes for the small drawings."""
+"""Axes for the small drawings."""
 
 from __future__ import annotations
 
@@ -6,21 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
-from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.leaderboard.site.data import Link
-
-
-def https(url: str) -> str:
-    """The address, once more known to be https: the last look before it becomes a link.
-
-    Raises:
-        ResultError: it is anything else.
-    """
-    try:
-        return Link(label="link", url=url).url
-    except ValueError:
-        raise ResultError(f"not an https address: {url!r}") from None
 
 
 @dataclass(frozen=True)
