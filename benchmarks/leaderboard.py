@@ -33,7 +33,6 @@ from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, entry_json
 from imagenet_hard.leaderboard.gold import Gold, gold_of, write_gold
 from imagenet_hard.leaderboard.rescore import rescore
 from imagenet_hard.leaderboard.stats.correctness import Correctness
-from imagenet_hard.leaderboard.stats.images import by_group, solved
 from imagenet_hard.leaderboard.stats.pairs import error_consistency, mcnemar
 from imagenet_hard.leaderboard.stats.ranks import ranks
 
@@ -78,15 +77,13 @@ def statistics(options: argparse.Namespace) -> None:
     plain = board(options.entries, options.images)
     m, n = plain.shape
     print(f"{m} entries, {n} images")
-    correct, packing = timed("pack", lambda: Correctness.of(plain))
+    correct, packed = timed("pack", lambda: Correctness.of(plain))
     only = correct.only()
     _, pairs = timed("pairs (McNemar)", lambda: mcnemar(only, only.T))
     parts = [
-        packing,
+        packed,
         timed("ranks (2000 resamples)", lambda: ranks(correct))[1],
         timed("error consistency", lambda: error_consistency(correct))[1],
-        timed("images", lambda: solved(correct))[1],
-        timed("groups", lambda: by_group(correct, [str(i % 8) for i in range(n)]))[1],
     ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"{'all':24} {sum(parts):7.2f} s, peak {peak} MiB")

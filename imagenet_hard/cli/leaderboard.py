@@ -60,8 +60,7 @@ def build(entries: Path, out: Path) -> int:
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
 def serve(entries: Path, port: int) -> int:
     """Build the site into a temporary folder and show it on this machine until Ctrl-C."""
-    from imagenet_hard.leaderboard.site.build import build_site
-    from imagenet_hard.leaderboard.site.serve import HOST, preview
+    from imagenet_hard.leaderboard.site.build import HOST, build_site, preview
 
     with tempfile.TemporaryDirectory(prefix="imagenet-hard-site-") as folder:
         build_site(_read(entries), folder)

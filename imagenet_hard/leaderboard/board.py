@@ -20,8 +20,7 @@ from imagenet_hard.base.records import read_record
 from imagenet_hard.leaderboard.answers import Answers, read_answers
 from imagenet_hard.leaderboard.entry import Entry, Tier, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
-from imagenet_hard.leaderboard.rescore import Rescored, check_claim, rescore
-from imagenet_hard.leaderboard.verify.examine import check_hash
+from imagenet_hard.leaderboard.rescore import Rescored, check_claim, check_hash, rescore
 from imagenet_hard.leaderboard.verify.report import REPRODUCTION, SPOT_CHECK, Check, Report, tier_by, tier_of
 from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
 

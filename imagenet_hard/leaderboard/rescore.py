@@ -33,6 +33,19 @@ class Rescored:
     metrics: Metrics | None
 
 
+def check_hash(entry: Entry, answers: Answers) -> None:
+    """The predictions are those that the entry names.
+
+    Raises:
+        ResultError: they are not.
+    """
+    if answers.sha256 != entry.predictions_sha256:
+        raise ResultError(
+            f"the predictions hash to {answers.sha256[:16]}...: the entry {entry.id} names "
+            f"{entry.predictions_sha256[:16]}..."
+        )
+
+
 def check_ids(answers: Answers, gold: Gold) -> None:
     """Exactly one answer to each image of the benchmark, and none to another.
 

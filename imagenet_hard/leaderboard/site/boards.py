@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.leaderboard.site.data import Board, Unranked
+from imagenet_hard.leaderboard.site.data import Board, Rank, Unranked
 from imagenet_hard.leaderboard.site.imagenet import ranked
-from imagenet_hard.leaderboard.site.standing import standing
 from imagenet_hard.leaderboard.stats.correctness import Correctness
+from imagenet_hard.leaderboard.stats.pairs import error_consistency, side_by_side
+from imagenet_hard.leaderboard.stats.ranks import ranks
 
 Groups = Mapping[str, NDArray[np.bool_]]
 
@@ -67,17 +68,21 @@ class Gathering:
         places = range(len(self._models))
         order = sorted(places, key=lambda i: (-self._models[i].top1.n_correct, self._models[i].id))
         packed = Correctness(np.stack([self._correct[i] for i in order]), n)
-        stands = standing(packed)
+        stands, kappa = ranks(packed), error_consistency(packed)
+        ends = zip(stands.place.tolist(), stands.low.tolist(), stands.high.tolist(), strict=True)
         correct = np.unpackbits(packed.bits, axis=1, count=n).view(np.bool_)
         return Board(
             **self._board,
-            entries=ranked([self._models[i] for i in order], stands.ranks),
+            entries=ranked(
+                [self._models[i] for i in order],
+                [Rank(place=place, low=low, high=high) for place, low, high in ends],
+            ),
             correct=correct,
             predicted=np.stack([self._predicted[i] for i in order]),
-            kappa=stands.kappa,
-            tied=stands.tied,
-            similar=stands.similar,
-            neighbours_apart=stands.neighbours_apart,
+            kappa=kappa,
+            tied=~stands.apart,
+            similar=side_by_side(kappa),
+            neighbours_apart=int(stands.apart.diagonal(1).sum()),
             oracle=Rate.of(int(correct.any(axis=0).sum()), n),
         )
 

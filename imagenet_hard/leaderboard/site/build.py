@@ -1,11 +1,17 @@
-"""Write the site: pages, data files, downloads and static files into one folder, the same bytes each time."""
+"""Write the site: pages, data files, downloads and static files into one folder, the same bytes each time.
+
+And show it on this machine alone.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
@@ -22,6 +28,7 @@ from imagenet_hard.leaderboard.site.downloads import downloads
 from imagenet_hard.leaderboard.site.pages import pages
 
 MANIFEST = "site.json"
+HOST = "127.0.0.1"
 _SPACE_CARD = """---
 title: ImageNet-Hard leaderboard
 colorFrom: indigo
@@ -125,3 +132,32 @@ def _write(path: Path, data: bytes) -> None:
     if path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data:
         return
     write_atomically(path, data, flush=False)
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Files of one folder, never cached, never listed, without a line per request."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        super().end_headers()
+
+    def list_directory(self, path: Any) -> None:
+        self.send_error(404, "No such page")
+
+    def log_message(self, format: str, *args: Any) -> None:
+        return
+
+
+def preview(folder: str | Path, port: int) -> ThreadingHTTPServer:
+    """A server of ``folder`` on 127.0.0.1, not yet running; port 0 takes a free one.
+
+    Raises:
+        UsageError: the port is taken, or may not be used.
+    """
+    try:
+        return ThreadingHTTPServer((HOST, port), partial(_Handler, directory=str(folder)))
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {HOST}:{port}: {error.strerror or error}; choose another --port"
+        ) from None

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from imagenet_hard.base.text import points, signed
 from imagenet_hard.leaderboard.site.data import Rank, Row, Unranked
-from imagenet_hard.leaderboard.stats.correlation import Coefficient, correlate
-from imagenet_hard.leaderboard.stats.robustness import fit, rank_differences
+from imagenet_hard.leaderboard.stats.imagenet import Coefficient, correlate, fit, rank_differences
 
 
 def reported(entry: Row) -> str:

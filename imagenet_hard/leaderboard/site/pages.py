@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,6 @@ from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.plain_text import https
 from imagenet_hard.leaderboard.published import published_on
-from imagenet_hard.leaderboard.site.axes import FULL_AXIS, axis_for
 from imagenet_hard.leaderboard.site.cite import bibtex
 from imagenet_hard.leaderboard.site.columns import FIELDS, FILTERS, TIERS, fields_of, page_columns
 from imagenet_hard.leaderboard.site.data import Board, Row, SiteData
@@ -229,3 +230,35 @@ def _changes(boards: Sequence[Board]) -> list[dict[str, Any]]:
                 checks[day].append((e.id, e.name, f"{'; '.join(each)}."))
     days = sorted({*entries, *checks}, reverse=True)
     return [{"day": d, "entries": sorted(entries[d]), "checks": sorted(checks[d])} for d in days]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A common scale from ``low`` to ``high`` (shares) over ``width`` pixels, with marks at ``ticks``."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    width: int = 160
+
+    def x(self, share: float) -> float:
+        """Pixels from the left, one digit after the point; what lies outside stands at the end."""
+        place = min(max((share - self.low) / (self.high - self.low), 0.0), 1.0)
+        return round(4 + (self.width - 8) * place, 1)
+
+
+def axis_for(rates: Sequence[Rate]) -> Axis:
+    """A range of whole twentieths that holds the intervals, but for the lowest tenth of many.
+
+    A few entries far below would leave all others without a visible interval; their place is drawn as
+    an arrow at the end of the scale.
+    """
+    lows = sorted(rate.low for rate in rates)
+    low = floor(20 * lows[len(lows) // 10]) / 20
+    high = max(ceil(20 * max(rate.high for rate in rates)) / 20, low + 0.05)
+    steps = round(20 * (high - low))
+    every = 1 if steps <= 5 else 2 if steps <= 10 else 4
+    return Axis(low, high, tuple(round(low + i / 20, 2) for i in range(0, steps + 1, every)))
+
+
+FULL_AXIS = Axis(0.0, 1.0, (0.0, 0.25, 0.5, 0.75, 1.0))

@@ -63,7 +63,3 @@ class Correctness:
         both = self.both()
         only: NDArray[np.int64] = both.diagonal()[:, None] - both
         return only
-
-    def solved_by(self) -> NDArray[np.int64]:
-        """int64 (n,): entries that get each image right."""
-        return np.concatenate([block.sum(axis=0, dtype=np.int64) for block in self.blocks()])

@@ -14,21 +14,33 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.text import reason
+from imagenet_hard.base.types import N_CLASSES, Predictions
 from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers, read_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.leaderboard.rescore import Rescored, check_claim, check_ids, check_metrics, rescore
+from imagenet_hard.leaderboard.rescore import (
+    Rescored,
+    check_claim,
+    check_hash,
+    check_ids,
+    check_metrics,
+    rescore,
+)
 from imagenet_hard.leaderboard.verify.checklist import CheckFailed, Checklist, Finding
 from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership
 from imagenet_hard.leaderboard.verify.report import SCORE
-from imagenet_hard.leaderboard.verify.softmax_laws import check_softmax
 
 log = logging.getLogger(__name__)
 
 EARLIEST = dt.date(2012, 1, 1)
 """The year of the 1000 classes, for a benchmark that does not say since when it is out."""
+
+SOFTMAX_TOLERANCE = 1e-3
+"""Absolute and relative: logits and their log probabilities are float32, each rounded on its own."""
 
 GoldOf = Callable[[str], Gold]
 
@@ -102,17 +114,35 @@ def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Reque
     return Examined(entry, gold, answers, rescored)
 
 
-def check_hash(entry: Entry, answers: Answers) -> None:
-    """The predictions are those that the entry names.
+def check_softmax(predictions: Predictions) -> None:
+    """What any softmax obeys, whoever ran the model, beyond ``check_predictions`` (finite, falling, sum).
+
+    The margin is the difference of the first two log probabilities, and each of the 995 classes that are
+    not stored has at most the fifth one's probability.
 
     Raises:
-        ResultError: they are not.
+        ResultError: how many rows break a law, and the first of them.
     """
-    if answers.sha256 != entry.predictions_sha256:
-        raise ResultError(
-            f"the predictions hash to {answers.sha256[:16]}...: the entry {entry.id} names "
-            f"{entry.predictions_sha256[:16]}..."
-        )
+    log_p = predictions.logprob5.astype(np.float64)
+    margin = predictions.margin.astype(np.float64)
+    p = np.exp(log_p)
+    rest = (N_CLASSES - 5) * p[:, 4]
+    for bad, law in (
+        (
+            np.abs(margin - (log_p[:, 0] - log_p[:, 1])) > SOFTMAX_TOLERANCE + SOFTMAX_TOLERANCE * margin,
+            "the margin is not the difference of the first two log probabilities",
+        ),
+        (
+            1 - p.sum(axis=1) > rest + SOFTMAX_TOLERANCE + SOFTMAX_TOLERANCE * rest,
+            "the other 995 classes would be likelier than the fifth",
+        ),
+    ):
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ResultError(
+                f"no softmax over {N_CLASSES} classes gives these probabilities: in {int(bad.sum())} rows, "
+                f"the first row {row} (id {predictions.ids[row]!r}), {law}"
+            )
 
 
 def _check_folder(folder: Path, names: Sequence[str]) -> None:

@@ -13,8 +13,7 @@ from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
 from imagenet_hard.leaderboard.gold import read_gold
-from imagenet_hard.leaderboard.site.build import MANIFEST, build_site
-from imagenet_hard.leaderboard.site.serve import preview
+from imagenet_hard.leaderboard.site.build import MANIFEST, build_site, preview
 from tests.hub.server import TOKENS, Fault
 from tests.leaderboard.boards import Board
 from tests.leaderboard.site.boards import made_up, site

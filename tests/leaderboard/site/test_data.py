@@ -17,8 +17,8 @@ from imagenet_hard.base.text import spreadsheet_cell
 from imagenet_hard.base.web import json_text
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.plain_text import Link, https
-from imagenet_hard.leaderboard.site.axes import axis_for
 from imagenet_hard.leaderboard.site.data_files import bits, commonest_wrong, few, group_of, numbers, script
+from imagenet_hard.leaderboard.site.pages import axis_for
 from tests.leaderboard.site.boards import made_up
 
 

@@ -13,9 +13,8 @@ from statsmodels.stats.multitest import multipletests
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.evaluation.intervals import mcnemar_exact
 from imagenet_hard.leaderboard.stats.correctness import Correctness
-from imagenet_hard.leaderboard.stats.correlation import correlate
-from imagenet_hard.leaderboard.stats.images import by_group, solved
-from imagenet_hard.leaderboard.stats.pairs import error_consistency, holm, mcnemar
+from imagenet_hard.leaderboard.stats.imagenet import correlate
+from imagenet_hard.leaderboard.stats.pairs import error_consistency, holm, mcnemar, side_by_side
 
 
 def board(m: int = 8, n: int = 2100, seed: int = 0) -> np.ndarray:
@@ -35,7 +34,6 @@ def test_counts_are_those_of_the_plain_matrix(correct):
     """Packed and in blocks, or not."""
     packed = Correctness.of(correct)
     np.testing.assert_array_equal(packed.counts(), correct.sum(axis=1))
-    np.testing.assert_array_equal(packed.solved_by(), correct.sum(axis=0))
     np.testing.assert_array_equal(packed.both(), correct.astype(int) @ correct.T.astype(int))
     np.testing.assert_array_equal(packed.only(), correct.astype(int) @ (~correct).T.astype(int))
 
@@ -86,17 +84,13 @@ def test_kappa_is_sklearns():
     assert np.isnan(kappa[4, 4])
 
 
-def test_images_and_groups_by_hand():
-    """Who solves what; accuracies within groups."""
-    correct = Correctness.of(np.array([[1, 1, 0, 0], [1, 0, 0, 1]], np.bool_))
-    found = solved(correct)
-    assert (found.by.tolist(), found.none, found.all, found.oracle) == ([2, 1, 0, 1], 1, 1, 0.75)
-    groups = by_group(correct, ["b", "a", "a", "b"])
-    assert groups.names == ("a", "b")
-    assert groups.totals.tolist() == [2, 2]
-    assert groups.counts.tolist() == [[1, 1], [0, 2]]
-    with pytest.raises(UsageError, match="got 1 groups for 4 images"):
-        by_group(correct, ["a"])
+def test_similar_entries_stand_side_by_side():
+    """Two families of noisy copies: the order never goes from one to the other and back."""
+    rng = np.random.default_rng(0)
+    parents = rng.random((2, 400)) < 0.5
+    correct = np.stack([parents[i % 2] ^ (rng.random(400) < 0.05) for i in range(8)])
+    families = [i % 2 for i in side_by_side(error_consistency(Correctness.of(correct)))]
+    assert families in ([0] * 4 + [1] * 4, [1] * 4 + [0] * 4)
 
 
 def test_correlation_is_scipys():

@@ -13,7 +13,7 @@ from scipy.stats import linregress
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.entry import ReportedTop1
 from imagenet_hard.leaderboard.site.imagenet import ranked
-from imagenet_hard.leaderboard.stats.robustness import Line, fit, rank_differences
+from imagenet_hard.leaderboard.stats.imagenet import Line, fit, rank_differences
 from tests.leaderboard.site.boards import PAPER, made_up
 
 
