@@ -15,7 +15,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from imagenet_hard.leaderboard.site.build import build_site
 from imagenet_hard.leaderboard.verify.report import Report
-from tests.leaderboard.site.boards import imagenet_v2, made_up, site
+from tests.leaderboard.site.boards import imagenet_v2, made_up, report_of, site
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
@@ -467,12 +467,8 @@ def test_hostile_text_is_inert(tmp_path, visit):
     )
     board = made_up(m=4, n=60, **dict.fromkeys(fields, HOSTILE))
     data = site(board)
-    check = (
-        data.boards[0]
-        .entries[0]
-        .checks[0]
-        .model_copy(update={"name": HOSTILE, "detail": HOSTILE, "version": HOSTILE})
-    )
+    texts = {"name": HOSTILE, "detail": HOSTILE, "version": HOSTILE}
+    check = report_of("re-scored").checks[0].model_copy(update=texts)
     report = Report.model_construct(checks=(check,))
 
     def spoilt(e):
