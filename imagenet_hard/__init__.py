@@ -21,6 +21,7 @@ _PUBLIC = {
     "Result": "evaluation.result",
     "compare": "evaluation.compare",
     "evaluate": "evaluation.run",
+    "evaluate_all": "evaluation.run",
     "list_models": "classifiers.listing",
     "load_classifier": "classifiers.registry",
     "load_dataset": "dataset.load",

@@ -21,11 +21,8 @@ from torchvision import transforms
 import imagenet_hard
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.engine.allocator import keep_activations
-from imagenet_hard.engine.engine import LocalEngine
-from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.evaluation.predictions import read_predictions
 from imagenet_hard.evaluation.suite import SuiteModel
-from imagenet_hard.evaluation.together import Common, evaluate_all
 
 NEAR_TIE = 1e-3
 MODELS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
@@ -144,8 +141,10 @@ def test_real_weights_in_files_alone_together_and_resumed(images, shared, tmp_pa
     requests = [
         SuiteModel(model=model, weights=str(data / "weights" / file)) for model, file in FILES.items()
     ]
-    common = Common(RunSettings(device="cpu"), LocalEngine(), out=tmp_path / "together", together=2)
-    for request, result in evaluate_all(requests, benchmark, common):
+    together = imagenet_hard.evaluate_all(
+        requests, benchmark, device="cpu", out=tmp_path / "together", together=2
+    )
+    for request, result in together:
         assert isinstance(result, imagenet_hard.Result), result
         (file,) = (tmp_path / "together").rglob(f"*{result.model.name}*.parquet")
         predictions = read_predictions(file)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict, get_args
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.options import Option
 from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.base.types import Precision
 
@@ -14,6 +15,58 @@ if TYPE_CHECKING:
 
 AUTO_BATCH = {"cpu": 16, "cuda": 256, "mps": 64}
 """First batch size of ``auto``: on a CPU, activations of larger batches fall out of the caches."""
+
+
+def _batch_size(text: str) -> int | str | None:
+    if text in ("auto", "fastest"):
+        return None if text == "auto" else text
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError("expected a number of images of 1 or more, 'auto' or 'fastest'")
+    return int(text)
+
+
+class RunOptions(TypedDict, total=False):
+    """How models are run, as it is asked for; ``RunSettings`` has the same by name.
+
+    ``batch_size`` None: fixed for the kind of device, and halved where memory runs out; "fastest": measured.
+    """
+
+    device: Annotated[str, Option("auto", "auto, cpu, cuda, cuda:N or mps.", recorded="runtime.device")]
+    precision: Annotated[
+        Precision, Option("fp32", "Arithmetic of the forward pass.", recorded="protocol.precision")
+    ]
+    batch_size: Annotated[
+        int | Literal["fastest"] | None,
+        Option(
+            None,
+            "Images in a forward pass: auto is fixed for the kind of device and halved where memory runs "
+            "out, fastest is measured [default: auto].",
+            flags=("--batch-size", "-b"),
+            metavar="N|auto|fastest",
+            parse=_batch_size,
+            recorded="protocol.batch_size",
+        ),
+    ]
+    workers: Annotated[
+        int | None,
+        Option(
+            None,
+            "Decoding threads [default: one a core].",
+            flags=("--workers", "-j"),
+            metavar="N",
+            least=1,
+            recorded="runtime.workers",
+        ),
+    ]
+    fold: Annotated[
+        bool,
+        Option(
+            True,
+            "Do not fold batch norms into convolutions on the CPU.",
+            recorded="protocol.optimizations",
+        ),
+    ]
+    compile: Annotated[bool, Option(False, recorded="protocol.optimizations")]
 
 
 @dataclass(frozen=True)

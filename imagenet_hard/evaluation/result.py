@@ -9,13 +9,14 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, cast
 
 import numpy as np
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.options import by_name
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.types import (
     SCHEMA_VERSION,
@@ -32,10 +33,13 @@ from imagenet_hard.base.types import (
 from imagenet_hard.evaluation.calibration import Count, calibrate
 from imagenet_hard.evaluation.environment import Environment
 from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
+from imagenet_hard.evaluation.options import Options, TransformPolicy
 from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
 from imagenet_hard.evaluation.sandbox import read_sandboxed
 from imagenet_hard.imagenet.mask import ClassMask
 from imagenet_hard.tta.settings import TtaRecord, TtaSettings
+
+OptionValue = bool | int | float | str
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -45,13 +49,14 @@ class Protocol(Record):
 
     precision: Precision
     batch_size: int = Field(ge=1)
-    transform: Literal["native", "paper", "study", "custom"] = Field(
+    transform: TransformPolicy = Field(
         description="native: the model's own; paper: Resize(256) bilinear, CenterCrop(224), then RGB; "
         "study: the zoom study's standard view; custom: given by the user. The transform itself is in "
         "model.transform"
     )
     decode: Mapping[str, Any] = Field(description="decode policy: whether EXIF rotates, and the like")
-    tf32: bool = Field(False, description="whether matrix products on a GPU may round to TF32")
+    # Always off; kept, as the digests of records hold it.
+    tf32: bool = Field(default=False, description="whether matrix products on a GPU may round to TF32")
     optimizations: list[str] = Field([], description="rewrites of the model, e.g. folded_batch_norm")
     tta: TtaRecord | None = Field(None, description="test-time augmentation; None: one standard view")
     outputs: OutputForm = Field(
@@ -69,9 +74,39 @@ class Protocol(Record):
         exclude_if=says_nothing,
         description="the classes that compete, in softmax, top-1 and top-5; None: all 1000",
     )
+    options: Mapping[str, OptionValue] = Field(
+        default_factory=dict,
+        exclude_if=says_nothing,
+        description="options that moved numbers and have no field of their own, where not at their default",
+    )
     warnings: list[str] = Field(
         [], exclude_if=says_nothing, description="what a reader of this number must know"
     )
+
+    @field_validator("options")
+    @classmethod
+    def _declared(cls, options: Mapping[str, OptionValue]) -> Mapping[str, OptionValue]:
+        try:
+            known = by_name(Options, options)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        if other := sorted(options.keys() - known.keys()):
+            raise ValueError(
+                f"{other[0][:80]!r} is no option of this release that moves numbers, or has its default: "
+                "upgrade imagenet-hard where a later release wrote this"
+            )
+        return known
+
+    def asked(self) -> Options:
+        """What ``evaluate`` is asked for to do it again, but for transform and batch size."""
+        asked = {
+            "precision": self.precision,
+            "drop_class": self.drop_class,
+            "classes": self.classes,
+            "tta": None if self.tta is None else self.tta.settings(),
+            **self.options,
+        }
+        return cast("Options", asked)
 
 
 class Runtime(Record):

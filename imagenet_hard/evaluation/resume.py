@@ -94,8 +94,8 @@ def open_store(name: str, place: Place | None, keys: Keys) -> Store:
     return store
 
 
-def tell_of_others(spec: ModelSpec, place: Place, keys: Keys, look: Callable[[], Witness]) -> None:
-    """Warn of a result that would have been read, were its code the same. ``look``: for a second witness."""
+def tell_of_others(spec: ModelSpec, place: Place, keys: Keys, watch: Callable[[], Witness]) -> None:
+    """Warn of a result that would have been read, were its code the same. ``watch``: for a second witness."""
     assert keys.witness is not None
     for path in sorted(place.folder.glob(f"{glob.escape(place.plain)}*.json")):
         try:
@@ -106,7 +106,7 @@ def tell_of_others(spec: ModelSpec, place: Place, keys: Keys, look: Callable[[],
             why = "it does not say which code it was scored with" if found.model == spec else None
         elif found.run_key == replace(keys, witness=found.witness).run:
             why = keys.witness.against(found.witness)
-            if found.witness.code == keys.witness.code and look() != keys.witness:
+            if found.witness.code == keys.witness.code and watch() != keys.witness:
                 why = "its logits differ from one pass to the next, so no result of it can be read again"
         else:
             why = None

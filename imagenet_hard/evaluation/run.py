@@ -1,62 +1,48 @@
-"""Score a classifier on a benchmark and say how the number came about."""
+"""Score classifiers on a benchmark and say how the numbers came about."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from imagenet_hard.base.errors import UsageError
-from imagenet_hard.base.types import Precision
+from imagenet_hard.base.errors import ClusterLostError, UsageError
+from imagenet_hard.base.options import by_name, declared, takes
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.module_state import as_it_was
 from imagenet_hard.classifiers.own_code import brings_own_code
 from imagenet_hard.engine.batch_size import choose_batch_size
-from imagenet_hard.engine.engine import Engine, EngineName, open_engine
+from imagenet_hard.engine.engine import Engine, open_engine
 from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.evaluation.model_run import Conditions, begin, stem_of
+from imagenet_hard.evaluation.options import Options, TransformPolicy
 from imagenet_hard.evaluation.result import Result
-from imagenet_hard.evaluation.scoring import How, TransformPolicy, begin
-from imagenet_hard.tta.settings import TtaSettings, tta_settings
+from imagenet_hard.evaluation.shared_pass import Progress, SharedPass
+from imagenet_hard.evaluation.suite import SuiteModel
+from imagenet_hard.tta.settings import tta_settings
 
 if TYPE_CHECKING:
-    from imagenet_hard.dataset.subset import Ids
-    from imagenet_hard.imagenet.mask import ClassMask
+    from imagenet_hard.dataset.benchmark import Benchmark
+
+_SET = ("revision", "split", "labels", "streaming", "exif")
+"""Options that ``load_dataset`` takes."""
+
+_PART = ("limit", "ids", "sample", "seed")
+"""Options that ``part_of`` takes."""
+
+_LOADING = ("weights", "pretrained", "templates", "classnames")
+"""Options that ``load_classifier`` alone takes."""
 
 
+@takes(Options)
 def evaluate(
     model: Any,
     dataset: Any = "imagenet-hard",
     *,
-    weights: str | Path | None = None,
-    pretrained: str | None = None,
-    transform: Any = "native",
-    templates: str | None = None,
-    classnames: str | None = None,
-    revision: str | None = None,
-    split: str | None = None,
-    labels: str | Path | None = None,
-    limit: int | None = None,
-    ids: Ids | None = None,
-    sample: int | None = None,
-    seed: int | None = None,
-    device: str = "auto",
-    precision: Precision = "fp32",
-    batch_size: int | Literal["fastest"] | None = None,
-    workers: int | None = None,
-    exif: bool = False,
-    fold: bool = True,
-    compile: bool = False,
-    engine: EngineName | Engine = "local",
-    address: str | None = None,
-    tta: str | TtaSettings | None = None,
-    tta_show: str | Path | None = None,
-    classes: str | Path | Sequence[int | str] | ClassMask | None = None,
-    drop_class: int | None = None,
-    out: str | Path | None = None,
-    on_progress: Callable[..., None] | None = None,
-    verbose: bool = False,
+    on_progress: Progress | None = None,
+    **options: Unpack[Options],
 ) -> Result:
     """Top-1 of ``model`` on ``dataset``, right if it is among an image's labels (paper, ImageNet-Hard).
 
@@ -64,12 +50,12 @@ def evaluate(
     ``Classifier``, any ``torch.nn.Module``, or a callable from float32 (n, 3, H, W) to logits
     (n, 1000). ``transform``: "native", "paper", "study", a mapping ``{resize, crop, interpolation}``, or for
     a module a callable from a PIL image to a float32 tensor (3, H, W). ``dataset``: what
-    ``load_dataset`` takes (with ``revision``, ``split``, ``labels`` and ``exif``): a name, a folder, an
-    ``ImageFolder``, a ``datasets.Dataset``, a sequence of (image, label); or its return value. Of it, the
-    first ``limit`` images, those of a file or sequence of ``ids``, or a ``sample`` of so many that ``seed``
-    draws. ``batch_size`` None: fixed for the kind of device, and halved where memory runs out; "fastest":
-    measured on the device. ``compile``: run ``torch.compile`` first. ``engine``: "local", "ray" (with the
-    ``address`` of a cluster), or what ``imagenet_hard.engine.engine.open_engine`` gives. ``out``: a folder
+    ``load_dataset`` takes (with ``revision``, ``split``, ``labels``, ``streaming`` and ``exif``): a name, a
+    folder, an ``ImageFolder``, a ``datasets.Dataset``, a sequence of (image, label); or its return value. Of
+    it, the first ``limit`` images, those of a file or sequence of ``ids``, or a ``sample`` of so many that
+    ``seed`` draws. ``batch_size`` None: fixed for the kind of device, and halved where memory runs out;
+    "fastest": measured on the device. ``compile``: run ``torch.compile`` first. ``engine``: "local", "ray"
+    (with the ``address`` of a cluster), or what ``imagenet_hard.open_engine`` gives. ``out``: a folder
     that the result and its predictions are written to; work that is finished there is read instead of
     done again, and interrupted work goes on, on any engine. None keeps everything in memory. ``tta``:
     test-time augmentation, "none", "zoom", "memo", "zoom-memo", or what
@@ -86,70 +72,154 @@ def evaluate(
         UsageError: for arguments that don't fit together.
         DatasetError, ImageError, ClassifierError, ResultError, ClusterError: see ``base.errors``.
     """
-    from imagenet_hard.classifiers.outputs import with_classes
+    ((_, found),) = evaluate_all([model], dataset, on_progress=lambda model: on_progress, **options)
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+@takes(Options)
+def evaluate_all(
+    models: Sequence[Any],
+    dataset: Any = "imagenet-hard",
+    *,
+    together: int | None = None,
+    on_progress: Callable[[Any], Progress | None] = lambda model: None,
+    **options: Unpack[Options],
+) -> Iterator[tuple[Any, Result | Exception]]:
+    """Each of ``models`` with its result, or with what went wrong, as soon as that is known.
+
+    ``models`` and ``options`` are as in ``evaluate``; of a ``SuiteModel`` its own come first. As many as fit
+    share one pass over the images, ``together`` at the most. ``on_progress``: from the model to what is told
+    of its batches. One failure ends no other; when a cluster is lost, all that are left have failed.
+
+    Raises:
+        UsageError, DatasetError: before anything is scored, and as ``evaluate``.
+    """
+    from imagenet_hard.imagenet.mask import class_mask
+    from imagenet_hard.tta.page import check_showable
+
+    asked = cast("Options", {**{k: each.option.default for k, each in declared(Options).items()}, **options})
+    by_field: dict[str, Any] = {each.name: asked.get(each.name) for each in fields(RunSettings)}
+    settings = RunSettings(**{**by_field, "batch_size": None})  # which depends on the model
+    tta = tta_settings(asked["tta"]) if isinstance(asked["tta"], str) else asked["tta"]
+    asked["classes"] = None if asked["classes"] is None else class_mask(asked["classes"])
+    if asked["tta_show"] is not None:
+        check_showable(tta)
+    with open_engine(asked["engine"], address=asked["address"], device=settings.device) as engine:
+        common = Conditions(
+            settings, engine.device_type(settings.device), tta=tta, options=by_name(Options, asked)
+        )
+        if settings.workers is not None and engine.workers is not None:
+            raise UsageError("workers are decode threads of this process: give the engine cpus_per_worker")
+        benchmark, _ = images_of(dataset, asked)
+        shared = SharedPass(engine, settings.device, together, many_views=tta is not None)
+        left = list(range(len(models)))
+        try:
+            for i, found in _score(models, benchmark, engine, asked, common, shared, on_progress):
+                left.remove(i)
+                yield models[i], found
+        except ClusterLostError as error:
+            for i in left:
+                yield models[i], error
+        finally:
+            shared.close()
+
+
+def images_of(dataset: Any, asked: Mapping[str, Any]) -> tuple[Benchmark, dict[str, Any]]:
+    """The benchmark that is asked for, and what is left of ``asked`` without what says so."""
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.dataset.subset import part_of
+
+    if isinstance(dataset, Benchmark):
+        _refuse(_SET, asked, "a data set's name")
+        benchmark = dataset
+    else:
+        benchmark = load_dataset(dataset, **_some(_SET, asked))
+    left = {name: value for name, value in asked.items() if name not in (*_SET, *_PART)}
+    return part_of(benchmark, **_some(_PART, asked)), left
+
+
+def _score(
+    models: Sequence[Any],
+    benchmark: Benchmark,
+    engine: Engine,
+    common: Options,
+    conditions: Conditions,
+    shared: SharedPass,
+    on_progress: Callable[[Any], Progress | None],
+) -> Iterator[tuple[int, Result | Exception]]:
+    """Index of a model and what came of it."""
+    device = engine.loading_device(conditions.settings.device)
+    for i, model in enumerate(models):
+        if shared.full:  # before one more is loaded
+            yield from shared.run(benchmark)
+        asked = _of(model, common)
+        with ExitStack() as modules:
+            try:
+                classifier = _load(model, asked, device, modules)
+                how = _conditions(classifier, asked, conditions, engine)
+                stem = stem_of(classifier, how)
+                if not shared.takes(classifier, stem):
+                    yield from shared.run(benchmark)
+                if how.tta is not None and asked["tta_show"] is not None:
+                    from imagenet_hard.tta.page import write_page
+
+                    write_page(Path(asked["tta_show"]), classifier, benchmark, how.tta, how.settings)
+                out = None if asked["out"] is None else Path(asked["out"])
+                found = begin(classifier, benchmark, how, out, device=device)
+                shared.add(i, found, stem, on_progress(model), modules.pop_all())
+            except ClusterLostError:
+                raise
+            except Exception as error:
+                yield i, error
+    yield from shared.run(benchmark)
+
+
+def _of(model: Any, common: Options) -> Options:
+    """What is asked for one model: a ``SuiteModel`` names its own."""
+    if not isinstance(model, SuiteModel):
+        return common
+    own = {name: getattr(model, name) for name in SuiteModel.model_fields.keys() & declared(Options).keys()}
+    return cast("Options", {**common, **{name: value for name, value in own.items() if value is not None}})
+
+
+def _load(model: Any, asked: Options, device: str, modules: ExitStack) -> Classifier:
+    """The classifier; ``modules``: on whose exit those of the caller's, or of one's own code, come back."""
+    from imagenet_hard.classifiers.outputs import with_classes
+    from imagenet_hard.classifiers.registry import load_classifier
     from imagenet_hard.imagenet.mask import class_mask
-    from imagenet_hard.tta.page import check_showable, write_page
 
-    settings = RunSettings(device, precision, None, workers, fold, compile)
-    augment = tta_settings(tta) if isinstance(tta, str) else tta
-    mask = None if classes is None else class_mask(classes)
-    if tta_show is not None:
-        check_showable(augment)
-    with ExitStack() as stack:
-        running = stack.enter_context(open_engine(engine, address=address, device=device))
-        device_type = running.device_type(device)
-        if workers is not None and running.workers is not None:
-            raise UsageError("workers are decode threads of this process: give the engine cpus_per_worker")
-        if not isinstance(dataset, Benchmark):
-            benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels, exif=exif)
-        else:
-            benchmark = dataset
-            _only_with("a data set's name", revision=revision, split=split, labels=labels, exif=exif or None)
-        benchmark = part_of(benchmark, limit=limit, ids=ids, sample=sample, seed=seed)
-        stack.enter_context(as_it_was(model.module if isinstance(model, Classifier) else model))
-        if isinstance(model, str):
-            from imagenet_hard.classifiers.registry import load_classifier
+    name = model.model if isinstance(model, SuiteModel) else model
+    transform: Any = asked["transform"]
+    if isinstance(name, str):
+        weights = asked["weights"]
+        classifier = load_classifier(
+            name,
+            weights=None if weights is None else str(weights),
+            pretrained=asked["pretrained"],
+            templates=asked["templates"],
+            classnames=asked["classnames"],
+            transform=transform,
+            drop_class=asked["drop_class"],
+            device=device,
+            progress=asked["verbose"],
+        )
+        if brings_own_code(classifier):  # which may hold on to the module
+            modules.enter_context(as_it_was(classifier.module))
+    else:
+        modules.enter_context(as_it_was(model.module if isinstance(model, Classifier) else model))
+        _refuse(_LOADING, asked, "a model's name")
+        classifier = _own(model, transform, asked["drop_class"])
+    return with_classes(classifier, None if asked["classes"] is None else class_mask(asked["classes"]))
 
-            classifier = load_classifier(
-                model,
-                weights=None if weights is None else str(weights),
-                pretrained=pretrained,
-                transform=transform,
-                templates=templates,
-                classnames=classnames,
-                device=running.loading_device(device),
-                progress=verbose,
-                drop_class=drop_class,
-            )
-            if brings_own_code(classifier):  # which may hold on to the module
-                stack.enter_context(as_it_was(classifier.module))
-        else:
-            _only_with(
-                "a model's name",
-                weights=weights,
-                pretrained=pretrained,
-                templates=templates,
-                classnames=classnames,
-            )
-            classifier = _own(model, transform, drop_class)
-        classifier = with_classes(classifier, mask)
-        settings = replace(settings, batch_size=choose_batch_size(batch_size, classifier, settings, running))
-        if augment is not None and tta_show is not None:
-            write_page(Path(tta_show), classifier, benchmark, augment, settings)
-        folder = None if out is None else Path(out)
-        policy: TransformPolicy = transform if transform in ("native", "paper", "study") else "custom"
-        how = How(settings, device_type, policy, augment)
-        found = begin(classifier, benchmark, how, folder, device=running.loading_device(device))
-        if isinstance(found, Result):
-            return found
-        stack.callback(found.close)
-        (outcome,) = running.score([found.job(on_progress)], benchmark)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return found.finish(*outcome)
+
+def _conditions(classifier: Classifier, asked: Options, common: Conditions, engine: Engine) -> Conditions:
+    settings = replace(common.settings, precision=asked["precision"])
+    size = choose_batch_size(asked["batch_size"], classifier, settings, engine)
+    policy: TransformPolicy = asked["transform"] if isinstance(asked["transform"], str) else "custom"
+    return replace(common, settings=replace(settings, batch_size=size), policy=policy)
 
 
 def _own(model: Any, transform: Any, drop_class: int | None) -> Classifier:
@@ -170,7 +240,11 @@ def _own(model: Any, transform: Any, drop_class: int | None) -> Classifier:
     return from_module(model, transform, drop_class=drop_class)
 
 
-def _only_with(what: str, **arguments: Any) -> None:
+def _some(names: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if name in names}
+
+
+def _refuse(names: Sequence[str], asked: Mapping[str, Any], goes_with: str) -> None:
     """Refuse what would be ignored."""
-    if given := [name for name, value in arguments.items() if value is not None]:
-        raise UsageError(f"{', '.join(given)}: only with {what}, but an object was given")
+    if given := [name for name, value in _some(names, asked).items() if value not in (None, False)]:
+        raise UsageError(f"{', '.join(given)}: only with {goes_with}, but an object was given")

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict, Unpack
 
 from pydantic import Field, ValidationError, model_validator
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.options import Option, takes
 from imagenet_hard.base.records import first_problem
 from imagenet_hard.base.types import Record
 from imagenet_hard.imagenet.zoom_list import MAX_SCALE, read_zoom_list
@@ -141,15 +142,28 @@ class TtaRecord(TtaSettings):
         return self
 
 
-def tta_settings(
-    method: str = "none",
-    *,
-    views: int | None = None,
-    seed: int | None = None,
-    zooms: str | Path | int | None = None,
-    optimizer: str | None = None,
-    lr: float | None = None,
-) -> TtaSettings | None:
+class TtaOptions(TypedDict, total=False):
+    """What ``tta_settings`` takes, and the command behind ``--tta-``."""
+
+    views: Annotated[int | None, Option(None, "Views of one image [default: 64].", metavar="N", least=1)]
+    seed: Annotated[int | None, Option(None, "Of random views [default: 0].", metavar="N", least=0)]
+    zooms: Annotated[
+        str | Path | int | None,
+        Option(
+            None,
+            "Fixed zooms in place of random ones: a CSV of zooms (a study's cover.csv), the first N of the "
+            "paper's, or the standard view alone.",
+            metavar="FILE|N|standard",
+        ),
+    ]
+    optimizer: Annotated[Optimizer | None, Option(None, "Of MEMO's one step [default: sgd].")]
+    lr: Annotated[
+        float | None, Option(None, "Of MEMO's one step [default: 0.00025 or 1e-5].", metavar="RATE")
+    ]
+
+
+@takes(TtaOptions)
+def tta_settings(method: str = "none", **options: Unpack[TtaOptions]) -> TtaSettings | None:
     """Settings of a method of ``METHODS``; None for "none".
 
     ``zooms``: a CSV file of zooms (``imagenet.zoom_list``), or a number: that many of the paper's
@@ -160,14 +174,9 @@ def tta_settings(
     """
     if method not in METHODS:
         raise UsageError(f"unknown test-time augmentation {method!r}: expected {', '.join(METHODS)}")
-    given = {
-        "--tta-views": views,
-        "--tta-seed": seed,
-        "--tta-zooms": zooms,
-        "--tta-optimizer": optimizer,
-        "--tta-lr": lr,
-    }
-    _refuse(method, {name for name, value in given.items() if value is not None})
+    views, seed, zooms = options.get("views"), options.get("seed"), options.get("zooms")
+    optimizer, lr = options.get("optimizer"), options.get("lr")
+    _refuse(method, {f"--tta-{name}" for name, value in options.items() if value is not None})
     if method == "none":
         return None
     fields: dict[str, Any] = {"method": method}

@@ -71,6 +71,7 @@ def result_facts(result: Result) -> tuple[Facts, ...]:
         ("Outputs", None if p.outputs == "logits" else p.outputs),
         ("Background class", None if p.drop_class is None else f"{p.drop_class}, left out"),
         ("Classes that compete", f"{len(p.classes.indices)} ({p.classes.label})" if p.classes else None),
+        *((name.replace("_", " ").capitalize(), str(value)) for name, value in p.options.items()),
         *((f"Warning {i}" if len(warnings) > 1 else "Warning", each) for i, each in enumerate(warnings, 1)),
     )
     dirty = {True: " with changes", False: "", None: ""}[e.dirty]

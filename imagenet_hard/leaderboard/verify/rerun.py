@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from imagenet_hard.base.errors import ClassifierError, DatasetError, ResultError, UsageError
 from imagenet_hard.base.records import first_problem
 from imagenet_hard.base.types import ModelSpec, Predictions
+from imagenet_hard.evaluation.options import Options
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.suite import TransformOptions
 from imagenet_hard.leaderboard.answers import Answers
@@ -105,7 +106,7 @@ def rerun(entry: Entry, answers: Answers, gold: Gold, how: Rerun) -> str:
         )
     _check_names(entry, how)
     ids = gold.ids if how.n is None else choose(gold.ids, how.n, answers.sha256, how.secret)
-    part = _subset(how.dataset, gold, ids)
+    part = _subset(how.dataset, gold, ids, exif=entry.result.protocol.decode.get("exif_rotation") is True)
     again, predictions = _evaluate(entry, part, how)
     _check_model(entry, again)
     return _compare(entry, answers, gold, predictions)
@@ -122,8 +123,8 @@ def _check_names(entry: Entry, how: Rerun) -> None:
         raise CannotRerun(f"{tag!r} names no published weights: give the file with --weights")
 
 
-def _subset(dataset: Benchmark, gold: Gold, ids: Sequence[str]) -> Benchmark:
-    """The images of ``ids``, which must be those of the gold to the byte."""
+def _subset(dataset: Benchmark, gold: Gold, ids: Sequence[str], *, exif: bool) -> Benchmark:
+    """The images of ``ids``, which must be those of the gold to the byte, turned as the entry's were."""
     from imagenet_hard.dataset.benchmark import Benchmark
 
     at = {each: i for i, each in enumerate(dataset.ids)}
@@ -142,7 +143,7 @@ def _subset(dataset: Benchmark, gold: Gold, ids: Sequence[str]) -> Benchmark:
             raise DatasetError(f"image {each!r} of {dataset.name} has {what} than in {gold.info.name}")
     rows = [at[each] for each in ids]
     return Benchmark(
-        dataset.about,
+        replace(dataset.about, exif=exif),
         ids,
         [dataset.labels[i] for i in rows],
         [dataset.origins[i] for i in rows],
@@ -157,17 +158,15 @@ def _evaluate(entry: Entry, part: Benchmark, how: Rerun) -> tuple[Result, Predic
     protocol, model = entry.result.protocol, entry.model
     with TemporaryDirectory(prefix="imagenet-hard-rerun-") as folder:
         try:
-            evaluate(
-                _model_name(entry),
-                part,
-                transform=_transform(entry),
-                device=how.device,
-                precision=protocol.precision,
-                batch_size=_batch_size(model),
-                tta=None if protocol.tta is None else protocol.tta.settings(),
-                weights=how.weights or (None if model.backend == "bundled" else _tag(entry)),
-                out=folder,
-            )
+            asked: Options = {
+                **protocol.asked(),
+                "transform": _transform(entry),
+                "device": how.device,
+                "batch_size": _batch_size(model),
+                "weights": how.weights or (None if model.backend == "bundled" else _tag(entry)),
+                "out": folder,
+            }
+            evaluate(_model_name(entry), part, **asked)
         except (ClassifierError, UsageError) as error:
             raise CannotRerun(str(error)) from error
         (path,) = Path(folder).glob("*/*.json")

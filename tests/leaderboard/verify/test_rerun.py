@@ -150,7 +150,7 @@ def test_sizes_are_bounded_before_anything_is_made(
     for place in (("model",), ("result", "model")):
         change(board.first, *place, "transform", to=usual | size)
     change(board.first, "result", "protocol", "transform", to="custom")
-    monkeypatch.setattr("imagenet_hard.leaderboard.verify.rerun._subset", lambda *_: None)
+    monkeypatch.setattr("imagenet_hard.leaderboard.verify.rerun._subset", lambda *_, exif: None)
     monkeypatch.setattr("imagenet_hard.evaluation.run.evaluate", unreachable)
     other = board.entries / "Some-Lab__ConvNeXt"
     how = Rerun(images(board), None)

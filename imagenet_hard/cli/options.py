@@ -1,0 +1,69 @@
+"""Flags of a command from options that are declared elsewhere (``base.options``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+import click
+
+from imagenet_hard.base.options import Declared, declared
+
+Command = Callable[..., Any]
+
+
+def flags_of(options: type, prefix: str = "") -> Callable[[Command], Command]:
+    """A flag for each option that has a help text, in their order; what is not given is None."""
+
+    def decorate(command: Command) -> Command:
+        for each in reversed(list(declared(options).values())):
+            if each.option.help:
+                command = _flag(each, prefix)(command)
+        return command
+
+    return decorate
+
+
+def given(options: type, values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Of a command's values, those of ``options`` that were given."""
+    found = {name: values.get(prefix + name) for name in declared(options)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _flag(each: Declared, prefix: str) -> Callable[[Command], Command]:
+    option, kinds = each.option, _kinds(each.type)
+    name = (prefix + each.name).replace("_", "-")
+    shown = f" [default: {option.default}]" if option.default not in (None, True, False) else ""
+    about: dict[str, Any] = {"help": option.help + shown, "default": None, "metavar": option.metavar}
+    choices = {str(value): value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)}
+    if bool in kinds:
+        flags = option.flags or (f"--no-{name}" if option.default else f"--{name}",)
+        about |= {"is_flag": True, "flag_value": not option.default}
+    else:
+        flags = option.flags or (f"--{name}",)
+        if option.parse is not None:
+            about["callback"] = _parser(option.parse)
+        elif choices:
+            about |= {"type": click.Choice(list(choices)), "callback": _parser(choices.__getitem__)}
+        elif int in kinds and str not in kinds:
+            about["type"] = int if option.least is None else click.IntRange(min=option.least)
+        elif float in kinds:
+            about["type"] = float
+    return click.option(*flags, prefix + each.name, **about)
+
+
+def _kinds(hint: Any) -> tuple[Any, ...]:
+    """The parts of a union; a ``Literal`` and a plain type are their own."""
+    if get_origin(hint) is Literal or not get_args(hint):
+        return (hint,)
+    return get_args(hint)
+
+
+def _parser(parse: Callable[[str], Any]) -> Callable[..., Any]:
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> Any:
+        try:
+            return None if value is None else parse(value)
+        except ValueError as error:
+            raise click.BadParameter(f"{value!r}: {error}") from None
+
+    return callback

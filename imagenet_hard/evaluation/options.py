@@ -1,0 +1,158 @@
+"""What ``evaluate``, ``evaluate_all`` and the command may be asked for, each declared once.
+
+An option that moves numbers and is recorded nowhere else needs no more than its lines here (or in
+``RunOptions``, where the engine acts on it): see ``base.options``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from imagenet_hard.base.options import Option
+from imagenet_hard.base.types import DropClass
+from imagenet_hard.dataset.subset import Ids
+from imagenet_hard.engine.engine import Engine, EngineName
+from imagenet_hard.engine.settings import RunOptions
+from imagenet_hard.imagenet.mask import ClassMask
+from imagenet_hard.tta.settings import TtaSettings
+
+TransformPolicy = Literal["native", "paper", "study", "custom"]
+
+
+class Options(RunOptions, total=False):
+    """Of one model on one benchmark; those of how it is run stand in ``RunOptions``."""
+
+    # Which images.
+    revision: Annotated[
+        str | None,
+        Option(None, "Branch, tag or commit of a data set on the Hub.", metavar="REV", recorded="benchmark"),
+    ]
+    split: Annotated[
+        str | None,
+        Option(None, "Split of the data set [default: validation].", metavar="NAME", recorded="benchmark"),
+    ]
+    labels: Annotated[
+        str | Path | None,
+        Option(
+            None,
+            "Labels of a folder of images (val.txt, real.json, CSV, the development kit's; see "
+            "docs/data.md).",
+            metavar="FILE",
+            recorded="benchmark",
+        ),
+    ]
+    limit: Annotated[
+        int | None,
+        Option(None, "Score the first N images only.", metavar="N", least=1, recorded="benchmark"),
+    ]
+    ids: Annotated[
+        Ids | None,
+        Option(
+            None,
+            "Score the images of these ids only: one a line, a JSON list, or the column id of a CSV.",
+            metavar="FILE",
+            recorded="benchmark",
+        ),
+    ]
+    sample: Annotated[
+        int | None,
+        Option(
+            None, "Score a sample of N images that --seed draws.", metavar="N", least=1, recorded="benchmark"
+        ),
+    ]
+    seed: Annotated[
+        int | None,
+        Option(
+            None, "Which sample: each seed draws another [default: 0].", metavar="S", recorded="benchmark"
+        ),
+    ]
+    streaming: Annotated[
+        bool, Option(False, "Read a Hub data set as it arrives, storing nothing.", recorded="")
+    ]
+    exif: Annotated[
+        bool,
+        Option(
+            False,
+            "Rotate images by their EXIF orientation (off: the paper's numbers).",
+            recorded="protocol.decode",
+        ),
+    ]
+
+    # Which model.
+    weights: Annotated[
+        str | Path | None,
+        Option(
+            None,
+            "Weights tag of the backend, or a local checkpoint; FILE#NAME takes one of several sets in it.",
+            metavar="TAG|FILE",
+            recorded="model",
+        ),
+    ]
+    pretrained: Annotated[
+        str | None,
+        Option(
+            None,
+            "Weights tag of an open_clip architecture, e.g. openai.",
+            metavar="TAG",
+            recorded="model",
+        ),
+    ]
+    transform: Annotated[
+        Literal["native", "paper", "study"] | Mapping[str, Any] | Callable[..., Any],
+        Option(
+            "native",
+            "The model's own transform, the paper's Resize(256), CenterCrop(224), or the zoom study's "
+            "standard view.",
+            recorded="protocol.transform",
+        ),
+    ]
+    templates: Annotated[
+        str | None,
+        Option(
+            None,
+            "Prompts of zero-shot models: openai-80, simple (open_clip's seven), single, or a file "
+            "[default: openai-80].",
+            metavar="NAME|FILE",
+            recorded="model.head",
+        ),
+    ]
+    classnames: Annotated[
+        str | None,
+        Option(
+            None,
+            "1000 class names of zero-shot models: open_clip (998 different), distinct, or a file "
+            "[default: open_clip].",
+            metavar="NAME|FILE",
+            recorded="model.head",
+        ),
+    ]
+    drop_class: Annotated[
+        DropClass | None,
+        Option(
+            None,
+            "Background class of a model with 1001 outputs: the first (TensorFlow's) or the last.",
+            recorded="protocol.drop_class",
+        ),
+    ]
+
+    # What is made of it.
+    classes: Annotated[
+        str | Path | Sequence[int | str] | ClassMask | None,
+        Option(
+            None,
+            "Only these compete: those of a variant, as imagenet-a, or a file of indices, wnids or names "
+            "[default: all 1000].",
+            metavar="NAME|FILE",
+            recorded="protocol.classes",
+        ),
+    ]
+    tta: Annotated[str | TtaSettings | None, Option(None, recorded="protocol.tta")]
+
+    # Where it is done, and where it goes.
+    engine: Annotated[EngineName | Engine, Option("local", recorded="")]
+    address: Annotated[str | None, Option(None, recorded="")]
+    out: Annotated[str | Path | None, Option(None, recorded="")]
+    tta_show: Annotated[str | Path | None, Option(None, recorded="")]
+    verbose: Annotated[bool, Option(False, recorded="")]

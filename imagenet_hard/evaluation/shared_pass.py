@@ -1,0 +1,110 @@
+"""One pass over the images for as many classifiers as fit, so that each image is decoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from imagenet_hard.engine.memory import free_bytes, model_bytes
+from imagenet_hard.engine.settings import resolve_device
+from imagenet_hard.evaluation.model_run import ModelRun
+from imagenet_hard.evaluation.result import Result
+
+if TYPE_CHECKING:
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.dataset.benchmark import Benchmark
+    from imagenet_hard.engine.engine import Engine
+
+AUTOMATIC = 8
+"""Classifiers that share a pass at the most, unless told otherwise: each has its pixels in memory as well."""
+
+SHARE = 0.5
+"""Of the free memory, for the models of a pass; the rest is for activations and images."""
+
+COPIES = 2
+"""Of a model in memory: its own weights, and the folded or compiled ones."""
+
+Progress = Callable[..., None]
+"""Told of each batch of one classifier: ``(n, resumed=0)``."""
+
+
+class SharedPass:
+    """Classifiers that wait for a pass, and in their place among them results that were finished before.
+
+    ``most``: classifiers in a pass, None for as many as fit: one by one on a cluster, whose memory is not
+    known, and for ``many_views``, whose pixels are many.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        device: str,
+        most: int | None,
+        *,
+        many_views: bool,
+    ) -> None:
+        alone = engine.workers is not None or many_views
+        self._engine, self._most = engine, most or (1 if alone else AUTOMATIC)
+        self._device = None if alone or most else resolve_device(device)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._waiting: list[tuple[int, ModelRun | Result, Progress | None]] = []
+        self._modules = ExitStack()
+        self._stems: set[str] = set()
+        self._n = self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether no more may share the pass, however small."""
+        return self._n >= self._most
+
+    def takes(self, classifier: Classifier, stem: str) -> bool:
+        """Whether one more fits; it lies in the host's memory already, as those that were added do.
+
+        Two that would write the same file take turns: the second then finds the first one's result.
+        """
+        if stem in self._stems:
+            return False
+        free = free_bytes(self._device) if self._n and self._device is not None else None
+        if free is None or self._device is None:
+            return True
+        models = self._bytes + model_bytes(classifier.module)
+        return COPIES * models <= SHARE * (free + (0 if self._device.type == "cuda" else models))
+
+    def add(
+        self, index: int, found: ModelRun | Result, stem: str, told: Progress | None, modules: ExitStack
+    ) -> None:
+        """``index``: of the model; ``told``: of its batches; ``modules``: closed after the pass."""
+        self._waiting.append((index, found, told))
+        self._modules.push(modules)
+        if isinstance(found, ModelRun):
+            self._n += 1
+            self._bytes += model_bytes(found.classifier.module)
+            self._stems.add(stem)
+
+    def run(self, benchmark: Benchmark) -> Iterator[tuple[int, Result | Exception]]:
+        """The pass: indices of the models, with what came of them; then nobody waits."""
+        jobs = [found.job(told) for _, found, told in self._waiting if isinstance(found, ModelRun)]
+        outcomes = iter(self._engine.score(jobs, benchmark) if jobs else [])
+        for index, found, _ in self._waiting:
+            if not isinstance(found, ModelRun):
+                yield index, found
+                continue
+            outcome = next(outcomes)
+            try:
+                done = outcome if isinstance(outcome, Exception) else found.finish(*outcome)
+            except Exception as error:
+                done = error
+            found.close()
+            yield index, done
+        self._modules.close()
+        self._clear()
+
+    def close(self) -> None:
+        """What is scored is kept for the next run."""
+        for _, found, _ in self._waiting:
+            if isinstance(found, ModelRun):
+                found.close()
+        self._modules.close()
