@@ -1,4 +1,4 @@
-"""How much memory there is for models: free, within the limits of a container or a Slurm job."""
+"""Memory: what a model takes, what is free on a device, and the most that a run took."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_engines_by_name():
         pass
 
 
-def test_a_cluster_that_is_not_there():
+def test_a_cluster_that_is_not_there(monkeypatch):
     """Found out at once, where Ray would try for minutes; and a device is the workers' own."""
     pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
     for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
@@ -35,6 +35,16 @@ def test_a_cluster_that_is_not_there():
             WorkerPool(address)
     with pytest.raises(UsageError, match="device 'cuda:1' is one of this machine's"):
         WorkerPool(device="cuda:1")
+
+    def slow(**options):
+        if options["address"] == "auto":
+            raise ConnectionError("none runs")
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("ray.init", slow)
+    with pytest.raises(ClusterError, match="cluster at local cannot be used: The current node timed out"):
+        WorkerPool()
 
 
 @pytest.mark.parametrize(

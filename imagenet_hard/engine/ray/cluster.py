@@ -41,15 +41,20 @@ def connect(address: str | None) -> bool:
     if wanted:
         _check_reachable(wanted)
     try:
-        ray.init(address=wanted or "auto", **common, **(mine if wanted == "local" else {}))
-    except ConnectionError as error:
-        if wanted:
-            raise _no_cluster(wanted, error) from error
-        ray.init(address="local", **common, **mine)
+        try:
+            ray.init(address=wanted or "auto", **common, **(mine if wanted == "local" else {}))
+        except ConnectionError as error:
+            if wanted:
+                raise _no_cluster(wanted, error) from error
+            ray.init(address="local", **common, **mine)
+    except ClusterError:
+        raise
     except ImportError as error:  # ray:// needs more of Ray
         raise UsageError(f"{wanted}: {first_line(error)}: pip install 'ray[client]'") from error
-    except (ValueError, RuntimeError) as error:
-        raise ClusterError(f"the Ray cluster at {wanted} cannot be used: {first_line(error)}") from error
+    except Exception as error:  # a bare one where a node of its own starts too slowly
+        raise ClusterError(
+            f"the Ray cluster at {wanted or 'local'} cannot be used: {first_line(error)}"
+        ) from error
     return True
 
 
