@@ -209,7 +209,7 @@ def test_tokens_open_what_is_private_and_never_show(minihub: LoopbackHub) -> Non
     as_token = "(__import__('os').environ.update(HF_TOKEN='{}'), 'hf-hub:bob/secret')[1]"
     bad, owner = run(minihub, as_token.format("hf_madeup"), as_token.format("hf_bob"))
     assert "(401)" in bad["message"]
-    assert "the token has no access" in bad["message"]
+    assert "refused the token" in bad["message"]
     assert "hf auth login" in bad["message"]
     assert "madeup" not in bad["message"]
     assert owner["shape"] == [1, 1000]

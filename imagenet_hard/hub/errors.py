@@ -204,7 +204,8 @@ class _Asked:
         if status == 401 and not self.has_token:
             return f"the Hub wants a token for {self.what} (401): {_LOG_IN}"
         if status == 401:
-            return f"the Hub refused the token (401) for {self.what}: get a new one at {TOKENS}"
+            then = f"get a new one at {TOKENS} and log in with `hf auth login`"
+            return f"the Hub refused the token (401) for {self.what}: {then}"
         if status == 403:
             return f"{self.what} may not be read (403): {self.ask_access}, or use a token with read rights"
         if status == 429:
