@@ -16,7 +16,7 @@ from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.engine import engine_options, opened
 from imagenet_hard.cli.options import flags_of, given
 from imagenet_hard.evaluation.options import Options
-from imagenet_hard.tta.settings import METHODS, TtaOptions
+from imagenet_hard.tta.settings import TtaOptions
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark
@@ -47,10 +47,11 @@ if TYPE_CHECKING:
 @flags_of(Options)
 @click.option(
     "--tta",
-    type=click.Choice(METHODS),
     default="none",
     show_default=True,
-    help="Test-time augmentation: the mean over zoomed views, MEMO, or MEMO with zoomed views.",
+    metavar="NAME",
+    help="Test-time augmentation: zoom (the mean over zoomed views), memo, zoom-memo (MEMO with zoomed "
+    "views), or a method of an installed package.",
 )
 @flags_of(TtaOptions, "tta_")
 @click.option(

@@ -20,7 +20,7 @@ from imagenet_hard.base.types import N_CLASSES, Precision, Predictions, Record, 
 from imagenet_hard.evaluation.base64_columns import pack_bits, pack_names, unpack_bits, unpack_names
 from imagenet_hard.evaluation.calibration import Calibration, Count, Share, calibrate
 from imagenet_hard.evaluation.intervals import wilson
-from imagenet_hard.tta.settings import KINDS, TtaSettings
+from imagenet_hard.tta.settings import TtaSettings
 
 NEAR_TIE_EPSILON: Mapping[Precision, float] = {"fp32": 1e-3, "fp16": 0.0625, "bf16": 0.5}
 """Margins (in logits) below which a top-1 prediction may flip with batch size, device or kernel.
@@ -246,7 +246,7 @@ def near_ties(predictions: Predictions, epsilon: float) -> NearTies:
 
 def near_tie_epsilon(precision: Precision, tta: TtaSettings | None) -> float:
     """The margin below which a top-1 made this way may flip."""
-    adapted = tta is not None and KINDS[tta.method].adapts
+    adapted = tta is not None and tta.adapts
     return max(NEAR_TIE_EPSILON[precision], ADAPTED_EPSILON if adapted else 0.0)
 
 

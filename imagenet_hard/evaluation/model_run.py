@@ -34,8 +34,7 @@ from imagenet_hard.evaluation.result import (
     write_result,
 )
 from imagenet_hard.evaluation.resume import Keys, Place, find, open_store, sha256, tell_of_others
-from imagenet_hard.tta.predictor import predictor
-from imagenet_hard.tta.settings import TtaSettings
+from imagenet_hard.tta.settings import TtaSettings, build_predictor
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier
@@ -77,7 +76,7 @@ class ModelRun:
         if on_progress and (done := len(self.store.rows())):
             log.info("%s: goes on after %d images that were scored before", self.classifier.spec.name, done)
             on_progress(0, resumed=done)
-        build = Forward if self.how.tta is None else partial(predictor, self.how.tta)
+        build = Forward if self.how.tta is None else partial(build_predictor, self.how.tta)
         return Job(self.classifier, self.how.settings, self.store, on_progress or (lambda n: None), build)
 
     def finish(self, scored: Scored, report: RunReport) -> Result:

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, Unpack
 
 from pydantic import Field, ValidationError, model_validator
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.options import Option, takes
 from imagenet_hard.base.records import first_problem
-from imagenet_hard.base.types import Record
+from imagenet_hard.base.types import Record, says_nothing
 from imagenet_hard.imagenet.zoom_list import MAX_SCALE, read_zoom_list
 from imagenet_hard.imagenet.zoom_prior import likeliest_zooms
+from imagenet_hard.tta.methods import METHODS, Method, find_method
 
-Method = Literal["zoom", "memo", "zoom-memo"]
-View = Literal["random-resized-crop", "augmix", "zooms", "standard"]
+if TYPE_CHECKING:
+    import torch
+
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.engine.forward import Predictor
+    from imagenet_hard.engine.settings import RunSettings
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
 Optimizer = Literal["sgd", "adamw"]
 
+FIXED = ("zooms", "standard")
+"""Views that no seed draws."""
 
-@dataclass(frozen=True)
-class Kind:
-    """What a method is made of: the views that it may take, and whether it adapts the model in a step."""
-
-    views: tuple[View, ...]
-    adapts: bool
-
-
-KINDS: Mapping[str, Kind] = {
-    "zoom": Kind(("random-resized-crop", "zooms", "standard"), adapts=False),
-    "memo": Kind(("augmix",), adapts=True),
-    "zoom-memo": Kind(("random-resized-crop",), adapts=True),
-}
-"""The methods; ``predictor.PREDICTORS`` has what runs each."""
-
-METHODS = ("none", *KINDS)
 DEFAULT_VIEWS, MAX_VIEWS = 64, 4096
 MAX_SEED = 2**63 - 1
 
@@ -64,13 +56,16 @@ class GradientStep(Record):
 class TtaSettings(Record):
     """Which views of an image a model sees, and what it does with them. ``tta_settings`` makes one."""
 
-    method: Method = Field(
+    method: Name = Field(
         description="zoom: mean of the views' softmax; memo, zoom-memo: one step that lowers the entropy of "
-        "that mean, then the standard view"
+        "that mean, then the standard view; or one of an installed package"
     )
-    view: View = Field(
+    package: Annotated[str, Field(max_length=200)] | None = Field(
+        None, exclude_if=says_nothing, description="name and version of the package that brings the method"
+    )
+    view: Name = Field(
         description="random-resized-crop: the paper's zoomed views; augmix: MEMO's own; zooms: a fixed list; "
-        "standard: the one view of plain evaluation"
+        "standard: the one view of plain evaluation; or another of a package's method"
     )
     views: int = Field(ge=1, le=MAX_VIEWS, description="views of one image")
     seed: int | None = Field(
@@ -83,18 +78,20 @@ class TtaSettings(Record):
 
     @model_validator(mode="after")
     def _agrees(self) -> TtaSettings:
-        if (self.view in ("random-resized-crop", "augmix")) != (self.seed is not None):
+        if (self.view not in FIXED) != (self.seed is not None):
             raise ValueError("seed: random views have one, others have none")
         if (self.view == "zooms") != (self.zooms is not None):
             raise ValueError("zooms: expected with the view `zooms` and with no other")
         count = len(self.zooms) if self.zooms is not None else 1 if self.view == "standard" else self.views
         if self.views != count:
             raise ValueError(f"views is {self.views}: the list has {count}")
-        kind = KINDS[self.method]
-        if kind.adapts != (self.step is not None):
-            raise ValueError("step: memo and zoom-memo have one, zoom has none")
-        if self.view not in kind.views:
-            raise ValueError(f"view: {self.method} takes {' or '.join(kind.views)}")
+        if (self.method in METHODS) == (self.package is not None):
+            raise ValueError("package: a method of an installed package has one, the project's own have none")
+        if (own := METHODS.get(self.method)) is not None:
+            if own.adapts != (self.step is not None):
+                raise ValueError("step: memo and zoom-memo have one, zoom has none")
+            if self.view not in own.views:
+                raise ValueError(f"view: {self.method} takes {' or '.join(own.views)}")
         return self
 
     @property
@@ -110,13 +107,17 @@ class TtaSettings(Record):
         return f"{name}-{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:6]}"
 
     @property
-    def passes(self) -> tuple[int, int]:
-        """Views forward and backward through the model, per image; MEMO's standard view included."""
-        return (self.views, 0) if self.step is None else (self.views + 1, self.views)
+    def adapts(self) -> bool:
+        """Whether the model is changed by a step."""
+        return self.step is not None
 
     def recorded(self) -> TtaRecord:
-        """What the Result says: these settings and their cost."""
-        forward, backward = self.passes
+        """What the Result says: these settings and their cost.
+
+        Raises:
+            UsageError: its method is of a package that is not installed.
+        """
+        forward, backward = find_method(self.method)[0].passes(self.views)
         return TtaRecord(**dict(self), forward_passes=forward, backward_passes=backward)
 
 
@@ -137,8 +138,9 @@ class TtaRecord(TtaSettings):
 
     @model_validator(mode="after")
     def _costs(self) -> TtaRecord:
-        if (got := (self.forward_passes, self.backward_passes)) != self.passes:
-            raise ValueError(f"passes are {got}: {self.method} of {self.views} views takes {self.passes}")
+        got, own = (self.forward_passes, self.backward_passes), METHODS.get(self.method)
+        if own is not None and got != (expected := own.passes(self.views)):
+            raise ValueError(f"passes are {got}: {self.method} of {self.views} views takes {expected}")
         return self
 
 
@@ -164,7 +166,7 @@ class TtaOptions(TypedDict, total=False):
 
 @takes(TtaOptions)
 def tta_settings(method: str = "none", **options: Unpack[TtaOptions]) -> TtaSettings | None:
-    """Settings of a method of ``METHODS``; None for "none".
+    """Settings of a method of ``tta.methods``, or of an installed package; None for "none".
 
     ``zooms``: a CSV file of zooms (``imagenet.zoom_list``), or a number: that many of the paper's
     324, those that solve most images first, or "standard": the one view of plain evaluation.
@@ -172,23 +174,24 @@ def tta_settings(method: str = "none", **options: Unpack[TtaOptions]) -> TtaSett
     Raises:
         UsageError: an unknown method, a value out of range, or options that this method does not have.
     """
-    if method not in METHODS:
-        raise UsageError(f"unknown test-time augmentation {method!r}: expected {', '.join(METHODS)}")
+    known, package = (None, None) if method == "none" else find_method(method)
     views, seed, zooms = options.get("views"), options.get("seed"), options.get("zooms")
     optimizer, lr = options.get("optimizer"), options.get("lr")
-    _refuse(method, {f"--tta-{name}" for name, value in options.items() if value is not None})
-    if method == "none":
+    _refuse(method, known, {f"--tta-{name}" for name, value in options.items() if value is not None})
+    if known is None:
         return None
-    fields: dict[str, Any] = {"method": method}
+    fields: dict[str, Any] = {"method": method, "package": package}
     if zooms is not None:
         fields |= _fixed(zooms)
     else:
         fields |= {
-            "view": "augmix" if method == "memo" else "random-resized-crop",
+            "view": known.views[0],
             "views": DEFAULT_VIEWS if views is None else views,
             "seed": 0 if seed is None else seed,
         }
-    if KINDS[method].adapts:
+        if known.views[0] == "standard":
+            fields |= {"views": 1, "seed": None}
+    if known.adapts:
         known_lr, decay = STEPS.get(optimizer or "sgd", STEPS["sgd"])
         fields["step"] = {
             "optimizer": optimizer or "sgd",
@@ -201,17 +204,30 @@ def tta_settings(method: str = "none", **options: Unpack[TtaOptions]) -> TtaSett
         raise UsageError(f"test-time augmentation: {first_problem(error)}") from None
 
 
-def _refuse(method: str, given: set[str]) -> None:
+def _refuse(name: str, method: Method | None, given: set[str]) -> None:
     """Options that would be passed over in silence."""
-    if method == "none" and given:
-        raise UsageError(f"{', '.join(sorted(given))}: only with --tta zoom, memo or zoom-memo")
-    if method != "none" and not KINDS[method].adapts and (wrong := given & {"--tta-optimizer", "--tta-lr"}):
-        raise UsageError(f"{', '.join(sorted(wrong))}: --tta zoom takes no step; only memo and zoom-memo do")
+    if method is None:
+        if given:
+            raise UsageError(f"{', '.join(sorted(given))}: only with --tta {_either(METHODS)}")
+        return
+    if not method.adapts and (wrong := given & {"--tta-optimizer", "--tta-lr"}):
+        adapting = [each for each, one in METHODS.items() if one.adapts]
+        raise UsageError(
+            f"{', '.join(sorted(wrong))}: --tta {name} takes no step; only {' and '.join(adapting)} do"
+        )
     if "--tta-zooms" in given:
-        if method != "zoom":
-            raise UsageError(f"--tta-zooms: only with --tta zoom; the views of {method} are random")
+        if "zooms" not in method.views:
+            listed = [each for each, one in METHODS.items() if "zooms" in one.views]
+            raise UsageError(
+                f"--tta-zooms: only with --tta {_either(listed)}; the views of {name} are random"
+            )
         if wrong := given & {"--tta-views", "--tta-seed"}:
             raise UsageError(f"{', '.join(sorted(wrong))}: the list of --tta-zooms says which views")
+
+
+def _either(names: Iterable[str]) -> str:
+    *some, last = names
+    return f"{', '.join(some)} or {last}" if some else last
 
 
 def _fixed(zooms: str | Path | int) -> dict[str, Any]:
@@ -224,7 +240,27 @@ def _fixed(zooms: str | Path | int) -> dict[str, Any]:
     return {"view": "zooms", "views": len(triples), "zooms": triples}
 
 
-def _default(method: str, views: int) -> TtaSettings:
-    found = tta_settings(method, views=views)
-    assert found is not None
-    return found
+def _default(method: str, views: int) -> TtaSettings | None:
+    """What ``tta_settings`` makes of a method and a number of views; None where it cannot be known here."""
+    if method not in METHODS:  # a record may be read where its package is not installed
+        return None
+    return tta_settings(method, views=views)
+
+
+def build_predictor(
+    tta: TtaSettings, classifier: Classifier, settings: RunSettings, device: torch.device
+) -> Predictor:
+    """``classifier`` under ``tta``; with ``tta`` bound it is what a job builds with.
+
+    Raises:
+        UsageError: no such method, a combination of views and step that it does not have, or settings or a
+            classifier that it cannot take; the message says which.
+    """
+    try:
+        tta = TtaSettings.model_validate(tta.model_dump(include=set(TtaSettings.model_fields)))
+    except ValidationError as error:  # a changed copy of settings is not checked when it is made
+        raise UsageError(f"test-time augmentation: {first_problem(error)}") from None
+    method, package = find_method(tta.method)
+    if tta.package != package:
+        raise UsageError(f"--tta {tta.method} is of {tta.package}: here {package} is installed")
+    return method.maker()(classifier, tta, settings, device)

@@ -59,7 +59,8 @@ def cutter(classifier: Classifier, settings: TtaSettings) -> tuple[Classifier, C
             )
         zooms = [Zoom(*triple) for triple in settings.zooms]
         return viewing, lambda image, digest: _zoomed(to_rgb(image), zooms, width)
-    assert settings.seed is not None
+    if settings.view not in ("random-resized-crop", "augmix") or settings.seed is None:
+        raise UsageError(f"--tta {settings.method} has the view {settings.view!r}, which it must cut itself")
     random_views = _mixed if settings.view == "augmix" else _cropped
     n, seed = settings.views, settings.seed
     return viewing, lambda image, digest: random_views(

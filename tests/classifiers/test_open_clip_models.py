@@ -382,14 +382,13 @@ def test_paper_converts_to_rgb_last(small_clip: str, weights: Path) -> None:
 def test_zoom_augmentation_of_a_clip_model(small_clip: str, weights: Path) -> None:
     """The prediction is the log of the mean softmax over its crops, each encoded for itself."""
     from imagenet_hard.engine.settings import RunSettings
-    from imagenet_hard.tta.predictor import predictor
-    from imagenet_hard.tta.settings import tta_settings
+    from imagenet_hard.tta.settings import build_predictor, tta_settings
 
     classifier = load(small_clip, weights=str(weights), **SIMPLE)  # type: ignore[arg-type]
     tta = tta_settings("zoom", views=3)
     assert tta is not None
     settings = RunSettings(device="cpu", batch_size=4)
-    zoomed = predictor(tta, classifier, settings, torch.device("cpu"))
+    zoomed = build_predictor(tta, classifier, settings, torch.device("cpu"))
     seen = classifier.transform.describe()
     centre, spread = (torch.tensor(seen[key])[:, None, None] for key in ("mean", "std"))
     images = fixed_images()

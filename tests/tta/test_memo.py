@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import hashlib
 from functools import partial
-from typing import get_args
 
 import pytest
 import torch
@@ -20,8 +19,8 @@ from imagenet_hard.engine.store import Store
 from imagenet_hard.evaluation.metrics import ADAPTED_EPSILON, near_tie_epsilon
 from imagenet_hard.imagenet.mask import class_mask
 from imagenet_hard.tta.memo import MemoPredictor
-from imagenet_hard.tta.predictor import PREDICTORS, predictor
-from imagenet_hard.tta.settings import KINDS, METHODS, Method, tta_settings
+from imagenet_hard.tta.methods import METHODS
+from imagenet_hard.tta.settings import build_predictor, tta_settings
 from tests.engine.small import benchmark, classifier, score
 
 CPU, DEVICE = RunSettings(device="cpu", workers=2), torch.device("cpu")
@@ -67,7 +66,7 @@ def straightforward(module, views, standard, optimizer, lr, decay):
 
 def prepared(model, tta, index=0):
     example = benchmark(index + 1).examples[index]
-    memo = predictor(tta, model, CPU, DEVICE)
+    memo = build_predictor(tta, model, CPU, DEVICE)
     from imagenet_hard.dataset.decode import decode
 
     digest = hashlib.sha256(example.image).hexdigest()
@@ -135,7 +134,7 @@ def test_order_and_neighbours_do_not_matter():
             dataclasses.replace(data, examples=part),
             CPU,
             Store(None, "k"),
-            build=partial(predictor, tta),
+            build=partial(build_predictor, tta),
         )
         runs.append(scored.predictions)
     assert (runs[0].top5 == runs[1].top5).all()
@@ -146,14 +145,14 @@ def test_what_memo_refuses():
     """Half precision, a batch size, zero-shot models and models without weights; each says why."""
     tta, model = tta_settings("memo", views=2), classifier()
     with pytest.raises(UsageError, match="takes its step in fp32: got --precision bf16"):
-        predictor(tta, model, dataclasses.replace(CPU, precision="bf16"), DEVICE)
+        build_predictor(tta, model, dataclasses.replace(CPU, precision="bf16"), DEVICE)
     with pytest.raises(UsageError, match="leave out --batch-size"):
-        predictor(tta, model, dataclasses.replace(CPU, batch_size=4), DEVICE)
+        build_predictor(tta, model, dataclasses.replace(CPU, batch_size=4), DEVICE)
     clip = dataclasses.replace(model, spec=model.spec.model_copy(update={"backend": "open_clip"}))
     with pytest.raises(UsageError, match="zero-shot model.*use --tta zoom"):
-        predictor(tta, clip, CPU, DEVICE)
+        build_predictor(tta, clip, CPU, DEVICE)
     with pytest.raises(UsageError, match="shows no weights to adapt"):
-        predictor(tta, dataclasses.replace(model, module=nn.Identity()), CPU, DEVICE)
+        build_predictor(tta, dataclasses.replace(model, module=nn.Identity()), CPU, DEVICE)
 
 
 def test_a_model_without_gradients_is_told():
@@ -208,17 +207,20 @@ def test_probabilities_are_read_before_the_entropy():
 
 def test_each_method_names_what_runs_it():
     """A closed set in one table; settings that belong to no method are refused, however they were made."""
-    assert set(PREDICTORS) == set(KINDS) == set(get_args(Method)) == set(METHODS) - {"none"}
+    assert [method.maker().__name__ for method in METHODS.values()] == [
+        "ZoomPredictor",
+        *["MemoPredictor"] * 2,
+    ]
     memo, zoom = tta_settings("memo", views=2), tta_settings("zoom", views=2)
     for wrong, message in (
-        (memo.model_copy(update={"method": "tent"}), "method"),
+        (memo.model_copy(update={"method": "tent"}), "package"),
         (memo.model_copy(update={"method": "zoom"}), "memo and zoom-memo have one, zoom has none"),
         (memo.model_copy(update={"method": "zoom-memo"}), "zoom-memo takes random-resized-crop"),
         (zoom.model_copy(update={"step": memo.step}), "zoom has none"),
     ):
         with pytest.raises(UsageError, match=message):
-            predictor(wrong, classifier(), CPU, DEVICE)
-    assert isinstance(predictor(memo, classifier(), CPU, DEVICE), MemoPredictor)
+            build_predictor(wrong, classifier(), CPU, DEVICE)
+    assert isinstance(build_predictor(memo, classifier(), CPU, DEVICE), MemoPredictor)
 
 
 def test_near_ties_are_wider_after_a_step():

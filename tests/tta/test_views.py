@@ -20,8 +20,7 @@ from imagenet_hard.imagenet.zoom import Zoom, ZoomGrid
 from imagenet_hard.imagenet.zoom_list import indices
 from imagenet_hard.tta.augmix import OPERATIONS, augmix
 from imagenet_hard.tta.page import check_showable, write_page
-from imagenet_hard.tta.predictor import predictor
-from imagenet_hard.tta.settings import tta_settings
+from imagenet_hard.tta.settings import build_predictor, tta_settings
 from imagenet_hard.tta.views import cutter, generator, random_box
 from tests.engine.small import benchmark, classifier, jpeg
 
@@ -105,7 +104,7 @@ def test_a_transform_that_cannot_be_seen_is_refused():
     """Zoomed views need size, mean and std."""
     model = dataclasses.replace(classifier(), transform=CallableTransform(ToTensor(), {}))
     with pytest.raises(UsageError, match="use --transform paper"):
-        predictor(tta_settings("zoom", views=2), model, CPU, torch.device("cpu"))
+        build_predictor(tta_settings("zoom", views=2), model, CPU, torch.device("cpu"))
 
 
 def test_the_sheet_shows_where_it_looked(tmp_path, browser):

@@ -21,8 +21,7 @@ from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.evaluation.result import result_stem
-from imagenet_hard.tta.predictor import predictor
-from imagenet_hard.tta.settings import TtaRecord, tta_settings
+from imagenet_hard.tta.settings import TtaRecord, build_predictor, tta_settings
 from imagenet_hard.tta.views import generator, random_box
 from tests.engine.small import benchmark, classifier, score
 
@@ -36,7 +35,7 @@ def run(tta=None, data=None, settings=CPU):
         data or benchmark(20),
         settings,
         Store(None, "k"),
-        build=partial(predictor, tta) if tta else Forward,
+        build=partial(build_predictor, tta) if tta else Forward,
     )
     return scored.predictions
 

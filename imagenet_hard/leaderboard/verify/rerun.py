@@ -104,6 +104,8 @@ def rerun(entry: Entry, answers: Answers, gold: Gold, how: Rerun) -> str:
         raise CannotRerun(
             f"backend {entry.model.backend!r}: only published models of {', '.join(BACKENDS)} are run"
         )
+    if (tta := entry.result.protocol.tta) is not None and tta.package is not None:
+        raise CannotRerun(f"test-time augmentation {tta.method!r} is code of the package {tta.package!r}")
     _check_names(entry, how)
     ids = gold.ids if how.n is None else choose(gold.ids, how.n, answers.sha256, how.secret)
     part = _subset(how.dataset, gold, ids, exif=entry.result.protocol.decode.get("exif_rotation") is True)
