@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,12 +97,12 @@ class FilterProgress:
 class Decision:
     """What people decided about one survivor.
 
-    ``labels``: the class indices after the review, for ``action`` "relabel" only. ``reviewers``: who
+    ``labels``: the class indices after the review, for the ``action`` "relabel" only. ``reviewers``: who
     agreed on it, sorted.
     """
 
     id: str
-    action: Literal["keep", "drop", "relabel"]
+    action: str
     reason: str = ""
     labels: tuple[int, ...] = ()
     reviewers: tuple[str, ...] = ()

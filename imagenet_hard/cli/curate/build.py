@@ -63,6 +63,7 @@ def command(
 
     from imagenet_hard.curation.build.run import build
     from imagenet_hard.curation.recipe import load_recipe
+    from imagenet_hard.curation.review.actions import ACTIONS
     from imagenet_hard.curation.score.plan import recipe_file
     from imagenet_hard.curation.sources import open_sources
     from imagenet_hard.curation.store import FILE, CurationStore
@@ -72,7 +73,7 @@ def command(
     with CurationStore(folder / FILE) as store:
         survivors, summary = store.survivors(), store.summary()
         settled = _settled(folder, decisions, adjudication, survivors)
-        relabelled = [id for id, decision in settled.items() if decision.action == "relabel"]
+        relabelled = [id for id, decision in settled.items() if ACTIONS[decision.action].takes_labels]
         predicted = {id: _predicted(store, id) for id in relabelled}
     sources = open_sources(loaded, data)
     with tqdm(desc=loaded.output.name, unit=" images", disable=quiet) as bar:

@@ -9,7 +9,7 @@ from imagenet_hard.cli.lazy import LazyGroup
 STEPS = {
     "plan": ("imagenet_hard.cli.curate.plan", "Say what a recipe reads and costs, before anything runs."),
     "score": ("imagenet_hard.cli.curate.score", "Find the images that no zoom of any classifier solves."),
-    "review": ("imagenet_hard.cli.curate.review", "Let people keep, drop or relabel the survivors."),
+    "review": ("imagenet_hard.cli.curate.review", "Let people decide about the survivors."),
     "build": ("imagenet_hard.cli.curate.build", "Write the data set, its card and its manifest."),
     "publish": ("imagenet_hard.cli.curate.publish", "Upload a built data set to the Hub."),
 }

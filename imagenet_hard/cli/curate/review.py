@@ -1,4 +1,4 @@
-"""``imagenet-hard curate review``: people keep, drop or relabel survivors, on a local page."""
+"""``imagenet-hard curate review``: people decide about survivors, on a local page."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def command(
     adjudication: Path | None,
     as_json: bool,
 ) -> int:
-    """Review the survivors: keep, drop or relabel each, on a page that only this machine can see.
+    """Review the survivors, one by one, on a page that only this machine can see.
 
     \b
     imagenet-hard curate review --recipe R --data DIR --reviewer ann

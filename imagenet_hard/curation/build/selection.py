@@ -11,6 +11,7 @@ from types import MappingProxyType
 from imagenet_hard.base.errors import DatasetError, ResultError
 from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.records import Decision, OpenSource, Survivor
+from imagenet_hard.curation.review.actions import ACTIONS
 from imagenet_hard.curation.sources.exclusions import by_design, explain_duplicates
 
 NOTHING: Mapping[str, Collection[int]] = MappingProxyType({})
@@ -74,9 +75,9 @@ def select(
         decision = decisions.get(survivor.id)
         if survivor.id in excluded:
             n_excluded += 1
-        elif decision is not None and decision.action == "drop":
+        elif decision is not None and ACTIONS[decision.action].effect == "leaves":
             dropped[decision.reason or "no reason given"] += 1
-        elif decision is None or decision.action == "keep":
+        elif decision is None or ACTIONS[decision.action].effect == "stays":
             rows.append(row)
             continue
         elif _seen(survivor, predicted).isdisjoint(decision.labels):

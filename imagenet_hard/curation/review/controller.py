@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
-from imagenet_hard.curation.review.decisions import Action, DecisionRow
-from imagenet_hard.curation.review.markup import ACTIONS
+from imagenet_hard.curation.review.actions import ACTIONS, Action, state
+from imagenet_hard.curation.review.decisions import DecisionRow
 from imagenet_hard.curation.review.pictures import Pictures
 from imagenet_hard.curation.review.session import Filter, ReviewSession
 from imagenet_hard.imagenet.classes import names
@@ -47,21 +47,25 @@ class Controller:
     def decide(
         self,
         shown: str,
-        action: Action,
+        action: str,
         filter: Filter,
         reason: str = "",
         note: str = "",
         labels: Sequence[int] = (),
     ) -> Screen:
-        """Save a decision, then go on to the next image. ``reason``: one of DROP_REASONS, for a drop."""
+        """Save a decision, then go on to the next image.
+
+        ``reason``: one of DROP_REASONS; it counts where the action needs one, ``labels`` where it takes them.
+        """
+        meant = ACTIONS[action]
         try:
             if shown in self.session.survivors:
                 self.pictures.check(self.session.survivors[shown])
-            said = _reason(reason, note.strip()) if action == "drop" else note
-            row = self.session.decide(shown, action, said, labels)
+            said = _reason(meant, reason, note.strip()) if meant.needs_reason else note
+            row = self.session.decide(shown, action, said, labels if meant.takes_labels else ())
         except ImageNetHardError as error:
             return Screen(shown, str(error), refused=True)
-        words = f"{row.id} is {_told(row)}."
+        words = f"{row.id} is {_describe(row)}."
         following = self.session.step(shown, 1, filter)
         if following is None:
             return Screen(self.session.step(shown, 0, filter) or shown, f"{words} {self._at_the_end()}")
@@ -76,7 +80,7 @@ class Controller:
         if row is None:
             words = "There is nothing to undo since the page was started: go to the image and decide again."
             return Screen(shown, words, refused=True)
-        return Screen(row.id, f"{row.id} is {_told(row)} again.")
+        return Screen(row.id, f"{row.id} is {_describe(row)} again.")
 
     def move(self, shown: str, by: int, filter: Filter) -> Screen:
         """To the next (``by`` = 1) or the previous (-1) image that matches."""
@@ -109,14 +113,16 @@ class Controller:
         return f"This was the last image; {left:,} are undecided." if left else "All images are decided."
 
 
-def _reason(reason: str, note: str) -> str:
+def _reason(action: Action, reason: str, note: str) -> str:
     if not reason or (reason == "other" and not note):
-        raise UsageError("say why the image is dropped: choose a reason; for 'other', write it into the note")
+        raise UsageError(
+            f"say why the image is {action.past}: choose a reason; for 'other', write it into the note"
+        )
     return f"{reason}: {note}" if note else reason
 
 
-def _told(row: DecisionRow) -> str:
+def _describe(row: DecisionRow) -> str:
     """What a row says, in words: ``relabelled: tench, goldfish (two fish)``."""
     labels = f": {', '.join(names()[i] for i in row.labels)}" if row.labels else ""
     reason = f" ({row.reason})" if row.reason else ""
-    return ACTIONS[row.action] + labels + reason
+    return state(row.action) + labels + reason

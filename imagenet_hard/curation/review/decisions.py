@@ -8,16 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal, get_args
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.tables import exact_csv, read_csv
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES
-
-Action = Literal["keep", "drop", "relabel", "undecided"]
-"""What a row says; "undecided" takes back what its reviewer had said about the image."""
+from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED
 
 COLUMNS = ("id", "action", "reason", "labels", "reviewer", "time", "image_sha256")
 REVIEWER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -30,15 +27,16 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 class DecisionRow:
     """One saved decision; a row below it of the same reviewer about the same image replaces it.
 
-    ``labels``: class indices, rising, for "relabel" only. ``time``: UTC, whole seconds.
-    ``image_sha256``: 64 hex digits, the hash of the bytes that the reviewer saw.
+    ``action``: a name of ``ACTIONS``, or "undecided". ``labels``: class indices, rising, where the action
+    takes some. ``time``: UTC, whole seconds. ``image_sha256``: 64 hex digits, the hash of the bytes that the
+    reviewer saw.
 
     Raises:
         ResultError: a field breaks these rules.
     """
 
     id: str
-    action: Action
+    action: str
     reason: str
     labels: tuple[int, ...]
     reviewer: str
@@ -66,16 +64,18 @@ class DecisionRow:
         """The first wrong field, and what it should be."""
         if not self.id:
             return "id", "the id of an image"
-        if self.action not in get_args(Action):
-            return "action", f"one of {', '.join(get_args(Action))}"
+        if self.action not in (*ACTIONS, UNDECIDED):
+            return "action", f"one of {', '.join((*ACTIONS, UNDECIDED))}"
         if list(self.labels) != sorted(set(self.labels) & set(range(N_CLASSES))):
             return "labels", f"class indices in 0..{N_CLASSES - 1}, rising, none twice"
-        if self.action == "relabel" and not self.labels:
-            return "labels", "one or more class indices, because the action is relabel"
-        if self.action != "relabel" and self.labels:
+        action = ACTIONS.get(self.action)
+        takes_labels = action is not None and action.takes_labels
+        if takes_labels and not self.labels:
+            return "labels", f"one or more class indices, because the action is {self.action}"
+        if self.labels and not takes_labels:
             return "labels", f"none, because the action is {self.action}"
-        if self.action == "drop" and not self.reason:
-            return "reason", "why the image is dropped"
+        if action is not None and action.needs_reason and not self.reason:
+            return "reason", f"why the image is {action.past}"
         if not REVIEWER.fullmatch(self.reviewer):
             return "reviewer", "up to 64 letters, digits, '.', '_' or '-', a letter or digit first"
         if self.time.utcoffset() != timedelta(0) or self.time.microsecond:
@@ -154,7 +154,7 @@ def _parsed(fields: list[str]) -> DecisionRow:
     except ValueError:
         raise ResultError(f"time is {shorten(time)}: expected UTC such as 2023-04-12T09:30:00Z") from None
     indices = tuple(sorted(map(int, labels.split())))
-    return DecisionRow(id, action, reason, indices, reviewer, moment, sha256)  # type: ignore[arg-type] # it checks
+    return DecisionRow(id, action, reason, indices, reviewer, moment, sha256)
 
 
 def _line(fields: Sequence[str]) -> bytes:

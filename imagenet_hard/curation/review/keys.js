@@ -1,7 +1,7 @@
 // Keyboard shortcuts of the review page, and scrolling to the image on small screens. One key acts on one shown image: until the page has
-// answered (its stamp changes), further keys are dropped, so nothing unseen is decided.
+// answered (its stamp changes), further keys are dropped, so nothing unseen is decided. The page sets ACTIONS: key -> button.
 (() => {
-  const buttons = { k: "keep", d: "drop", u: "undo", j: "next", ArrowRight: "next", ArrowLeft: "previous" };
+  const buttons = { ...ACTIONS, u: "undo", j: "next", ArrowRight: "next", ArrowLeft: "previous" };
   const fields = { l: "#labels input", n: "#note textarea" };
   let asked = null;
 
@@ -26,7 +26,7 @@
       event.stopImmediatePropagation();
       if (!saves || event.repeat) return;
       target.blur();
-      press("relabel");
+      press(ACTIONS["Ctrl Enter"]);
     } else if (event.repeat || event.ctrlKey || event.metaKey) {
       return;
     } else if (key === "Escape") {
@@ -46,7 +46,7 @@
 
   // The second half of a double click would decide the next image.
   document.addEventListener("click", (event) => {
-    if (event.detail > 1 && event.target.closest("#keep, #drop, #relabel, #undo")) {
+    if (event.detail > 1 && event.target.closest([...Object.values(ACTIONS), "undo"].map((id) => `#${id}`).join())) {
       event.stopImmediatePropagation();
     }
   }, true);

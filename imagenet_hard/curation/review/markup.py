@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 
 from imagenet_hard.curation.records import Survivor, View
-from imagenet_hard.curation.review.decisions import Action, DecisionRow
+from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED, state
+from imagenet_hard.curation.review.decisions import DecisionRow
 from imagenet_hard.curation.review.pictures import Picture, Pictures
 from imagenet_hard.curation.review.session import Progress
 from imagenet_hard.imagenet.classes import names, wnids
 
 KEYS = (
-    ("k", "keep"),
-    ("d", "drop, for the chosen reason"),
+    *((action.key, action.hint) for action in ACTIONS.values()),
     ("1–6", "choose the reason"),
     ("l", "go to the labels"),
-    ("Ctrl Enter", "save the labels"),
     ("n", "go to the note"),
     ("→ or j", "next"),
     ("←", "previous"),
     ("u", "undo"),
     ("Esc", "leave a field"),
 )
-
-ACTIONS: Mapping[Action, str] = {
-    "keep": "kept",
-    "drop": "dropped",
-    "relabel": "relabelled",
-    "undecided": "undecided",
-}
-"""An action as a state of the image."""
 
 
 def visible(value: object) -> str:
@@ -56,12 +48,8 @@ def message(stamp: int, words: str, wrong: bool) -> str:
 
 def head(reviewer: str, file: str, progress: Progress) -> str:
     """Title, and how far the reviewer is."""
-    parts = [
-        ("keep", "kept", progress.kept),
-        ("drop", "dropped", progress.dropped),
-        ("relabel", "relabelled", progress.relabelled),
-        ("undecided", "undecided", progress.undecided),
-    ]
+    numbers = {**progress.decided, UNDECIDED: progress.undecided}
+    parts = [(kind, state(kind), n) for kind, n in numbers.items()]
     bar = "".join(f'<span class="{kind}" style="flex:{n}"></span>' for kind, _, n in parts if n)
     counts = "".join(f'<li class="{kind}"><b>{n:,}</b> {word}</li>' for kind, word, n in parts)
     return (
@@ -97,7 +85,7 @@ def empty(words: str) -> str:
 
 def facts(survivor: Survivor, row: DecisionRow | None, said: Sequence[DecisionRow]) -> str:
     """The labels, what this reviewer decided, and what others said where they differ."""
-    what = _decided(row) if row else _chip("undecided")
+    what = _decided(row) if row else _chip(UNDECIDED)
     others = "".join(f"<li><b>{text(each.reviewer)}</b> {_decided(each)}</li>" for each in said)
     conflict = f"<h2>Reviewers differ</h2><ul>{others}</ul>" if others else ""
     return (
@@ -125,6 +113,20 @@ def keys() -> str:
     )
 
 
+def colours() -> str:
+    """CSS of the actions' chips, bars and buttons."""
+    return "\n".join(
+        f".{action.name} {{ --tone: {action.colour}; }} "
+        f"#{action.name} {{ background: {action.colour}; color: #fff; }}"
+        for action in ACTIONS.values()
+    )
+
+
+def buttons() -> str:
+    """JavaScript: key -> id of the action's button, for keys.js."""
+    return f"window.ACTIONS = {json.dumps({action.key: action.name for action in ACTIONS.values()})};"
+
+
 def _labels(labels: Sequence[int]) -> str:
     rows = "".join(
         f"<li><b>{text(names()[i])}</b> <code>{text(wnids()[i])}</code> <code>#{i}</code></li>"
@@ -138,8 +140,8 @@ def _decided(row: DecisionRow) -> str:
     return f"{_chip(row.action)}{reason}{_labels(row.labels) if row.labels else ''}"
 
 
-def _chip(action: Action) -> str:
-    return f'<span class="chip {action}">{ACTIONS[action]}</span>'
+def _chip(action: str) -> str:
+    return f'<span class="chip {action}">{state(action)}</span>'
 
 
 def _view(view: View, picture: Picture, pictures: Pictures) -> str:

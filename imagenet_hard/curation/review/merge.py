@@ -10,6 +10,7 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.curation.records import Decision, Survivor
+from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED
 from imagenet_hard.curation.review.decisions import DecisionRow, append_decision, placed_rows, read_decisions
 
 __all__ = [
@@ -170,7 +171,7 @@ def _by_image(
     files: Iterable[Sequence[Placed]], survivors: Mapping[str, Survivor]
 ) -> dict[str, list[DecisionRow]]:
     """Image id -> the rows that count, by reviewer, checked against the survivors."""
-    counts = [(where, row) for where, row in latest(files).values() if row.action != "undecided"]
+    counts = [(where, row) for where, row in latest(files).values() if row.action != UNDECIDED]
     unknown = [f"{where}: {row.id!r}" for where, row in counts if row.id not in survivors]
     if unknown:
         raise ResultError(
@@ -192,7 +193,7 @@ def _by_image(
 
 
 def _agreed(id: str, rows: Sequence[DecisionRow]) -> Decision:
-    assert rows[0].action != "undecided"
+    assert rows[0].action != UNDECIDED
     reasons = {_kind(row) for row in rows} - {""}
     reviewers = tuple(sorted(row.reviewer for row in rows))
     return Decision(id, rows[0].action, "; ".join(sorted(reasons)), rows[0].labels, reviewers)
@@ -201,7 +202,7 @@ def _agreed(id: str, rows: Sequence[DecisionRow]) -> Decision:
 def _kind(row: DecisionRow) -> str:
     """The reason without the note that follows one of the page's own, so that they can be counted."""
     kind = row.reason.partition(":")[0]
-    return kind if row.action == "drop" and kind in DROP_REASONS else row.reason
+    return kind if ACTIONS[row.action].needs_reason and kind in DROP_REASONS else row.reason
 
 
 def _agreements(said: Mapping[str, Sequence[DecisionRow]]) -> Iterable[Agreement]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.curation.review import markup
+from imagenet_hard.curation.review.actions import ACTIONS
 from imagenet_hard.curation.review.controller import Controller, Screen
 from imagenet_hard.curation.review.merge import DROP_REASONS
 from imagenet_hard.curation.review.session import Filter
@@ -78,8 +79,8 @@ def serve(controller: Controller, port: int, *, open_browser: bool = False) -> R
                 font=[local("system-ui"), local("sans-serif")],
                 font_mono=[local("ui-monospace"), local("monospace")],
             ),
-            css=here.joinpath("page.css").read_text(encoding="utf-8"),
-            head=f"<script>{here.joinpath('keys.js').read_text(encoding='utf-8')}</script>",
+            css=f"{here.joinpath('page.css').read_text(encoding='utf-8')}\n{markup.colours()}",
+            head=f"<script>{markup.buttons()}\n{here.joinpath('keys.js').read_text(encoding='utf-8')}</script>",
         )
     except OSError as error:
         raise UsageError(
@@ -94,6 +95,7 @@ class _Page:
     def __init__(self, gr: Any, controller: Controller) -> None:
         self.gr, self.controller = gr, controller
         self._stamps = count(1)
+        self.buttons: dict[str, gradio.Button] = {}
         with gr.Blocks(
             title="Review of hard images", analytics_enabled=False, fill_width=True
         ) as self.blocks:
@@ -131,8 +133,8 @@ class _Page:
         self.facts = gr.HTML()
         self.answer = gr.HTML()
         with gr.Row():
-            self.keep = gr.Button("Keep", elem_id="keep", min_width=80)
-            self.drop = gr.Button("Drop", elem_id="drop", min_width=80)
+            for action in (each for each in ACTIONS.values() if not each.takes_labels):
+                self.buttons[action.name] = gr.Button(action.button, elem_id=action.name, min_width=80)
             self.undo = gr.Button("Undo", elem_id="undo", min_width=80)
         self.reason = gr.Radio(
             [(f"{i} {reason}", reason) for i, reason in enumerate(DROP_REASONS, 1)],
@@ -147,22 +149,20 @@ class _Page:
             label="Labels: search by name, wnid or index",
             elem_id="labels",
         )
-        self.relabel = gr.Button("Save labels", elem_id="relabel")
+        for action in (each for each in ACTIONS.values() if each.takes_labels):
+            self.buttons[action.name] = gr.Button(action.button, elem_id=action.name)
 
     def _bind(self) -> None:
         act, shown, note, filter = self.controller, self.shown, self.note, [self.source, self.undecided]
         self._on(self.blocks.load, lambda *f: act.start(), [])
-        self._on(self.keep.click, lambda s, n, *f: act.decide(s, "keep", _filter(*f), note=n), [shown, note])
-        self._on(
-            self.drop.click,
-            lambda s, r, n, *f: act.decide(s, "drop", _filter(*f), reason=r or "", note=n),
-            [shown, self.reason, note],
-        )
-        self._on(
-            self.relabel.click,
-            lambda s, chosen, n, *f: act.decide(s, "relabel", _filter(*f), note=n, labels=chosen or []),
-            [shown, self.labels, note],
-        )
+        for name, button in self.buttons.items():
+            self._on(
+                button.click,
+                lambda s, r, n, labels, *f, name=name: act.decide(
+                    s, name, _filter(*f), r or "", n, labels or []
+                ),
+                [shown, self.reason, note, self.labels],
+            )
         self._on(self.undo.click, lambda s, *f: act.undo(s), [shown])
         self._on(self.next.click, lambda s, *f: act.move(s, 1, _filter(*f)), [shown])
         self._on(self.previous.click, lambda s, *f: act.move(s, -1, _filter(*f)), [shown])

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from imagenet_hard.curation.review.actions import ACTIONS, state
 from imagenet_hard.curation.review.decisions import DecisionRow
 from imagenet_hard.curation.review.markup import visible
 from imagenet_hard.curation.review.merge import Merged
@@ -35,7 +36,7 @@ def as_json(merged: Merged) -> dict[str, Any]:
 def counts(merged: Merged) -> dict[str, int]:
     """Number of images for each action, of those that have a decision."""
     found = Counter(decision.action for decision in merged.decisions.values())
-    return {action: found[action] for action in ("keep", "drop", "relabel")}
+    return {action: found[action] for action in ACTIONS}
 
 
 def tables(merged: Merged) -> list[Table]:
@@ -46,9 +47,7 @@ def tables(merged: Merged) -> list[Table]:
             "Images",
             ["", "images"],
             [
-                ("kept", f"{decided['keep']:,}"),
-                ("dropped", f"{decided['drop']:,}"),
-                ("relabelled", f"{decided['relabel']:,}"),
+                *((state(action), f"{n:,}") for action, n in decided.items()),
                 ("in conflict", f"{len(merged.conflicts):,}"),
                 ("undecided", f"{len(merged.undecided):,}"),
                 ("settled by adjudication", f"{len(merged.adjudicated):,}"),

@@ -11,9 +11,9 @@ from threading import RLock
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.curation.records import Survivor
+from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED
 from imagenet_hard.curation.review.decisions import (
     REVIEWER,
-    Action,
     DecisionRow,
     append_decision,
     placed_rows,
@@ -34,12 +34,10 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Numbers of images; they add up to ``total``."""
+    """Numbers of images; ``decided``, by the name of the action, and ``undecided`` add up to ``total``."""
 
     total: int
-    kept: int
-    dropped: int
-    relabelled: int
+    decided: Mapping[str, int]
     undecided: int
 
 
@@ -96,7 +94,7 @@ class ReviewSession:
     def decision(self, id: str) -> DecisionRow | None:
         """What the reviewer says about an image now."""
         row = self._rows.get(id)
-        if row is None or row.action == "undecided" or row.image_sha256 != self.survivors[id].image_sha256:
+        if row is None or row.action == UNDECIDED or row.image_sha256 != self.survivors[id].image_sha256:
             return None
         return row
 
@@ -125,7 +123,7 @@ class ReviewSession:
         ahead = (*self.ids[start:], *self.ids[:start])
         return next((id for id in ahead if text.casefold() in id.casefold()), None)
 
-    def decide(self, id: str, action: Action, reason: str = "", labels: Sequence[int] = ()) -> DecisionRow:
+    def decide(self, id: str, action: str, reason: str = "", labels: Sequence[int] = ()) -> DecisionRow:
         """Say something about an image; the row is on disk when this returns.
 
         ``reason`` is put on one line; ``labels`` are class indices in any order.
@@ -140,11 +138,11 @@ class ReviewSession:
         wanted = tuple(sorted(set(labels)))
         if len(reason) > MAX_REASON:
             raise UsageError(f"the reason has {len(reason)} characters: expected {MAX_REASON} at most")
-        if action == "drop" and not reason:
-            raise UsageError("choose a reason before you drop the image")
-        if action == "relabel" and not wanted:
+        if ACTIONS[action].needs_reason and not reason:
+            raise UsageError(f"choose a reason before you {action} the image")
+        if ACTIONS[action].takes_labels and not wanted:
             raise UsageError("choose one label or more; if none fits, drop the image")
-        if action == "relabel" and wanted == self.survivors[id].labels:
+        if ACTIONS[action].takes_labels and wanted == self.survivors[id].labels:
             raise UsageError("these are the labels that the image has: change them, or keep the image")
         with self._lock:
             self._reread()
@@ -167,7 +165,7 @@ class ReviewSession:
             row = (
                 self._write(id, before.action, before.reason, before.labels)
                 if before
-                else self._write(id, "undecided", "", ())
+                else self._write(id, UNDECIDED, "", ())
             )
             self._undo.pop()
             return row
@@ -176,17 +174,14 @@ class ReviewSession:
         """Over the images to go through, whatever the filter."""
         rows = [self.decision(id) for id in self.ids]
         counts = Counter(row.action for row in rows if row)
-        done = counts.total()
-        return Progress(
-            len(rows), counts["keep"], counts["drop"], counts["relabel"], undecided=len(rows) - done
-        )
+        return Progress(len(rows), {name: counts[name] for name in ACTIONS}, len(rows) - counts.total())
 
     def _matches(self, id: str, filter: Filter) -> bool:
         if filter.source is not None and self.survivors[id].source != filter.source:
             return False
         return not filter.undecided_only or self.decision(id) is None
 
-    def _write(self, id: str, action: Action, reason: str, labels: tuple[int, ...]) -> DecisionRow:
+    def _write(self, id: str, action: str, reason: str, labels: tuple[int, ...]) -> DecisionRow:
         now = self._now().astimezone(UTC).replace(microsecond=0)
         if id in self._rows:
             # Two rows of one second, or a clock set back, must not hide which one came last.
@@ -225,7 +220,7 @@ class ReviewSession:
                 )
         current = {id: (where, row) for (_, id), (where, row) in latest([rows]).items()}
         for id, (where, row) in current.items():
-            if id not in self.survivors and row.action != "undecided":
+            if id not in self.survivors and row.action != UNDECIDED:
                 raise ResultError(
                     f"{where}: {id!r} is no survivor of this run: give the --work that these decisions were "
                     "made with, or delete the row"

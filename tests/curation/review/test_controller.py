@@ -187,7 +187,7 @@ def test_everything_is_escaped(controller, images):
         markup.empty(EVIL),
         markup.facts(survivor, row, [row, row]),
         markup.message(1, EVIL, wrong=True),
-        markup.head(EVIL, EVIL, Progress(1, 0, 1, 0, 0)),
+        markup.head(EVIL, EVIL, Progress(1, {"drop": 1}, 0)),
     ]
     for text in html:
         assert "&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#x27;&amp;" in text

@@ -39,7 +39,7 @@ def test_a_new_review_starts_at_the_first_image_and_writes_nothing(tmp_path):
     """Looking leaves no file behind."""
     review = session(tmp_path)
     assert (review.start(), review.sources) == ("val/0", ["val", "sketch"])
-    assert review.progress() == Progress(total=6, kept=0, dropped=0, relabelled=0, undecided=6)
+    assert review.progress() == Progress(6, {"keep": 0, "drop": 0, "relabel": 0}, undecided=6)
     assert not (tmp_path / "ann.csv").exists()
 
 
@@ -64,7 +64,7 @@ def test_a_restart_continues_where_it_was(tmp_path):
     again = session(tmp_path)
     assert again.start() == "val/0"
     assert again.decision("sketch/2").labels == (3, 7)
-    assert again.progress() == Progress(total=6, kept=1, dropped=0, relabelled=1, undecided=4)
+    assert again.progress() == Progress(6, {"keep": 1, "drop": 0, "relabel": 1}, undecided=4)
     for id in IDS:
         again.decide(id, "keep")
     assert session(tmp_path).start() == IDS[-1]
