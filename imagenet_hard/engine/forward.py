@@ -119,15 +119,17 @@ class Forward:
             return self._run(batch)[: len(pixels)]
 
     def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
-        """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device, all finite.
+        """Pixels of ``n <= batch_size`` images -> float32 (n, 1000) on the device, some of which may be -inf.
+
+        That is a class which is never predicted, as the log of a probability of 0 says: it ranks last.
 
         Raises:
-            ClassifierError: as ``launch``, and for a logit that is not finite, naming the image.
+            ClassifierError: as ``launch``, and for NaN, +inf or nothing but -inf, naming the image.
         """
         import torch
 
         logits = self.launch(pixels, ids)
-        if bad := (~torch.isfinite(logits).all(dim=1)).nonzero().flatten().tolist():
+        if bad := (~torch.isfinite(logits.amax(dim=1))).nonzero().flatten().tolist():
             raise not_finite(self, [ids[i] for i in bad])
         return logits
 

@@ -43,26 +43,27 @@ def deficits(
 
     ``masks[i]``: bool (1000,), the classes that count for row i, or None for all. The deficit is the
     best wrong logit minus the best right one: below 0 if and only if the prediction is among
-    ``labels[i]``. On equal logits the lower class index is predicted.
+    ``labels[i]``. On equal logits the lower class index is predicted; -inf ranks last, so deficits may be
+    infinite, and where all classes that count have it, the first of them is predicted.
 
     >>> logits = np.zeros((1, 1000), np.float32)
     >>> logits[0, 7], logits[0, 9] = 2, 5
     >>> deficits(logits, [(7,)], [None])
     (array([3.], dtype=float32), array([9], dtype=int16))
     """
-    masked = logits.copy()
+    masked, counts = logits.copy(), np.ones(logits.shape, np.bool_)
     is_label = np.zeros(logits.shape, np.bool_)
     for i, (own, mask) in enumerate(zip(labels, masks, strict=True)):
         is_label[i, list(own)] = True
         if mask is not None:
-            masked[i, ~mask] = -np.inf
+            masked[i, ~mask], counts[i] = -np.inf, mask
     rows = np.arange(len(logits))
-    predicted = masked.argmax(axis=1)
+    predicted = np.where(np.isneginf(masked.max(axis=1)), counts.argmax(axis=1), masked.argmax(axis=1))
     best_right = np.where(is_label, masked, -np.inf).max(axis=1)
     best_wrong = np.where(is_label, -np.inf, masked).max(axis=1)
-    deficit = (best_wrong - best_right).astype(np.float32)
+    tie = best_wrong == best_right  # of -inf as well, which has no difference
+    deficit = np.subtract(best_wrong, best_right, out=np.zeros(len(rows), np.float32), where=~tie)
     # An exact tie is right or wrong by the index: the smallest number keeps the sign.
-    tie = deficit == 0
     deficit[tie] = np.where(is_label[rows, predicted][tie], -1, 1) * np.finfo(np.float32).tiny
     return deficit, predicted.astype(np.int16)
 

@@ -301,6 +301,45 @@ def test_an_image_that_fails_under_one_classifier_only(tmp_path, monkeypatch):
     assert {id for id, record in states.items() if record.state == "hard"} == data.hard & set(data.ids) - bad
 
 
+class Changed(torch.nn.Module):
+    """A network with ``value`` for every other class."""
+
+    def __init__(self, inner, value):
+        super().__init__()
+        self.inner, self.value = inner, value
+
+    def forward(self, x):
+        return self.inner(x).masked_fill(torch.arange(1000) % 2 == 1, self.value)
+
+
+def changed_net(value):
+    who = net(0)
+    return replace(who, model=replace(who.model, module=Changed(who.model.module, value)))
+
+
+def test_a_class_that_is_never_predicted_ranks_last(tmp_path):
+    """-inf is the log of a probability of 0, no failure: the verdicts are those of the protocol."""
+    data, who = made(9), changed_net(-torch.inf)
+    with open_store(tmp_path) as store:
+        run(store, [data.source()], [who], exhaustive=True)
+        states = {record.id: record.state for record in store.images()}
+        views = {id: store.views(id)["net0"] for id in data.ids}
+    for id, image, labels in zip(data.ids, data.data, data.labels, strict=True):
+        expected = by_protocol(image, who)
+        right = np.isin(expected, labels)
+        np.testing.assert_array_equal(views[id].predicted, expected)
+        np.testing.assert_array_equal(views[id].deficit < 0, right)
+        assert np.isposinf(views[id].deficit).all() == (labels[0] % 2 == 1)
+        assert states[id] == ("solved" if right.any() else "hard")
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_what_is_no_logit_is_refused(tmp_path, value):
+    """NaN and +inf say nothing about any class."""
+    with open_store(tmp_path) as store, pytest.raises(ClassifierError, match="NaN or infinite logits"):
+        run(store, [made(9).source()], [changed_net(value)])
+
+
 def test_a_classifier_that_fails_on_everything_ends_the_run(tmp_path, monkeypatch):
     """That is no matter of one image."""
 

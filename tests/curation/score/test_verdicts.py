@@ -21,13 +21,15 @@ def plainly(logits: np.ndarray, labels: set[int], mask: np.ndarray | None) -> in
 @given(
     seed=st.integers(0, 10_000),
     levels=st.integers(1, 5),
+    never=st.sampled_from([0.0, 0.5, 0.999, 1.0]),
     labels=st.sets(st.integers(0, 999), min_size=1, max_size=4),
     masked=st.booleans(),
 )
-def test_the_sign_of_the_deficit_is_the_verdict(seed, levels, labels, masked):
-    """Below 0 if and only if a plain loop's prediction is among the labels, with ties everywhere."""
+def test_the_sign_of_the_deficit_is_the_verdict(seed, levels, never, labels, masked):
+    """Below 0 if and only if a plain loop's prediction is among the labels, with ties and -inf everywhere."""
     rng = np.random.default_rng(seed)
     logits = rng.integers(0, levels, 1000).astype(np.float32)
+    logits[rng.random(1000) < never] = -np.inf
     mask = None
     if masked:
         mask = rng.random(1000) < 0.3
