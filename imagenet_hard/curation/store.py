@@ -122,9 +122,9 @@ class CurationStore:
                 "WHERE source = coalesce(?, source) AND state = coalesce(?, state) ORDER BY id",
                 (source, state),
             )
-            for id, source_id, labels, sha256, standing, classifier, zoom, error in cursor:
+            for id, source_id, labels, sha256, found, classifier, zoom, error in cursor:
                 yield ImageRecord(
-                    id, source_id, tuple(json.loads(labels)), sha256, standing, classifier, zoom, error
+                    id, source_id, tuple(json.loads(labels)), sha256, found, classifier, zoom, error
                 )
 
     def views(self, id: str) -> dict[str, Views]:

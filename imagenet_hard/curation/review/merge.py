@@ -131,8 +131,8 @@ def merge(
         ResultError: a file that cannot be read, rows about unknown images or about other bytes than
             the survivor's, contradictory files of one reviewer, an adjudication at odds with itself.
     """
-    judge = adjudication.resolve() if adjudication else None
-    said = _by_image((placed_rows(file) for file in files if file.resolve() != judge), survivors)
+    settling = adjudication.resolve() if adjudication else None
+    said = _by_image((placed_rows(file) for file in files if file.resolve() != settling), survivors)
     ruled = _by_image([placed_rows(adjudication)] if adjudication else (), survivors)
     decisions: dict[str, Decision] = {}
     conflicts = list[Conflict]()
