@@ -36,7 +36,8 @@ def templates(package: str, **filters: Callable[..., Any]) -> jinja2.Environment
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for each in (text.pct, text.pct1, text.span, text.signed, text.points, text.count, text.size):
+    numbers = (text.pct, text.pct1, text.span, text.signed, text.points, text.count, text.size)
+    for each in (*numbers, text.printable):
         made.filters[each.__name__] = each
     made.filters.update(filters)
     return made

@@ -90,7 +90,7 @@ def _report(work: Path, adjudication: Path | None, as_json: bool) -> None:
         return
     out = console()
     for table in report.tables(merged):
-        out.print(table)
+        out.print(table.terminal())
 
 
 def _controller(recipe: Recipe, data: Path, work: Path, reviewer: str, conflicts: bool) -> Controller:

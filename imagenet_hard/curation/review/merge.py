@@ -9,6 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.records import Decision, Survivor
 from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED
 from imagenet_hard.curation.review.decisions import DecisionRow, append_decision, placed_rows, read_decisions
@@ -32,8 +33,6 @@ DROP_REASONS = ("no label fits", "wrong label", "ambiguous", "unrecognisable", "
 
 Placed = tuple[str, DecisionRow]
 """A row, and ``FILE:LINE`` where it stands."""
-
-_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +174,9 @@ def _by_image(
     unknown = [f"{where}: {row.id!r}" for where, row in counts if row.id not in survivors]
     if unknown:
         raise ResultError(
-            f"{len(unknown)} decisions are about images that are no survivors of this run: {_some(unknown)}. "
-            "Give the --work they were made with, or delete these rows."
+            f"{len(unknown)} decisions are about images that are no survivors of this run: "
+            f"{shorten_list(unknown, between='; ')}. Give the --work they were made with, or delete these "
+            "rows."
         )
     stale = [
         f"{where}: {row.id!r}" for where, row in counts if row.image_sha256 != survivors[row.id].image_sha256
@@ -184,7 +184,8 @@ def _by_image(
     if stale:
         raise ResultError(
             f"{len(stale)} decisions are about images that have changed since (image_sha256 is not the "
-            f"survivor's): {_some(stale)}. Review these images again, or delete the rows."
+            f"survivor's): {shorten_list(stale, between='; ')}. Review these images again, or delete the "
+            "rows."
         )
     said = defaultdict[str, list[DecisionRow]](list)
     for _, row in sorted(counts, key=lambda place: place[1].reviewer):
@@ -217,8 +218,3 @@ def _agreements(said: Mapping[str, Sequence[DecisionRow]]) -> Iterable[Agreement
         a, b = [pair[0] for pair in both], [pair[1] for pair in both]
         raw = sum(x == y for x, y in both) / len(both) if both else None
         yield Agreement(first, second, len(both), raw, cohen_kappa(a, b))
-
-
-def _some(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return "; ".join(texts[:_SHOWN]) + more

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -12,6 +11,8 @@ from io import BytesIO
 from PIL import Image
 
 from imagenet_hard.base.errors import DatasetError
+from imagenet_hard.base.text import shorten_list
+from imagenet_hard.base.web import data_url
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import OpenSource, Survivor
 from imagenet_hard.dataset.benchmark import Benchmark
@@ -19,8 +20,6 @@ from imagenet_hard.dataset.decode import decode
 
 DISPLAY_SIDE = 1280
 """Longest side on the page in pixels; larger images are scaled down, for display only."""
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Pictures:
         }
         missing = [each.id for each in survivors if each.id not in self._places]
         if missing:
-            shown = ", ".join(map(repr, missing[:_SHOWN])) + (" ..." if len(missing) > _SHOWN else "")
+            shown = shorten_list([repr(each) for each in missing], 5)
             raise DatasetError(
                 f"{len(missing)} of {len(survivors)} survivors are in none of the recipe's sources: {shown}. "
                 "Give the --recipe and the --data that were scored."
@@ -113,4 +112,4 @@ class Pictures:
 def _address(image: Image.Image, quality: int) -> str:
     buffer = BytesIO()
     image.save(buffer, "JPEG", quality=quality)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_url("image/jpeg", buffer.getvalue())

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from imagenet_hard.base.tables import Table
 from imagenet_hard.curation.review.actions import ACTIONS, state
 from imagenet_hard.curation.review.decisions import DecisionRow
-from imagenet_hard.curation.review.markup import visible
 from imagenet_hard.curation.review.merge import Merged
 from imagenet_hard.imagenet.classes import names
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 
 def as_json(merged: Merged) -> dict[str, Any]:
@@ -40,11 +36,10 @@ def counts(merged: Merged) -> dict[str, int]:
 
 
 def tables(merged: Merged) -> list[Table]:
-    """The same for people, for ``rich.print``; a table without rows is left out."""
+    """The same for people; a table without rows is left out."""
     decided = counts(merged)
     parts = [
-        _table(
-            "Images",
+        Table(
             ["", "images"],
             [
                 *((state(action), f"{n:,}") for action, n in decided.items()),
@@ -52,30 +47,35 @@ def tables(merged: Merged) -> list[Table]:
                 ("undecided", f"{len(merged.undecided):,}"),
                 ("settled by adjudication", f"{len(merged.adjudicated):,}"),
             ],
+            "lr",
+            "Images",
         ),
-        _table(
-            "Reviewers", ["reviewer", "images decided"], [(a, f"{n:,}") for a, n in merged.reviewers.items()]
+        Table(
+            ["reviewer", "images decided"],
+            [(a, f"{n:,}") for a, n in merged.reviewers.items()],
+            "lr",
+            "Reviewers",
         ),
-        _table(
-            "Agreement on the action",
+        Table(
             ["reviewers", "in common", "equal", "Cohen's kappa"],
             [
                 (f"{a.first}, {a.second}", f"{a.n:,}", _number(a.raw, ".1%"), _number(a.kappa, ".3f"))
                 for a in merged.agreement
             ],
+            "lrrr",
+            "Agreement on the action",
         ),
-        _table(
-            "Conflicts",
+        Table(
             ["image", "who", "says", "reason"],
             [
                 (each.id if first else "", row.reviewer, _words(row), row.reason)
                 for each in merged.conflicts
                 for first, row in zip([True] + [False] * len(each.said), each.said, strict=False)
             ],
-            left=True,
+            title="Conflicts",
         ),
     ]
-    return [table for table in parts if table.row_count]
+    return [table for table in parts if table.rows]
 
 
 def _number(value: float | None, form: str) -> str:
@@ -94,15 +94,3 @@ def _said(row: DecisionRow) -> dict[str, Any]:
         "labels": list(row.labels),
         "time": row.stamp,
     }
-
-
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: bool = False) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title, title_justify="left")
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="left" if left or not place else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    return table

@@ -277,7 +277,7 @@ def test_decisions_about_unknown_images(tmp_path):
         merge([path], SURVIVORS)
     assert "12 decisions are about images that are no survivors" in str(error.value)
     assert f"{path}:3: 'x0'; " in str(error.value)
-    assert "'x9' and 2 more. Give the --work" in str(error.value)
+    assert "'x9'; and 2 more. Give the --work" in str(error.value)
 
 
 def test_decisions_about_an_image_that_changed(tmp_path):
