@@ -92,6 +92,7 @@ def import_command(file: Path, entries: Path, **options: Any) -> int:
         owners=[Author.parse(each) for each in options["owners"]],
         training_data=options["training_data"],
         used_in_curation=options["used_in_curation"],
+        board=entries.absolute().parent,
     )
     reports = write_imported(entries.absolute().parent, imported, accepted=options["accept"])
     click.echo(text_report(reports) or "every entry is there already")

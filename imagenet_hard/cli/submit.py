@@ -94,8 +94,8 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
     """Make an entry of RESULT.json, check it as the board will, and submit it.
 
     RESULT.json comes from imagenet-hard-eval and has its .parquet beside it. The entry is written to
-    DIR/ORG__MODEL for a pull request on git, or goes to the Hub with --hub. Submitting the same thing
-    again does nothing.
+    DIR/ORG__MODEL for a pull request on git (on other benchmarks than ImageNet-Hard to
+    DIR/ORG__MODEL__BENCHMARK), or goes to the Hub with --hub. Submitting the same thing again does nothing.
     """
     from imagenet_hard.cli.verify import golds_folder
     from imagenet_hard.leaderboard.submit import make_submission
@@ -114,6 +114,7 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
         used_in_curation=options["used_in_curation"],
         imagenet_top1=options["imagenet_top1"],
         imagenet_source=options["imagenet_source"],
+        entries=None if options["hub"] else options["entries"],
     )
     done = _deliver(submission, options)
     if options["as_json"]:

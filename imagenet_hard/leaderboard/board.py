@@ -1,16 +1,16 @@
 """The board's folder: entries, the gold they are scored against, and the reports that give them their tier.
 
-leaderboard/entries/ORG__MODEL/entry.json + predictions.parquet    what was submitted
+leaderboard/entries/ID/entry.json + predictions.parquet            what was submitted (ids.py)
 leaderboard/benchmarks/<fingerprint>.json + .parquet               gold labels
-leaderboard/verified/ORG__MODEL.json                               what the board checked
-leaderboard/withdrawn/ORG__MODEL.json                              what was taken back
+leaderboard/verified/ID.json                                       what the board checked
+leaderboard/withdrawn/ID.json                                      what was taken back
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from imagenet_hard.base.records import read_record
 from imagenet_hard.leaderboard.answers import Answers, read_answers
 from imagenet_hard.leaderboard.entry import Entry, Tier, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
+from imagenet_hard.leaderboard.ids import model_of
 from imagenet_hard.leaderboard.rescore import Rescored, check_claim, check_hash, rescore
 from imagenet_hard.leaderboard.verify.report import REPRODUCTION, SPOT_CHECK, Check, Report, tier_by, tier_of
 from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
@@ -68,22 +69,25 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
     """Every entry of a board's folder by id, one at a time: scored again, with its tier.
 
     What cannot be placed (no gold, contradicted by its gold or its own predictions, a name that differs from
-    another's in capitals only, withdrawn) is passed over; ``leave_out`` is told of it, with the
-    reason.
+    another's in capitals only, a second entry of a model on a benchmark, withdrawn) is passed over;
+    ``leave_out`` is told of it, with the reason.
 
     Raises:
         ResultError: there is no folder of entries.
     """
     folders = entry_folders(board / ENTRIES)
-    names = Counter(folder.name.casefold() for folder in folders)
+    twins = _twins(folder.name for folder in folders)
     golds: dict[str, Gold] = {}
+    placed: dict[tuple[str, str], str] = {}
     for folder in folders:
         try:
-            if names[folder.name.casefold()] > 1:
+            if folder.name in twins:
                 raise ResultError("another entry's name differs from it in capitals only")
-            refuse_withdrawn(board, folder.name)
             entry = read_entry(folder)
             digest = entry.benchmark.fingerprint
+            refuse_withdrawn(board, folder.name, digest)
+            if first := placed.get((entry.model_id, digest)):
+                raise ResultError(f"its model is on this benchmark already, as {first}")
             if digest not in golds:
                 golds[digest] = read_gold(board / BENCHMARKS, digest)
             answers = read_answers(
@@ -100,7 +104,20 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
         except ResultError as error:
             report = None
             leave_out(f"the record on {folder.name} is left out: {error}")
+        placed[entry.model_id, digest] = entry.id
         yield BoardEntry(entry, answers, golds[digest], rescored, report)
+
+
+def _twins(names: Iterable[str]) -> set[str]:
+    """The ids that differ from another's, or whose model's part does, in capitals only."""
+    alike: dict[str, set[str]] = defaultdict(set)
+    names = list(names)
+    for name in names:
+        alike[model_of(name).casefold()].add(model_of(name))
+        alike[name.casefold()].add(name)
+    return {
+        name for name in names if len(alike[model_of(name).casefold()]) > 1 or len(alike[name.casefold()]) > 1
+    }
 
 
 def accepted_report(verified: Path, entry: Entry) -> Report | None:

@@ -1,7 +1,7 @@
 """An entry of the board: what a submitter says about one model on one benchmark.
 
-It stands in ``leaderboard/entries/ORG__MODEL/entry.json`` beside the predictions. Nothing in it is believed:
-the score is recomputed from the predictions, and the tier is not in here but in the board's own
+It stands in ``leaderboard/entries/ID/entry.json`` (``ids.py``) beside the predictions. Nothing in it is
+believed: the score is recomputed from the predictions, and the tier is not in here but in the board's own
 verification record (``report.py``).
 """
 
@@ -21,7 +21,8 @@ from imagenet_hard.base.records import read_record
 from imagenet_hard.base.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, says_nothing
 from imagenet_hard.evaluation.calibration import Count
 from imagenet_hard.evaluation.result import Protocol, Result, Sha256
-from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain, entry_id
+from imagenet_hard.leaderboard.ids import MAX_ID, benchmark_of, entry_id, model_of
+from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain
 
 ENTRY_FILE = "entry.json"
 MAX_ENTRY_BYTES = 4 * 2**20
@@ -65,7 +66,7 @@ class Entry(Record):
     """One model on one benchmark, as submitted."""
 
     schema_version: int = SCHEMA_VERSION
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=MAX_ID)]
     name: Name = Field(description="what the board calls the model")
     org: Name = Field(description="who made or trained it")
     submitter: Name = Field(description="who answers for the entry, e.g. a Hub or GitHub user name")
@@ -99,6 +100,11 @@ class Entry(Record):
     )
 
     @property
+    def model_id(self) -> str:
+        """``ORG__MODEL``: the same in the entries of one model on several benchmarks."""
+        return model_of(self.id)
+
+    @property
     def protocol(self) -> Protocol | None:
         """How the images went through the model, where that is known."""
         return self.result.protocol if self.result else None
@@ -129,8 +135,9 @@ class Entry(Record):
             )
         if not all(1 <= side <= MAX_SIDE for side in self.model.input_size or ()):
             raise ValueError(f"model.input_size is {self.model.input_size}: expected 1 to {MAX_SIDE} pixels")
-        if (expected := entry_id(self.org, self.name)) != self.id:
-            raise ValueError(f"id is {self.id!r}: org and name make {expected!r}")
+        if (expected := entry_id(self.org, self.name)) != self.model_id:
+            raise ValueError(f"id is {self.id!r}: org and name make {expected!r}, or {expected}__BENCHMARK")
+        benchmark_of(self.id)
         if self.claim.n_total != self.benchmark.n:
             raise ValueError(
                 f"the claim counts {self.claim.n_total} images: benchmark.n is {self.benchmark.n}"

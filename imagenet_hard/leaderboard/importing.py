@@ -22,9 +22,10 @@ from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accept
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, ReportedTop1, entry_json, read_entry
 from imagenet_hard.leaderboard.gold import Gold, gold_of, known_golds, read_gold, write_gold
-from imagenet_hard.leaderboard.plain_text import Link, entry_id
+from imagenet_hard.leaderboard.ids import benchmark_part, entry_id
+from imagenet_hard.leaderboard.plain_text import Link
 from imagenet_hard.leaderboard.rescore import rescore
-from imagenet_hard.leaderboard.verify.ownership import Author
+from imagenet_hard.leaderboard.verify.ownership import Author, id_on_board
 from imagenet_hard.leaderboard.verify.report import Report
 from imagenet_hard.leaderboard.verify.run import verify
 
@@ -99,11 +100,13 @@ def import_answers(
     training_data: str = "",
     used_in_curation: Collection[str] = (),
     imagenet: Callable[[str], ReportedTop1 | None] = lambda name: None,
+    board: Path | None = None,
 ) -> Imported:
     """Entries from class indices, one a model of the table.
 
     ``used_in_curation``: the models that chose the images; ``imagenet``: a model's name -> its reported
-    ImageNet accuracy, where known. Where only the best class is at hand, the entry has no top-5.
+    ImageNet accuracy, where known; ``board``: the folder that they are for, where a model keeps the id that
+    it has on this benchmark. Where only the best class is at hand, the entry has no top-5.
 
     Raises:
         ResultError: answers to other images than the gold's, or with classes outside 0..999 or repeated.
@@ -111,13 +114,16 @@ def import_answers(
     """
     if unknown := sorted(set(used_in_curation) - set(table.models)):
         raise UsageError(f"the file has no model {unknown[0]!r}, which is to have chosen the images")
+    fingerprint, known = gold.info.fingerprint, known_golds(board / BENCHMARKS) if board else {}
+    part = benchmark_part(fingerprint, {**known, fingerprint: gold.info})
     entries: dict[str, tuple[Entry, Answers]] = {}
     for name, classes in sorted(table.models.items()):
         try:
             answers = Answers.without_probabilities(table.ids, classes)
             score = rescore(answers, gold)
+            id = entry_id(org, name, part)
             entry = Entry(
-                id=entry_id(org, name),
+                id=id_on_board(board / ENTRIES, id, fingerprint) if board else id,
                 name=name,
                 org=org,
                 submitter=submitter,

@@ -13,14 +13,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.records import place
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import Record
 
 MAX_LINE = 300
 MAX_URL = 2000
-MAX_SLUG = 90
 
 MAX_NUMBER = 2**63
 """No number of ours comes near it: longer ones are there to break a page."""
@@ -152,27 +151,3 @@ def _leaves(value: Any, where: tuple[int | str, ...]) -> Iterator[tuple[tuple[in
     elif isinstance(value, Sequence):
         for index, each in enumerate(value):
             yield from _leaves(each, (*where, index))
-
-
-def entry_id(org: str, name: str) -> str:
-    """``ORG__MODEL``: the folder of an entry, safe on every file system.
-
-    Raises:
-        UsageError: nothing is left of one of them.
-
-    >>> entry_id("Google Research", "ViT-B/32 (ours)")
-    'Google-Research__ViT-B-32-ours'
-    """
-    return f"{_slug(org, 'org')}__{_slug(name, 'name')}"
-
-
-def _slug(text: str, what: str) -> str:
-    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    # "__" parts the two halves, and Windows drops a trailing dot.
-    slug = re.sub(r"_{2,}", "_", re.sub(r"[^A-Za-z0-9._]+", "-", ascii_text)).strip("._-")
-    if not slug or len(slug) > MAX_SLUG:
-        raise UsageError(
-            f"{what} {shorten(text)} makes no folder name: expected 1 to {MAX_SLUG} characters, among them "
-            "letters a-z or digits"
-        )
-    return slug

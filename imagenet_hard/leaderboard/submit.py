@@ -28,10 +28,11 @@ from imagenet_hard.leaderboard.entry import (
     entry_json,
     read_entry,
 )
-from imagenet_hard.leaderboard.gold import read_gold
+from imagenet_hard.leaderboard.gold import known_golds, read_gold
+from imagenet_hard.leaderboard.ids import benchmark_part, entry_id
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
-from imagenet_hard.leaderboard.plain_text import Link, entry_id
-from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership
+from imagenet_hard.leaderboard.plain_text import Link
+from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership, id_on_board
 from imagenet_hard.leaderboard.verify.report import Report
 from imagenet_hard.leaderboard.verify.run import verify
 
@@ -75,14 +76,16 @@ def make_submission(
     used_in_curation: bool | None = None,
     imagenet_top1: float | None = None,
     imagenet_source: str | None = None,
+    entries: Path | None = None,
 ) -> Submission:
     """The entry of ``result``, a ``.json`` of ``imagenet-hard-eval`` with its ``.parquet`` beside it.
 
     ``links``: (label, https address); ``submitter``: default ``org``; ``owners``: the accounts that may
     replace the entry later, one a platform; ``date``: default the result's day;
     ``used_in_curation``: default what the benchmark's gold says. ``imagenet_top1``: in percent, as reported
-    at the https address ``imagenet_source``; default what torchvision states of its own weights. A result
-    with test-time augmentation gets its label at the end of ``name``, unless that has it.
+    at the https address ``imagenet_source``; default what torchvision states of its own weights.
+    ``entries``: the board's, where the model keeps the id that it has on this benchmark. A result with
+    test-time augmentation gets its label at the end of ``name``, unless that has it.
 
     Raises:
         UsageError: a field that no entry may have; the message names it.
@@ -92,9 +95,11 @@ def make_submission(
     gold = read_gold(golds, found.benchmark.fingerprint)
     if (tta := found.protocol.tta) and tta.label not in name:
         name = f"{name} + {tta.label}"
+    fingerprint = gold.info.fingerprint
+    id = entry_id(org, name, benchmark_part(fingerprint, known_golds(golds)))
     try:
         entry = Entry(
-            id=entry_id(org, name),
+            id=id_on_board(entries, id, fingerprint) if entries else id,
             name=name,
             org=org,
             submitter=org if submitter is None else submitter,

@@ -1,6 +1,6 @@
 """Entries that were taken back: who did it, when and why. Nothing else is kept, and no other gets the id.
 
-``leaderboard/withdrawn/ORG__MODEL.json`` stands in the place of the entry's folder.
+``leaderboard/withdrawn/ID.json`` stands in the place of the entry's folder.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from imagenet_hard.base.records import first_problem, read_record
 from imagenet_hard.base.types import SCHEMA_VERSION, Record
 from imagenet_hard.evaluation.result import Sha256
 from imagenet_hard.leaderboard.entry import read_entry
+from imagenet_hard.leaderboard.ids import MAX_ID, model_of
 from imagenet_hard.leaderboard.plain_text import Line, check_plain
 
 WITHDRAWN = "withdrawn"
@@ -27,7 +28,7 @@ class Withdrawal(Record):
     """What is left of an entry that was taken back."""
 
     schema_version: int = SCHEMA_VERSION
-    entry: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+    entry: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=MAX_ID)]
     entry_sha256: Sha256 = Field(description="digest of the entry as it was")
     fingerprint: Sha256 = Field(description="of its benchmark")
     by: Annotated[str, Field(pattern=r"^(github|hub):[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=110)]
@@ -48,14 +49,24 @@ def read_withdrawn(board: Path) -> dict[str, Path]:
     return {path.stem.casefold(): path for path in sorted((board / WITHDRAWN).glob("*.json"))}
 
 
-def refuse_withdrawn(board: Path, entry: str) -> None:
+def refuse_withdrawn(
+    board: Path, entry: str, fingerprint: str | None = None, *, whole_model: bool = False
+) -> None:
     """An id that was taken back is nobody's any more, also in other capitals.
+
+    Nor is another id of its model on the same benchmark, ``fingerprint``; and where nothing of the model is
+    left on the board (``whole_model``), nor is any.
 
     Raises:
         ResultError: when, by whom and why it was.
     """
-    if path := read_withdrawn(board).get(entry.casefold()):
-        raise ResultError(f"{read_record(path, Withdrawal)}. Its id is not given again: choose another name")
+    model = model_of(entry).casefold()
+    for id, path in read_withdrawn(board).items():
+        if model_of(id) != model:
+            continue
+        record = read_record(path, Withdrawal)
+        if id == entry.casefold() or whole_model or record.fingerprint == fingerprint:
+            raise ResultError(f"{record}. Its id is not given again: choose another name")
 
 
 def withdraw(entries: Path, entry: str, *, by: str, why: str, date: dt.date) -> Path:

@@ -88,7 +88,7 @@ def test_what_is_no_benchmark(
 
 def test_two_models_make_one_id() -> None:
     """`a/b` and `A-b` would share a folder; names that no page shows are refused."""
-    with pytest.raises(UsageError, match="make one id, o__a-b"):
+    with pytest.raises(UsageError, match="make one id, o__a-b__b"):
         imported(**{"a/b": TOP5, "A-b": TOP5})
     with pytest.raises(UsageError, match="makes no entry"):
         imported(**{"<b>x</b>": TOP5})
@@ -97,7 +97,7 @@ def test_two_models_make_one_id() -> None:
 def test_top1_alone_has_no_top5(tmp_path: Path) -> None:
     """Neither in the entry, nor in its file, nor on the page; smaller integers are read as well."""
     write_imported(tmp_path, imported(m=TOP5[:, :1].astype(np.uint8), n=TOP5), accepted=True)
-    folder = tmp_path / "entries" / "o__m"
+    folder = tmp_path / "entries" / "o__m__b"
     assert (folder / "top1.csv").read_bytes() == b"id,top1\r\na,0\r\nb,1\r\nc,9\r\n"
     assert sorted(p.name for p in folder.iterdir()) == ["entry.json", "top1.csv"]
     board = {each.entry.name: each for each in read_board(tmp_path)}
@@ -109,8 +109,8 @@ def test_top1_alone_has_no_top5(tmp_path: Path) -> None:
     assert board["n"].rescored.top5 is not None
     assert board["m"].rescored.top1 == board["n"].rescored.top1
     files = dict(site_files(read_site(tmp_path / "entries")))
-    assert "Top-5" not in files["entries/o__m.html"].decode()
-    assert "Top-5" in files["entries/o__n.html"].decode()
+    assert "Top-5" not in files["entries/o__m__b.html"].decode()
+    assert "Top-5" in files["entries/o__n__b.html"].decode()
     value = json.loads((folder / "entry.json").read_text())
     (folder / "entry.json").write_text(json.dumps(value | {"probabilities": True}))
     with pytest.raises(ResultError, match="claim.n_top5 is null"):
@@ -132,7 +132,7 @@ def test_what_the_board_has_stays(tmp_path: Path) -> None:
         imported(a_first=TOP5, M=TOP5),
         imported(labels=[[5], [0], [3]], a_first=TOP5, m=TOP5),
     ):
-        with pytest.raises(ResultError, match="the board has o__m already"):
+        with pytest.raises(ResultError, match="the board has o__m__b already"):
             write_imported(tmp_path, other)
     assert state(tmp_path) == before
     noted = replace(first.gold, info=first.gold.info.model_copy(update={"note": "another"}))
@@ -146,7 +146,7 @@ def test_nothing_is_written_where_one_entry_fails(tmp_path: Path) -> None:
     found = imported(a=TOP5, m=TOP5)
     (good, (entry, answers)) = found.entries
     bad = replace(found, entries=(good, (entry.model_copy(update={"date": dt.date(1999, 1, 1)}), answers)))
-    with pytest.raises(ResultError, match="o__m fails, nothing was written: date"):
+    with pytest.raises(ResultError, match="o__m__b fails, nothing was written: date"):
         write_imported(tmp_path, bad)
     assert state(tmp_path) == {}
 
@@ -166,7 +166,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     about += ["--benchmark", "b", "--entries", tmp_path / "entries"]
     assert leaderboard("import", tmp_path / "m.csv", *about, "--labels", tmp_path / "labels.csv") == 0
     said = capsys.readouterr()
-    assert said.out.startswith("o__x: re-scored, top-1 33.33 %")
+    assert said.out.startswith("o__x__b: re-scored, top-1 33.33 %")
     assert "1 entries written, 0 there already\nself-reported until" in said.err
     assert {each.tier for each in read_board(tmp_path)} == {"self-reported"}
     np.savez(tmp_path / "y.npz", id=np.array(IDS), x=TOP5[:, 0])

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from imagenet_hard.base.errors import UsageError
-from imagenet_hard.leaderboard.plain_text import Https, Line, check_plain, entry_id, plain
+from imagenet_hard.leaderboard.plain_text import Https, Line, check_plain, plain
 
 
 @pytest.mark.parametrize(
@@ -163,37 +158,3 @@ def test_every_string_of_a_value_is_looked_at() -> None:
         check_plain({"a": ["x", {"b": "<i>"}]})
     with pytest.raises(ValueError, match="a: '<i>'"):
         check_plain({"a": {"<i>": 1}})
-
-
-@pytest.mark.parametrize(
-    ("org", "name", "expected"),
-    [
-        ("Google Research", "ViT-B/32 (ours)", "Google-Research__ViT-B-32-ours"),
-        ("a__b", "c___d", "a_b__c_d"),
-        ("../..", "x", None),
-        ("..", "/etc/passwd", None),
-        ("org", "..\\..\\x", "org__x"),
-        ("Genève", ".hidden.", "Geneve__hidden"),
-        ("模型", "x", None),
-        ("o" * 91, "x", None),
-    ],
-)
-def test_ids(org: str, name: str, expected: str | None) -> None:
-    """Path tricks become harmless names, or are refused where nothing is left."""
-    if expected is None:
-        with pytest.raises(UsageError, match="makes no folder name"):
-            entry_id(org, name)
-    else:
-        assert entry_id(org, name) == expected
-
-
-@given(st.text(max_size=60), st.text(max_size=60))
-def test_ids_are_safe_folder_names(org: str, name: str) -> None:
-    """Whatever is typed: one path component of safe characters, and the parts give the same id again."""
-    try:
-        made = entry_id(org, name)
-    except UsageError:
-        return
-    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*__[A-Za-z0-9][A-Za-z0-9._-]*", made)
-    assert made[-1] not in "._-"
-    assert entry_id(*made.split("__")) == made

@@ -22,6 +22,7 @@ from imagenet_hard.base.types import N_CLASSES, Predictions
 from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers, read_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold
+from imagenet_hard.leaderboard.ids import benchmark_of, benchmark_parts, model_of
 from imagenet_hard.leaderboard.rescore import (
     Rescored,
     check_claim,
@@ -59,14 +60,19 @@ class Examined:
 class Request:
     """What entries are submitted together, and to whom.
 
-    ``names``: of their folders; ``base``: the entries that the board holds already; ``author``: who asks,
+    ``folders``: of the entries; ``base``: the entries that the board holds already; ``author``: who asks,
     where a platform says so; ``trusted``: the files are our own and are read in this process.
     """
 
-    names: tuple[str, ...] = ()
+    folders: tuple[Path, ...] = ()
     base: Path | None = None
     author: Author | None = None
     trusted: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the folders."""
+        return tuple(folder.name for folder in self.folders)
 
 
 def examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Request) -> Examined | None:
@@ -88,8 +94,11 @@ def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Reque
     step, base = checklist.step, request.base
     step("folder", lambda: _check_folder(folder, request.names))
     entry = step("schema", lambda: read_entry(folder))
-    if base is not None:
-        step("ownership", lambda: check_ownership(entry, base, request.author), lambda finding: finding)
+    beside = [p for p in request.folders if model_of(p.name) == entry.model_id and p.name != entry.id]
+    if base is not None or beside:
+        step(
+            "ownership", lambda: check_ownership(entry, base, request.author, beside), lambda finding: finding
+        )
     gold = step("benchmark", lambda: _known(entry, gold_of), lambda gold: gold.info.name)
     step("date", lambda: _check_dates(entry, gold, checklist.now))
     answers = step(
@@ -147,7 +156,7 @@ def check_softmax(predictions: Predictions) -> None:
 
 def _check_folder(folder: Path, names: Sequence[str]) -> None:
     """Two regular files and nothing else: no link can lead elsewhere, nothing rides along."""
-    twins = sorted(each for each in names if each.casefold() == folder.name.casefold())
+    twins = sorted(each for each in names if _is_twin(each, folder.name))
     if len(twins) > 1:
         what = "the same" if len(set(twins)) == 1 else "which differ in capitals only"
         raise ResultError(f"among the entries to verify are {' and '.join(twins)} ({what}): leave one out")
@@ -166,11 +175,25 @@ def _check_folder(folder: Path, names: Sequence[str]) -> None:
         )
 
 
+def _is_twin(one: str, other: str) -> bool:
+    """Whether ids, or their models' parts, are the same but for capitals; and a whole id is its own twin."""
+    models = model_of(one), model_of(other)
+    return one.casefold() == other.casefold() or (
+        models[0] != models[1] and models[0].casefold() == models[1].casefold()
+    )
+
+
 def _known(entry: Entry, gold_of: GoldOf) -> Gold:
     gold = gold_of(entry.benchmark.fingerprint)
     # Not its name: one set may be read from a folder and from the Hub.
     if entry.benchmark.n != gold.info.n:
         raise ResultError(f"benchmark.n is {entry.benchmark.n}: {gold.info.name} has {gold.info.n} images")
+    said, known = benchmark_of(entry.id), benchmark_parts(gold.info.name, gold.info.fingerprint)
+    if said not in known:
+        raise ResultError(
+            f"the id says {said!r} of its benchmark, which is {gold.info.name}: expected "
+            f"{' or '.join(f'{entry.model_id}__{part}' for part in known if part)}"
+        )
     return gold
 
 

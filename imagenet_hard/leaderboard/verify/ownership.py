@@ -5,6 +5,7 @@ Where no platform says who asks, as on one's own disk, nothing is proven, and th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
@@ -13,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.leaderboard.entry import Account, Entry, Platform, read_entry
+from imagenet_hard.leaderboard.ids import model_of
 from imagenet_hard.leaderboard.verify.checklist import Finding
 from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
 
@@ -47,48 +49,102 @@ class Author:
         return (entry.owner or {}).get(self.platform, "").casefold() == self.account.casefold()
 
 
-def check_ownership(entry: Entry, base: Path, author: Author | None = None) -> Finding:
+def check_ownership(
+    entry: Entry, base: Path | None, author: Author | None = None, beside: Iterable[Path] = ()
+) -> Finding:
     """No entry takes another's place, and none is put in another's name.
 
-    ``base``: the entries that the board holds; ``author``: who opened the request, if that is proven.
-    An id belongs to the submitter, model, benchmark and owner that had it first.
+    ``base``: the entries that the board holds, None where there is no board; ``author``: who opened the
+    request, if that is proven; ``beside``: the folders of its other entries of this model. An id belongs to
+    the submitter, model, benchmark and owner that had it first, and so do all ids of the model, on whatever
+    benchmark.
 
     Raises:
-        ResultError: the board has the id, or one that differs in capitals only, for something else, or had
-            it for an entry that was withdrawn; or the request is not the owner's.
+        ResultError: the board or the request has the id, or another of its model, for something else or in
+            other capitals, or the board had it for an entry that was withdrawn; or the request is not the
+            owner's.
     """
     if author and not author.owns(entry):
         raise ResultError(
             f"the request was opened by {author}: the entry names {said_owner(entry)} as its owner; submit "
             f"it with --owner {author}"
         )
-    refuse_withdrawn(base.absolute().parent, entry.id)
-    held = [p for p in base.iterdir() if p.name.casefold() == entry.id.casefold()] if base.is_dir() else []
-    if not held:
+    held = _of_model(entry.id, base.iterdir() if base and base.is_dir() else ())
+    if base:
+        refuse_withdrawn(base.absolute().parent, entry.id, entry.benchmark.fingerprint, whole_model=not held)
+    _check_model(entry, held, "board")
+    _check_model(entry, filter(_is_readable, beside), "request")  # one that cannot be read fails by itself
+    if base is None:
+        return False, "as in the model's other entries"
+    others = [read_entry(p) for p in held if p.name != entry.id]
+    before = next((read_entry(p) for p in held if p.name == entry.id), None)
+    if before == entry:
+        return False, "the same as on the board"
+    if before is None and not others:
         if author or not entry.owner:
             return False, f"a new entry{f' of {author}' if author else ''}"
         return True, f"a new entry; not proven: nobody saw {said_owner(entry)} submit it"
-    if held[0].name != entry.id:
-        raise ResultError(
-            f"the board has {held[0].name}, which differs in capitals only: choose another name"
-        )
-    before = read_entry(held[0])
-    if before == entry:
-        return False, "the same as on the board"
-    for what, had, has in (
-        ("submitter", before.submitter, entry.submitter),
-        ("model", _identity(before), _identity(entry)),
-        ("benchmark", before.benchmark.fingerprint, entry.benchmark.fingerprint),
-        *([("owner", said_owner(before), said_owner(entry))] if before.owner else []),
-    ):
-        if had != has:
+    what = "replaces an entry" if before else f"adds a benchmark to {others[0].id}"
+    for other in others:
+        weights = {other.model.weights_sha256, entry.model.weights_sha256} - {None}
+        if len(weights) > 1:
+            return True, f"{what}, and has other weights than {other.id}: by their names they are one model"
+    known = before or others[0]
+    if author and known.owner:
+        return False, f"{what} of the same owner, {author}"
+    why = f"nobody saw {said_owner(known)} submit it" if known.owner else "the board's entry names no owner"
+    return True, f"{what} of the same submitter and model; not proven: {why}"
+
+
+def id_on_board(entries: Path, id: str, fingerprint: str) -> str:
+    """The id of a model's entry on a benchmark: the one that it has there already, or else ``id``."""
+    for folder in _of_model(id, entries.iterdir() if entries.is_dir() else ()):
+        if model_of(folder.name) == model_of(id) and _is_readable(folder):
+            found = read_entry(folder)
+            if found.benchmark.fingerprint == fingerprint:
+                return found.id
+    return id
+
+
+def _of_model(id: str, folders: Iterable[Path]) -> list[Path]:
+    """The folders of a model's entries, in whatever capitals."""
+    model = model_of(id).casefold()
+    return sorted(folder for folder in folders if model_of(folder.name).casefold() == model)
+
+
+def _is_readable(folder: Path) -> bool:
+    try:
+        return bool(read_entry(folder))
+    except ResultError:
+        return False
+
+
+def _check_model(entry: Entry, folders: Iterable[Path], where: str) -> None:
+    """A model's entries are of one model and the same people, each on a benchmark of its own."""
+    for folder in folders:
+        same = folder.name == entry.id
+        twin = not same and folder.name.casefold() == entry.id.casefold()
+        if twin or model_of(folder.name) != entry.model_id:
             raise ResultError(
-                f"the board has {entry.id} already, with the {what} {had!r}: got {has!r}; choose another name"
+                f"the {where} has {folder.name}, which differs in capitals only: choose another name"
             )
-    if author and before.owner:
-        return False, f"replaces an entry of the same owner, {author}"
-    why = f"nobody saw {said_owner(before)} submit it" if before.owner else "the board's entry names no owner"
-    return True, f"replaces an entry of the same submitter and model; not proven: {why}"
+        other = read_entry(folder)
+        for what, had, has in (
+            ("submitter", other.submitter, entry.submitter),
+            ("model", _identity(other), _identity(entry)),
+            *([("benchmark", other.benchmark.fingerprint, entry.benchmark.fingerprint)] if same else []),
+            *([("owner", said_owner(other), said_owner(entry))] if other.owner else []),
+        ):
+            if had != has:
+                raise ResultError(
+                    f"the {where} has {other.id} already, with the {what} {had!r}: got {has!r}; choose "
+                    "another name"
+                )
+        if not same and other.benchmark.fingerprint == entry.benchmark.fingerprint:
+            raise ResultError(
+                f"the {where} has this model on this benchmark already, as {other.id}: a model has one entry "
+                "a benchmark"
+            )
 
 
 def owns(folder: Path, author: Author | None) -> bool:

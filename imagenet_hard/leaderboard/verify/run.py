@@ -58,7 +58,7 @@ def verify(
             loaded[fingerprint] = read_gold(golds, fingerprint)
         return loaded[fingerprint]
 
-    request = Request(tuple(folder.name for folder in folders), base, author, trusted)
+    request = Request(tuple(folders), base, author, trusted)
     examined: list[tuple[Checklist, Examined | None]] = []
     for folder in folders:
         checklist = Checklist(now)
