@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from imagenet_hard.base.text import counted
 from imagenet_hard.cli import preview
 from imagenet_hard.cli.board_content import import_command, withdraw_command
+from imagenet_hard.cli.requests import evaluate_command, request_command
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,6 +35,8 @@ def command() -> None:
 
 command.add_command(import_command)
 command.add_command(withdraw_command)
+command.add_command(request_command)
+command.add_command(evaluate_command)
 
 
 @command.command("build")
@@ -48,9 +52,10 @@ def build(entries: Path, out: Path) -> int:
 
     site = _read(entries)
     written = build_site(site, out)
-    n = sum(len(board.entries) for board in site.boards)
+    n = counted(sum(len(board.entries) for board in site.boards), "entry")
     left_out = f", {len(site.left_out)} left out" if site.left_out else ""
-    click.echo(f"{n} entries{left_out}, {len(site.boards)} benchmarks, {len(written)} files", err=True)
+    made = f"{counted(len(site.boards), 'benchmark')}, {counted(len(written), 'file')}"
+    click.echo(f"{n}{left_out}, {made}", err=True)
     click.echo(out / "index.html")
     return 0
 
@@ -176,7 +181,9 @@ def gold(
     benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels)
     made = make_gold(benchmark, curators=curators, note=note, since=since.date() if since else None)
     path = write_gold(out, made)
-    click.echo(f"{made.info.name}: {made.info.n} images, fingerprint {made.info.fingerprint}", err=True)
+    click.echo(
+        f"{made.info.name}: {counted(made.info.n, 'image')}, fingerprint {made.info.fingerprint}", err=True
+    )
     click.echo(path)
     return 0
 

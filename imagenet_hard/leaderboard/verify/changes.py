@@ -65,6 +65,8 @@ def judge(
     names = {change.path.split("/")[1] for change in changes if _kind(change) == "entry"}
     gone = {name for name in names if not is_left(name)}
     records = {f"withdrawn/{name}.json" for name in gone}
+    if maintainer:  # who evaluated a model for the board has both the entry and the report on it
+        records |= {f"verified/{name}.json" for name in names - gone}
     problems = [
         f"{change.path!a} {problem}"
         for change in changes
@@ -91,7 +93,7 @@ def _kind(change: Change) -> str | None:
 
 
 def _problem(change: Change, *, record: bool, submission: bool, maintainer: bool) -> str:
-    """``record``: it is that of an entry which the request removes, and belongs to it."""
+    """``record``: it belongs to an entry which the request removes, or which a maintainer adds."""
     kind = "entry" if record and not change.outside else _kind(change)
     if not change.regular and not change.outside:
         return "is not a plain file: links, submodules and programs are refused"

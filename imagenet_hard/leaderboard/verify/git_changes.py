@@ -13,7 +13,8 @@ from pathlib import Path
 
 from imagenet_hard.base.children import GIT, bare_environment
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.leaderboard.board import ENTRIES, read_board
+from imagenet_hard.leaderboard.board import ENTRIES, VERIFIED, accepted_report, read_board
+from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.verify.changes import Change, Verdict, judge
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
@@ -70,12 +71,33 @@ def judged(request: Path, base: Path, *, author: Author | None = None, maintaine
         ),
         maintainer=maintainer,
     )
-    if verdict.entries or verdict.problems or not maintainer:
+    if verdict.problems or not maintainer:
         return verdict
+    if verdict.entries:
+        changed = {change.path for change in changes}
+        told = (_record_problem(request / BOARD, n) for n in verdict.entries if _record(n) in changed)
+        return Verdict(verdict.entries, tuple(filter(None, told)))
     left_out: list[str] = []
     for _ in read_board(request / BOARD, left_out.append):
         pass
     return Verdict((), tuple(left_out))
+
+
+def _record(name: str) -> str:
+    return f"{VERIFIED}/{name}.json"
+
+
+def _record_problem(board: Path, name: str) -> str:
+    """What is wrong with the report that comes with an entry; "" where nothing is."""
+    path = f"{_record(name)!a}"
+    try:
+        if (board / _record(name)).is_file() and not accepted_report(
+            board / VERIFIED, read_entry(board / ENTRIES / name)
+        ):
+            return f"{path} is not about the entry as the request leaves it: evaluate or verify it again"
+    except ResultError as error:
+        return f"{path}: {error}"
+    return ""
 
 
 def _change(about: bytes, path: bytes) -> Change:

@@ -108,7 +108,7 @@ def rerun(entry: Entry, answers: Answers, gold: Gold, how: Rerun) -> str:
         raise CannotRerun(f"test-time augmentation {tta.method!r} is code of the package {tta.package!r}")
     _check_names(entry, how)
     ids = gold.ids if how.n is None else choose(gold.ids, how.n, answers.sha256, how.secret)
-    part = _subset(how.dataset, gold, ids, exif=entry.result.protocol.decode.get("exif_rotation") is True)
+    part = subset(how.dataset, gold, ids, exif=entry.result.protocol.decode.get("exif_rotation") is True)
     again, predictions = _evaluate(entry, part, how)
     _check_model(entry, again)
     return _compare(entry, answers, gold, predictions)
@@ -125,7 +125,7 @@ def _check_names(entry: Entry, how: Rerun) -> None:
         raise CannotRerun(f"{tag!r} names no published weights: give the file with --weights")
 
 
-def _subset(dataset: Benchmark, gold: Gold, ids: Sequence[str], *, exif: bool) -> Benchmark:
+def subset(dataset: Benchmark, gold: Gold, ids: Sequence[str], *, exif: bool = False) -> Benchmark:
     """The images of ``ids``, which must be those of the gold to the byte, turned as the entry's were."""
     from imagenet_hard.dataset.benchmark import Benchmark
 
