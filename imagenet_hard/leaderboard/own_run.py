@@ -132,7 +132,9 @@ def _scored(model: str, images: Any, work: Path, bars: Any, **options: Any) -> P
 
 def _name(result: Result) -> str:
     """What the board calls the model, where nobody says."""
-    return " ".join(filter(None, (result.model.name, result.model.tag)))
+    model = result.model
+    tag = None if model.backend == "bundled" else model.tag  # a file's name there
+    return " ".join(filter(None, (model.name, tag)))
 
 
 def _accepted(board: Path, submission: Submission, result: Result, wrote: bool) -> OwnRun:
