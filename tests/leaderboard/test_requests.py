@@ -18,6 +18,7 @@ import yaml
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
+from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.requests import FIELDS, MAX_REQUEST, check_published, read_request
@@ -135,8 +136,8 @@ def test_from_the_command_to_a_reproduced_entry(board: Path, capsys: pytest.Capt
     (found,) = read_board(board)
     assert (found.tier, found.entry.submitter) == ("reproduced", "the board's maintainers")
     assert found.entry.owner == {"github": "maintainer"}
-    (result,) = (json.loads(p.read_text()) for p in board.parent.glob("work/*/*.json"))
-    assert found.rescored.top1.n_correct == result["metrics"]["n_correct"] > 5
+    (result,) = (read_result(path)[0] for path in board.parent.glob("work/*/*.json"))
+    assert found.rescored.top1.n_correct == result.metrics.n_correct > 5
     before = state(board)
     assert evaluate(board, "--owner", "github:maintainer") == 0
     assert f"unchanged: {folder}" in capsys.readouterr().out
