@@ -86,6 +86,16 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "image"), counted(1200, "image"), counted(0, "entry")
+    ('1 image', '1,200 images', '0 entries')
+    """
+    plural = many or (f"{one[:-1]}ies" if one.endswith("ry") else f"{one}s")
+    return f"{n:,} {one if n == 1 else plural}"
+
+
 def pct(share: float) -> str:
     """A share as percent with two digits.
 

@@ -58,7 +58,7 @@ def evaluate_command(model: str, **options: Any) -> int:
     Running the command again does nothing that is done. The entry and its record are two files to commit
     together.
     """
-    from imagenet_hard.cli.bars import progress_bars
+    from  import progress_bars
     from imagenet_hard.cli.console import at_work
     from imagenet_hard.leaderboard.own_run import SUBMITTER, evaluate_for_board
     from imagenet_hard.leaderboard.verify.ownership import Author
