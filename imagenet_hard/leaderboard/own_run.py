@@ -58,7 +58,7 @@ def evaluate_for_board(
 
     ``benchmark``: the board's, by name or fingerprint; ``dataset``: its images (default: where the gold says
     they are); ``work``: the folder of results. What is finished there is not done again, what was interrupted
-    goes on; an entry that is there already stays. ``bars``: shows progress, as ``.progress_bars``.
+    goes on; an entry that is there already stays. ``bars``: shows progress.
 
     Raises:
         UsageError: ``model`` is no published model, or a field that no entry may have.
