@@ -107,9 +107,7 @@ def main() -> int:
         os.environ["IMAGENET_HARD_CACHE"] = folder
 
         def from_cache() -> torch.Tensor:
-            key = head_key(
-                model, tokenizer, names, templates, weights_sha256=weights_sha256(model), precision="fp32"
-            )
+            key = head_key(model, tokenizer, names, templates, weights_sha256=weights_sha256(model))
             return cached_head(key, lambda: head)
 
         from_cache()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path, PurePosixPath
 
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
@@ -17,6 +17,9 @@ COMPUTING = ("torch", "torchvision", "timm", "open_clip_torch", "transformers", 
 PACKAGES = (*COMPUTING, "pyarrow", "datasets", "huggingface_hub", "safetensors", "pydantic")
 """Packages whose versions a result records."""
 
+EXTENDED = ("backends", "tta", "metrics")
+"""Closed sets that installed packages may add to (``base.extensions``)."""
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CGROUPS = (
     ("memory.max", "memory.current"),
@@ -25,14 +28,23 @@ _CGROUPS = (
 
 
 def package_versions() -> dict[str, str]:
-    """Our version, and those of ``PACKAGES`` that are installed; none of them is imported."""
+    """Our version, those of ``PACKAGES`` that are installed, and of packages that extend this one.
+
+    None of them is imported.
+    """
     versions = {"imagenet-hard": __version__}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return versions
+    return versions | extending_packages()
+
+
+def extending_packages() -> dict[str, str]:
+    """Versions of the installed packages that bring backends, TTA methods or metrics by entry point."""
+    points = [each for group in EXTENDED for each in entry_points(group=f"imagenet_hard.{group}")]
+    return dict(sorted((each.dist.name, each.dist.version) for each in points if each.dist))
 
 
 def available_cores() -> int:

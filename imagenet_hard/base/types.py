@@ -69,7 +69,7 @@ def says_nothing(value: object) -> bool:
 class ModelSpec(Record):
     """Which classifier gave the predictions."""
 
-    backend: str = Field(description="torchvision, timm, open_clip, bundled or custom")
+    backend: str = Field(description="prefix of its name, such as timm; custom: code of one's own")
     name: str = Field(description="architecture name in that backend, e.g. vit_b_32 or ViT-L-14")
     tag: str | None = Field(
         default=None, description="weights tag, e.g. IMAGENET1K_V1, openai or a file name"
@@ -83,6 +83,11 @@ class ModelSpec(Record):
     transform_sha256: str | None = Field(default=None, description="hash of its output on fixed test images")
     head: Mapping[str, Any] | None = Field(
         default=None, description="zero-shot head: hashes of templates and class names, their number"
+    )
+    package: str | None = Field(
+        default=None,
+        exclude_if=says_nothing,
+        description="installed package that brings the backend, and its version, where it is not this one",
     )
 
 

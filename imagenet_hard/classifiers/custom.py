@@ -32,7 +32,7 @@ DEFAULT_TRANSFORM = Transform(256, (224, 224), "bilinear")
 """For a model that says nothing: shorter side to 256, centre 224, bilinear, ImageNet's mean and std."""
 
 
-def load(name: str, *, file: str | None = None, drop_class: int | None = None) -> Classifier:
+def load_custom(name: str, *, file: str | None = None, drop_class: int | None = None) -> Classifier:
     """``package.module:attribute``, found from the current folder as well, or ``./file.py:attribute``.
 
     The attribute is a ``torch.nn.Module``, a ``Classifier``, or a function without arguments that
@@ -57,6 +57,22 @@ def load(name: str, *, file: str | None = None, drop_class: int | None = None) -
             value = value()
         except (Exception, SystemExit) as error:  # a script may end the process, by its argparse for instance
             raise ClassifierError(f"{name}() failed: {reason(error)}") from error
+    return classifier_of(value, f"{name}()", name, file=file, drop_class=drop_class)
+
+
+def classifier_of(
+    value: Any, said: str, name: str, *, file: str | None = None, drop_class: int | None = None
+) -> Classifier:
+    """What a function of one's own gave, a module, ``(module, transform)`` or a ``Classifier``, examined.
+
+    ``said``: what gave it, for messages. ``file``: weights to load into it.
+
+    Raises:
+        ClassifierError: it is something else, or cannot be a classifier.
+        WeightsError: as ``load_into``.
+    """
+    import torch
+
     transform = None
     if isinstance(value, tuple) and len(value) == 2:
         value, transform = value
@@ -68,7 +84,7 @@ def load(name: str, *, file: str | None = None, drop_class: int | None = None) -
         value, transform = value.module, value.transform
     if not isinstance(value, torch.nn.Module):
         raise ClassifierError(
-            f"{name}() returned {type(value).__name__}: expected a torch.nn.Module, "
+            f"{said} returned {type(value).__name__}: expected a torch.nn.Module, "
             "(module, transform) or a Classifier"
         )
     if file is None:

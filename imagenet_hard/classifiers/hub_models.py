@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from imagenet_hard.base.errors import ClassifierError, WeightsError
 from imagenet_hard.base.types import N_CLASSES
-from imagenet_hard.classifiers import timm_models
+from imagenet_hard.classifiers import open_clip_models, timm_models
+from imagenet_hard.classifiers.backends import Backend, Options
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.weights import check_finite, load_into
 from imagenet_hard.classifiers.weights_file import find
@@ -51,7 +52,7 @@ def kind_of(repo: str) -> tuple[Literal["timm", "open_clip"], Path]:
         ) from error
 
 
-def load_timm(repo: str, path: Path, *, file: str | None = None) -> Classifier:
+def load_timm_of_hub(repo: str, path: Path, *, file: str | None = None) -> Classifier:
     """The timm model of ``ORG/NAME[@REVISION]`` whose ``config.json`` is ``path``; ``file``: other weights.
 
     Raises:
@@ -106,3 +107,13 @@ def _read(repo: str, path: Path) -> dict[str, Any]:
 def _classes(config: Mapping[str, Any]) -> int:
     inner = config.get("pretrained_cfg") or config
     return int(config.get("num_classes", inner.get("num_classes", N_CLASSES)))
+
+
+def _load(repo: str, options: Options) -> Classifier:
+    kind, path = kind_of(repo)
+    if kind == "open_clip":
+        return open_clip_models.load_hub(repo, options)
+    return load_timm_of_hub(repo, path, file=options.file)
+
+
+BACKEND = Backend(_load, form="ORG/NAME[@REVISION]")

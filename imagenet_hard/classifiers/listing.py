@@ -1,11 +1,10 @@
-"""Which classifiers there are, from every backend, without importing one the second time."""
+"""Which classifiers there are, from every backend, without importing a framework the second time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -14,16 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.runtime import cache_dir
+from imagenet_hard.classifiers import backends
+from imagenet_hard.classifiers.backends import Backend
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Raised when the cached file changes its shape or what is listed."""
-
-USAGE = (
-    "torchvision:NAME, timm:NAME[.TAG], hf-hub:ORG/NAME[@REVISION], open_clip:ARCH/TAG, clip:NAME, "
-    "bundled:NAME, or package.module:function for your own"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +37,14 @@ class ModelListing:
         >>> ModelListing("open_clip", "ViT-L-14", ("openai",), (224, 224)).spelled("openai")
         'open_clip:ViT-L-14/openai'
         """
-        separator = {"timm": ".", "open_clip": "/"}.get(self.backend)
-        return f"{self.backend}:{self.name}" + (f"{separator}{tag}" if separator and tag else "")
+        backend = backends.find(self.backend)
+        assert backend is not None
+        return backend.spelled(self.backend, self.name, tag)
+
+    def by_default(self) -> str:
+        """The shortest name that loads it."""
+        backend = backends.find(self.backend)
+        return self.spelled(self.tags[0] if backend and backend.needs_tag and self.tags else None)
 
 
 def list_models(pattern: str | None = None, backend: str | None = None) -> list[ModelListing]:
@@ -54,9 +56,11 @@ def list_models(pattern: str | None = None, backend: str | None = None) -> list[
     Raises:
         UsageError: for an unknown backend.
     """
-    if backend is not None and backend not in BACKENDS:
-        raise UsageError(f"unknown backend {backend!r}: expected one of {', '.join(BACKENDS)}")
-    models = [m for m in _all() if backend in (None, m.backend)]
+    known = [prefix for prefix, record in backends.own().items() if record.names]
+    if backend is not None and backend not in (*known, *backends.installed()):
+        expected = ", ".join((*known, *backends.installed()))
+        raise UsageError(f"unknown backend {backend!r}: expected one of {expected}")
+    models = [m for m in _all() if backend in (None, m.backend)] + _installed(backend)
     return [found for m in models if (found := _matching(m, pattern)) is not None]
 
 
@@ -73,14 +77,14 @@ def unknown_model(name: str, backend: str | None = None) -> str:
         dict.fromkeys(n for part in parts for n in get_close_matches(part, by_name, n=4, cutoff=0.6))
     )[:4]
     near += [n for n in by_name if wanted and wanted in n and n not in near][: 4 - len(near)]
-    spelled = [m.spelled(m.tags[0] if m.backend == "open_clip" else None) for n in near for m in by_name[n]]
+    spelled = [m.by_default() for n in near for m in by_name[n]]
     where = f" in {backend}" if backend else ""
     hub = backend is None and ":" not in name and name.count("/") == 1
     return (
         f"unknown model {name!r}{where}. "
         + (f"Nearest: {', '.join(spelled[:6])}. " if spelled else "Nothing has a similar name. ")
         + (f"For a model on the Hub write hf-hub:{name}. " if hub else "")
-        + f"Names are written {USAGE}; `imagenet-hard models PATTERN` searches them"
+        + f"Names are written {backends.usage()}; `imagenet-hard models PATTERN` searches them"
     )
 
 
@@ -94,11 +98,7 @@ def _all() -> list[ModelListing]:
         pass
     except (OSError, ValueError, TypeError, IndexError) as error:
         log.debug("the cached listing %s is made anew: %s", path, error)
-    models = [
-        ModelListing(backend, name, tuple(tags), size)
-        for backend, names in BACKENDS.items()
-        for name, tags, size in names()
-    ]
+    models = [each for prefix, backend in backends.own().items() for each in _names(prefix, backend)]
     try:
         write_atomically(path, json.dumps([list(asdict(m).values()) for m in models]).encode())
     except ResultError as error:  # a read-only home: slower, but right
@@ -106,9 +106,34 @@ def _all() -> list[ModelListing]:
     return models
 
 
+def _names(prefix: str, backend: Backend) -> list[ModelListing]:
+    listed = backend.names() if backend.names else ()
+    return [ModelListing(prefix, name, tuple(tags), size) for name, tags, size in listed]
+
+
+def _installed(wanted: str | None) -> list[ModelListing]:
+    """What installed packages list, unless another backend is ``wanted``; what fails is told and left out.
+
+    Raises:
+        UsageError: it is the very one that is wanted.
+    """
+    found = []
+    for prefix, extension in backends.installed().items():
+        if wanted not in (None, prefix):
+            continue
+        try:
+            found += _names(prefix, backends.of_extension(extension))
+        except Exception as error:  # whatever foreign code throws
+            if wanted:
+                raise UsageError(f"the models of {extension.origin} cannot be listed: {error}") from error
+            log.warning("the models of the installed package %s are not listed: %s", extension.origin, error)
+    return found
+
+
 def _versions_hash() -> str:
     found = []
-    for package in ("imagenet-hard", "torchvision", "timm", "open_clip_torch"):
+    packages = dict.fromkeys(name for each in backends.own().values() for name in each.packages)
+    for package in ("imagenet-hard", *packages):
         try:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:  # run from a checkout that is not installed
@@ -134,47 +159,3 @@ def _matching(model: ModelListing, pattern: str | None) -> ModelListing | None:
 def _spellings(model: ModelListing, tag: str) -> tuple[str, ...]:
     full = model.spelled(tag)
     return full, full.partition(":")[2]
-
-
-Names = Sequence[tuple[str, Sequence[str], tuple[int, int]]]
-
-
-def _torchvision() -> Names:
-    from imagenet_hard.classifiers import torchvision_models
-
-    return torchvision_models.names()
-
-
-def _timm() -> Names:
-    from imagenet_hard.classifiers import timm_models
-
-    return timm_models.names()
-
-
-def _open_clip() -> Names:
-    import open_clip
-
-    from imagenet_hard.classifiers.open_clip_build import names
-
-    found = []
-    for arch, tags in names():
-        if not tags:
-            continue
-        size = ((open_clip.get_model_config(arch) or {}).get("vision_cfg") or {}).get("image_size", 224)
-        found.append((arch, tags, (size, size) if isinstance(size, int) else (size[0], size[1])))
-    return found
-
-
-def _bundled() -> Names:
-    from imagenet_hard.classifiers.bundled import SIZES
-
-    return [(name, (), (size, size)) for name, size in SIZES.items()]
-
-
-BACKENDS: dict[str, Callable[[], Names]] = {
-    "bundled": _bundled,
-    "torchvision": _torchvision,
-    "timm": _timm,
-    "open_clip": _open_clip,
-}
-"""Backend -> what lists its models; the order of the listing."""

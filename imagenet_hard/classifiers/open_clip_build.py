@@ -158,19 +158,6 @@ def _without_remarks() -> Iterator[None]:
         root.removeHandler(silent)
 
 
-CLIP_ALIASES: Mapping[str, str] = {
-    "RN50": "RN50",
-    "RN101": "RN101",
-    "RN50x4": "RN50x4",
-    "RN50x16": "RN50x16",
-    "RN50x64": "RN50x64",
-    "ViT-B/32": "ViT-B-32",
-    "ViT-B/16": "ViT-B-16",
-    "ViT-L/14": "ViT-L-14",
-    "ViT-L/14@336px": "ViT-L-14-336",
-}
-"""OpenAI's names for its models -> open_clip's."""
-
 QUICK = "-quickgelu"
 
 
@@ -185,32 +172,6 @@ class Source:
     tag: str | None
     pretrained: Mapping[str, Any]
     quick_gelu: bool
-
-
-def names() -> list[tuple[str, tuple[str, ...]]]:
-    """Every architecture of the installed open_clip with its weights tags, sorted; some have none."""
-    import open_clip
-
-    return [(arch, tuple(open_clip.list_pretrained_tags_by_model(arch))) for arch in open_clip.list_models()]
-
-
-def parse_clip_alias(name: str) -> tuple[str, str]:
-    """OpenAI's name of a model to open_clip's architecture and tag.
-
-    >>> parse_clip_alias("ViT-L/14@336px")
-    ('ViT-L-14-336', 'openai')
-
-    Raises:
-        UnknownModelError: for a name that OpenAI's ``clip`` does not have.
-    """
-    alias = name.removeprefix("clip:")
-    if alias not in CLIP_ALIASES:
-        near = get_close_matches(alias, CLIP_ALIASES, n=1, cutoff=0.5)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        raise UnknownModelError(
-            f"unknown model 'clip:{alias}'{hint}: OpenAI's are {', '.join(f'clip:{n}' for n in CLIP_ALIASES)}"
-        )
-    return CLIP_ALIASES[alias], "openai"
 
 
 def resolve(arch: str, tag: str | None) -> Source:

@@ -6,58 +6,30 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import ClassifierError, UsageError
-from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers import open_clip_build as build
+from imagenet_hard.classifiers.backends import Backend, Options
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.normalisation import Normalisation, normalised
-from imagenet_hard.classifiers.open_clip_build import (
-    QUICK,
-    names,
-    other_gelu_tags,
-    parse_clip_alias,
-    resolve,
-    tags_of,
-)
+from imagenet_hard.classifiers.open_clip_build import QUICK, other_gelu_tags, resolve, tags_of
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
-from imagenet_hard.classifiers.transform_policy import with_policy
 from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.classifiers.zero_shot.head import HeadOptions, head_of
 from imagenet_hard.hub.read import commit_of_file, model_file
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
 
-__all__ = ["HeadOptions", "from_model", "load", "load_hub", "names", "parse_clip_alias"]
 
+def load_open_clip(arch: str, tag: str | None, options: Options) -> Classifier:
+    """The open_clip model ``arch`` with the published weights ``tag``, or with those of ``options.file``.
 
-DEFAULT_HEAD = HeadOptions()
-
-
-def load(
-    arch: str,
-    tag: str | None = None,
-    *,
-    weights: str | Path | None = None,
-    templates: str | Path | None = None,
-    classnames: str | Path | None = None,
-    head_cache: bool = True,
-    transform: str | Mapping[str, Any] = "native",
-    precision: Precision = "fp32",
-    device: torch.device | str = "cpu",
-    progress: bool = False,
-) -> Classifier:
-    """The open_clip model ``arch`` with the published weights ``tag``, or with those of a file.
-
-    ``weights``: a checkpoint file; a ``tag`` beside it says which activation and preprocessing the
-    file was trained with. ``arch`` may be ``hf-hub:ORG/NAME[@REVISION]``, see ``load_hub``. The
-    options of the head are those of ``HeadOptions``. ``transform``: see ``from_model``.
+    A ``tag`` beside a file says which activation and preprocessing the file was trained with.
 
     Raises:
         UnknownModelError: for an unknown architecture or tag.
@@ -65,24 +37,22 @@ def load(
         WeightsError: for weights or tokenizer files that are missing, unsafe or of another model.
         ClassifierError: for a model that open_clip cannot build here.
     """
-    head = HeadOptions(templates, classnames, head_cache, precision, device, progress)
-    if arch.startswith("hf-hub:"):
-        return load_hub(arch, weights=weights, transform=transform, head=head)
     import open_clip
 
     source, name = resolve(arch, tag), f"open_clip:{arch}"
+    weights = options.file
     if tag is None and weights is None:
         raise UsageError(f"{name} needs weights, as {name}/TAG or --weights FILE: {tags_of(arch)}")
-    head = head.read()  # before anything large: a slip in a file of templates shows at once
+    head = head_options(options)  # before anything large: a slip in a file of templates shows at once
     build.check_text_parts(open_clip.get_model_config(source.config)["text_cfg"], name)
-    file = None if weights else build.published_file(source, f"{name}/{tag}", progress=progress)
+    file = None if weights else build.published_file(source, f"{name}/{tag}", progress=options.progress)
     model = build.create(
         source.config, quick_gelu=source.quick_gelu, force_preprocess_cfg=dict(source.pretrained)
     )
     tokenizer = build.create_tokenizer(source.config)
     if file is not None:
         build.load_published(model, file, f"{name}/{tag}")
-        return from_model(model, tokenizer, name=arch, tag=tag, transform=transform, head=head)
+        return from_model(model, tokenizer, name=arch, tag=tag, head=head)
     assert weights is not None
     if tag is None and (other := other_gelu_tags(source)):
         log.warning(
@@ -92,28 +62,22 @@ def load(
         )  # fmt: skip
     own = load_into(model, weights, architecture=name, remap=build.remap)
     tag = find(weights)[0].name
-    return from_model(model, tokenizer, name=arch, tag=tag, transform=transform, head=head, own=own)
+    return from_model(model, tokenizer, name=arch, tag=tag, head=head, own=own)
 
 
-def load_hub(
-    name: str,
-    *,
-    weights: str | Path | None = None,
-    transform: str | Mapping[str, Any] = "native",
-    head: HeadOptions = DEFAULT_HEAD,
-) -> Classifier:
-    """The open_clip model of the Hub repository ``ORG/NAME[@REVISION]`` (with or without ``hf-hub:``).
+def load_hub(repo: str, options: Options) -> Classifier:
+    """The open_clip model of the Hub repository ``ORG/NAME[@REVISION]``.
 
     Its ``open_clip_config.json`` gives the architecture, the activation and the preprocessing;
-    ``weights``: a file to use in place of the repository's. The commit becomes part of the tag.
+    ``options.file``: weights to use in place of the repository's. The commit becomes part of the tag.
 
     Raises:
         WeightsError: for a repository, weights or a tokenizer that cannot be had or do not fit.
         ClassifierError: for a configuration that open_clip cannot build here.
     """
-    repo = name.removeprefix("hf-hub:")
+    weights = options.file
     repo_id, _, revision = repo.partition("@")
-    head = head.read()
+    head = head_options(options)
     config = model_file(repo_id, (build.CONFIG_FILE,), revision=revision or None, what="configuration")
     commit = commit_of_file(config)
     text_cfg = _text_cfg(config, repo)
@@ -132,7 +96,7 @@ def load_hub(
         own = load_into(model, weights, architecture=f"hf-hub:{repo}", remap=build.remap)
         tag = find(weights)[0].name
     name = repo_id.rpartition("/")[2]
-    return from_model(model, tokenizer, name=name, tag=tag, transform=transform, head=head, own=own)
+    return from_model(model, tokenizer, name=name, tag=tag, head=head, own=own)
 
 
 def from_model(
@@ -141,19 +105,16 @@ def from_model(
     *,
     name: str,
     tag: str | None = None,
-    transform: str | Mapping[str, Any] = "native",
-    head: HeadOptions = DEFAULT_HEAD,
+    head: HeadOptions | None = None,
     own: Normalisation | None = None,
 ) -> Classifier:
     """A classifier of an open_clip model that is already there, and its tokenizer.
 
-    The image tower of ``model`` becomes part of the classifier; nothing is copied. ``transform``:
-    "native", the model's own, with images made RGB first; "paper", the same with the conversion
-    last, which is what open_clip does and the paper did; "study" or a mapping as well. ``own``: the
-    normalisation that came with its weights.
+    The image tower of ``model`` becomes part of the classifier; nothing is copied. Its transform is the
+    model's own, with images made RGB first. ``own``: the normalisation that came with its weights.
 
     Raises:
-        UsageError: for templates, class names or a transform that cannot be used.
+        UsageError: for templates or class names that cannot be used.
         ClassifierError: for a text embedding that is not finite.
     """
     from imagenet_hard.classifiers.zero_shot.module import ZeroShotModule
@@ -161,13 +122,21 @@ def from_model(
     model = model.eval()
     visual: Any = model.visual
     config: Mapping[str, Any] = visual.preprocess_cfg
-    native = transform_of(config, rgb="last" if transform == "paper" else "first")
-    native = normalised(native, own, f"open_clip:{name}")
+    native = normalised(transform_of(config), own, f"open_clip:{name}")
     spec = describe(model, native, backend="open_clip", name=name, tag=tag, input_size=size_of(config))
     assert spec.weights_sha256 is not None
-    matrix, facts = head_of(model, tokenizer, spec.weights_sha256, head)
+    matrix, facts = head_of(model, tokenizer, spec.weights_sha256, head or HeadOptions())
     spec = spec.model_copy(update={"head": facts})
-    return with_policy(Classifier(spec, ZeroShotModule(visual, matrix).eval(), native), transform)
+    return Classifier(spec, ZeroShotModule(visual, matrix).eval(), native)
+
+
+def head_options(options: Options) -> HeadOptions:
+    """The head that was asked for, its texts read.
+
+    Raises:
+        UsageError: for templates or class names that cannot be used.
+    """
+    return HeadOptions(options.templates, options.classnames, options.device, options.progress).read()
 
 
 def _text_cfg(config: Path, repo: str) -> Mapping[str, Any]:
@@ -180,11 +149,11 @@ def _text_cfg(config: Path, repo: str) -> Mapping[str, Any]:
         ) from error
 
 
-def transform_of(config: Mapping[str, Any], rgb: Literal["first", "last"] = "first") -> ImageTransform:
+def transform_of(config: Mapping[str, Any]) -> ImageTransform:
     """The transform of a ``preprocess_cfg``: size, mean, std, interpolation, resize_mode, fill_color.
 
-    Bit for bit that of ``open_clip.image_transform_v2(cfg, is_train=False)`` on an RGB image. On
-    others open_clip resizes first and converts last, as the paper did: that is ``rgb="last"``.
+    Bit for bit that of ``open_clip.image_transform_v2(cfg, is_train=False)`` on an RGB image. Others are
+    made RGB first; open_clip does that last, as the paper did (``--transform paper``).
     """
     height, width = size_of(config)
     # Anything but "bilinear" is bicubic there, "random" as well.
@@ -192,9 +161,9 @@ def transform_of(config: Mapping[str, Any], rgb: Literal["first", "last"] = "fir
     mean, std = _triple(config["mean"]), _triple(config["std"])
     mode = config.get("resize_mode") or "shortest"
     if mode == "squash":
-        return Transform((height, width), None, interpolation, mean, std, rgb)
+        return Transform((height, width), None, interpolation, mean, std)
     if mode == "shortest" and height == width:
-        return Transform(height, (height, width), interpolation, mean, std, rgb)
+        return Transform(height, (height, width), interpolation, mean, std)
     # Padding with a fill colour and a shorter side that fits a rectangle: open_clip's own code does these.
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
@@ -212,3 +181,47 @@ def size_of(config: Mapping[str, Any]) -> tuple[int, int]:
 def _triple(value: Any) -> tuple[float, float, float]:
     values = value if isinstance(value, list | tuple) else (value,) * 3
     return float(values[0]), float(values[1]), float(values[2])
+
+
+def names() -> list[tuple[str, tuple[str, ...], tuple[int, int]]]:
+    """Every architecture with published weights: its name, their tags, its input size."""
+    import open_clip
+
+    found = []
+    for arch in open_clip.list_models():
+        if tags := tuple(open_clip.list_pretrained_tags_by_model(arch)):
+            size = ((open_clip.get_model_config(arch) or {}).get("vision_cfg") or {}).get("image_size", 224)
+            found.append((arch, tags, (size, size) if isinstance(size, int) else (size[0], size[1])))
+    return found
+
+
+def tags(name: str) -> list[str] | None:
+    """The weights tags of ARCH[/TAG], or None where open_clip has no such architecture."""
+    import open_clip
+
+    arch = name.partition("/")[0]
+    known = arch in open_clip.list_models() or arch.removesuffix(build.QUICK) in open_clip.list_models()
+    return list(open_clip.list_pretrained_tags_by_model(arch)) if known else None
+
+
+def _load(name: str, options: Options) -> Classifier:
+    arch, slash, own = name.partition("/")
+    if slash and options.tag and options.tag != own:
+        raise UsageError(
+            f"open_clip:{name} names the weights {own!r}, but {options.tag!r} was asked for as well: drop one"
+        )
+    return load_open_clip(arch, own or options.tag, options)
+
+
+BACKEND = Backend(
+    _load,
+    form="ARCH/TAG",
+    takes_tag=True,
+    names=names,
+    tags=tags,
+    separator="/",
+    needs_tag=True,
+    published=True,
+    packages=("open_clip_torch",),
+    libraries=("open_clip",),
+)

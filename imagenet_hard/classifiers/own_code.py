@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import imagenet_hard
+from imagenet_hard.classifiers import backends
 from imagenet_hard.classifiers.module_state import of_every_module
 from imagenet_hard.classifiers.weights import tensors_sha256, weights_sha256
 
@@ -241,26 +242,33 @@ def _without_addresses(text: str) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
-FAMILIAR = frozenset(("torch", "torchvision", "timm", "open_clip"))
-"""Libraries whose models are scored by name here, in the layout that is fastest."""
+LIBRARIES = frozenset(("torch", "transformers", "numpy", "PIL"))
+"""Told by name, as those of the backends are, since they may be installed from a checkout; all else by where
+it lies."""
 
-LIBRARIES = FAMILIAR | {"transformers", "numpy", "PIL"}
-"""Told by name, as they may be installed from a checkout; all else by where it lies."""
+
+@functools.cache
+def familiar() -> frozenset[str]:
+    """Libraries whose models are scored by name here, in the layout that is fastest."""
+    return frozenset(("torch", *(name for each in backends.own().values() for name in each.libraries)))
 
 
 def brings_own_code(classifier: Classifier) -> bool:
     """Whether the model of ``classifier`` may do what its spec does not say."""
-    return classifier.spec.backend == "custom" or any(
-        is_own(type(layer)) or "forward" in vars(layer) for layer in classifier.module.modules()
+    spec = classifier.spec
+    return (
+        spec.backend == "custom"
+        or spec.package is not None
+        or any(is_own(type(layer)) or "forward" in vars(layer) for layer in classifier.module.modules())
     )
 
 
 def of_known_layers(module: nn.Module) -> bool:
-    """Whether ``module`` is put together of torch's, torchvision's, timm's and open_clip's layers alone."""
+    """Whether ``module`` is put together of the layers of torch and of the backends' libraries alone."""
     from torch import fx, jit
 
     return all(
-        type(layer).__module__.partition(".")[0] in FAMILIAR
+        type(layer).__module__.partition(".")[0] in familiar()
         and not isinstance(layer, jit.ScriptModule | fx.GraphModule)  # types of torch, code of anybody
         and "forward" not in vars(layer)
         and not (layer._forward_hooks or layer._forward_pre_hooks)
@@ -276,7 +284,7 @@ def is_own(value: Any) -> bool:
     if module is None:
         return True
     name = module.__name__.partition(".")[0]
-    if name in LIBRARIES or name == imagenet_hard.__name__:
+    if name in LIBRARIES | familiar() or name == imagenet_hard.__name__:
         return False
     file = getattr(module, "__file__", None)
     if file is None:

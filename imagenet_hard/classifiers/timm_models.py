@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, WeightsError
 from imagenet_hard.base.types import N_CLASSES
+from imagenet_hard.classifiers.backends import Backend
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import url_file
 from imagenet_hard.classifiers.normalisation import Normalisation, normalised
@@ -30,7 +31,9 @@ log = logging.getLogger(__name__)
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
-def load(name: str, *, tag: str | None = None, file: str | None = None, progress: bool = False) -> Classifier:
+def load_timm(
+    name: str, *, tag: str | None = None, file: str | None = None, progress: bool = False
+) -> Classifier:
     """The classifier ``NAME`` or ``NAME.TAG`` with its published weights, or with those of ``file``.
 
     Without a tag: the first one, in timm's order, that has the 1000 classes.
@@ -239,3 +242,16 @@ def input_size(config: Any) -> tuple[int, int]:
     as_dict = config if isinstance(config, dict) else config.to_dict()
     height, width = resolve_data_config(pretrained_cfg=as_dict, use_test_size=True)["input_size"][1:]
     return int(height), int(width)
+
+
+BACKEND = Backend(
+    lambda name, o: load_timm(name, tag=o.tag, file=o.file, progress=o.progress),
+    form="NAME[.TAG]",
+    takes_tag=True,
+    names=names,
+    tags=tags,
+    separator=".",
+    published=True,
+    packages=("timm",),
+    libraries=("timm",),
+)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, WeightsError
 from imagenet_hard.base.types import N_CLASSES
+from imagenet_hard.classifiers.backends import Backend
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import url_file
 from imagenet_hard.classifiers.normalisation import normalised
@@ -28,7 +29,9 @@ PAPER_TAG = "IMAGENET1K_V1"
 _AUXILIARY = r"(aux1|aux2|AuxLogits)\."
 
 
-def load(name: str, *, tag: str | None = None, file: str | None = None, progress: bool = False) -> Classifier:
+def load_torchvision(
+    name: str, *, tag: str | None = None, file: str | None = None, progress: bool = False
+) -> Classifier:
     """The classifier ``name`` with the weights ``tag`` (default IMAGENET1K_V1), or with those of ``file``.
 
     A file gets the architecture options and the transform of ``tag``.
@@ -163,3 +166,14 @@ def _build(name: str, weights: Any) -> nn.Module:
 def _old_densenet_keys(state: dict[str, torch.Tensor], module: nn.Module) -> dict[str, torch.Tensor]:
     """torchvision's DenseNet files spell ``norm.1.weight`` what the module spells ``norm1.weight``."""
     return {re.sub(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)", r"\1\2", k): v for k, v in state.items()}
+
+
+BACKEND = Backend(
+    lambda name, o: load_torchvision(name, tag=o.tag, file=o.file, progress=o.progress),
+    takes_tag=True,
+    names=names,
+    tags=tags,
+    published=True,
+    packages=("torchvision",),
+    libraries=("torchvision",),
+)

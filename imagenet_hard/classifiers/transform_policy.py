@@ -34,15 +34,20 @@ KEYS = ("resize", "crop", "interpolation", "mean", "std", "rgb")
 def with_policy(classifier: Classifier, transform: str | Mapping[str, Any]) -> Classifier:
     """``classifier`` under "native", "paper", "study", or a mapping such as ``{"resize": 800, "crop": 800}``.
 
-    Mean and std stay the model's own. "paper" is 256/224 bilinear; for open_clip it is the model's
-    own preprocessing, as in the paper. "study" is the standard view of the zoom study, for every model.
+    Mean and std stay the model's own. "paper" is 256/224 bilinear; for zero-shot models it is their own with
+    images made RGB last, as in the paper. "study" is the standard view of the zoom study, for every model.
 
     Raises:
         UsageError: for another word or key, and where the model's mean and std are not known.
         ClassifierError: for a model that takes one input size only, and it is another.
     """
-    if transform == "native" or (transform == "paper" and classifier.spec.backend == "open_clip"):
+    if transform == "native":
         return classifier
+    if transform == "paper" and classifier.spec.head is not None:
+        own = classifier.transform
+        return (
+            classifier.with_transform(replace(own, rgb="last")) if isinstance(own, Transform) else classifier
+        )
     mean, std = _mean_std(classifier.transform)
     found: Transform | ZoomTransform
     if isinstance(transform, Mapping):

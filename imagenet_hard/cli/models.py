@@ -11,13 +11,13 @@ from imagenet_hard.cli.console import at_work
 
 @click.command("models", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("pattern", required=False)
-@click.option("--backend", help="Only this backend: torchvision, timm, open_clip or bundled.")
+@click.option("--backend", help="Only this backend, such as timm: what stands before the colon.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(pattern: str | None, backend: str | None, as_json: bool) -> int:
     """List classifiers whose name or tag matches PATTERN (text, or a glob such as 'vit*').
 
-    One's own models are given as module:function, and any of timm's or open_clip's on the Hub as
-    hf-hub:ORG/NAME; these are not listed.
+    One's own models are given as module:function, and those on the Hub as hf-hub:ORG/NAME; these are not
+    listed.
     """
     from imagenet_hard.classifiers.listing import list_models
 

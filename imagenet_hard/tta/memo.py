@@ -179,7 +179,7 @@ def _check(classifier: Classifier, tta: TtaSettings, settings: RunSettings) -> N
         )
     if settings.compile:
         raise UsageError(f"--tta {tta.method} changes the weights for each image: leave out --compile")
-    if classifier.spec.backend == "open_clip" or classifier.spec.head is not None:
+    if classifier.spec.head is not None:
         raise UsageError(
             f"{name} is a zero-shot model: --tta {tta.method} adapts classifiers with a trained head; "
             "use --tta zoom"

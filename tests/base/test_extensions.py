@@ -9,16 +9,12 @@ import pytest
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.extensions import extensions
+from tests.base import packages
 
 
 def install(site: Path, package: str, points: str, code: str = "value = 7\n") -> None:
-    """What pip leaves of a package: a module, and metadata with entry points."""
-    module = package.replace("-", "_")
-    (site / f"{module}.py").write_text(code)
-    info = site / f"{module}-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(f"[imagenet_hard.things]\n{points}\n")
+    """A package with one module."""
+    packages.install(site, package, {package.replace("-", "_"): code}, points, group="things")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from imagenet_hard.base.errors import UnknownModelError, WeightsError
+from imagenet_hard.base.errors import UnknownModelError, UsageError, WeightsError
 from imagenet_hard.classifiers.bundled import MODELS, weights_file
 from imagenet_hard.classifiers.registry import load_classifier
 
@@ -76,5 +76,5 @@ def test_other_names_and_tags_are_refused() -> None:
     """There are three, with one set of weights each."""
     with pytest.raises(UnknownModelError, match="no bundled model 'efficientnet_lite3'"):
         load_classifier("bundled:efficientnet_lite3")
-    with pytest.raises(WeightsError, match="one set of weights and no tag 'in1k'"):
+    with pytest.raises(UsageError, match="one set of weights and no tag 'in1k'"):
         load_classifier("efficientnet_lite0", pretrained="in1k")

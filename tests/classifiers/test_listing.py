@@ -6,19 +6,18 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.classifiers import listing
+from imagenet_hard.classifiers import backends, listing
 from imagenet_hard.classifiers.listing import list_models, unknown_model
 
 
 def test_all_backends_are_listed() -> None:
     """Counts of the smallest supported versions, and one model of each looked at closely."""
-    by_backend = {b: list_models(backend=b) for b in listing.BACKENDS}
+    by_backend = {b: list_models(backend=b) for b in ("bundled", "torchvision", "timm", "open_clip")}
     assert len(by_backend["bundled"]) == 3
     assert len(by_backend["torchvision"]) >= 80
     assert len(by_backend["timm"]) > 500
@@ -60,7 +59,7 @@ def test_the_second_call_imports_no_backend_and_takes_under_a_second() -> None:
         "assert not {'torch', 'timm', 'torchvision', 'open_clip'} & set(sys.modules)"
     )
     root = Path(__file__).resolve().parents[2]
-    start = time.perf_counter()
+    before = os.times()
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -71,13 +70,14 @@ def test_the_second_call_imports_no_backend_and_takes_under_a_second() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 50
-    assert time.perf_counter() - start < 5  # 0.2 s on an idle machine
+    after = os.times()  # of the processor: the machine may be busy
+    assert after.children_user + after.children_system - before.children_user - before.children_system < 5
 
 
 def test_a_damaged_or_stale_cache_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a file is no reason to fail, and another version has a file of its own."""
     monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path / "fresh"))
-    monkeypatch.setattr(listing, "BACKENDS", {"bundled": listing._bundled})
+    monkeypatch.setattr(backends, "OWN", {"bundled": backends.OWN["bundled"]})
     first = list_models()
     (path,) = (tmp_path / "fresh").iterdir()
     for damage in ('[["bundled"', '[["bundled"]]', "3"):
@@ -95,7 +95,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     """A file stands where the folder should be, as on a read-only home."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path / "file" / "cache"))
-    monkeypatch.setattr(listing, "BACKENDS", {"bundled": listing._bundled})
+    monkeypatch.setattr(backends, "OWN", {"bundled": backends.OWN["bundled"]})
     assert len(list_models()) == 3
 
 
@@ -113,7 +113,7 @@ def test_unknown_names_find_the_nearest_of_all_backends(name: str, nearest: str)
     """One wrong letter."""
     message = unknown_model(name)
     assert nearest in message
-    assert "Names are written torchvision:NAME, timm:NAME[.TAG], hf-hub:ORG/NAME" in message
+    assert "Names are written bundled:NAME, torchvision:NAME, timm:NAME[.TAG], open_clip:ARCH/TAG" in message
 
 
 def test_a_name_like_nothing_says_so() -> None:

@@ -19,22 +19,28 @@ from safetensors.torch import save_file
 
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 from imagenet_hard.classifiers import open_clip_build as build
-from imagenet_hard.classifiers.open_clip_build import CLIP_ALIASES, resolve
-from imagenet_hard.classifiers.open_clip_models import (
-    HeadOptions,
-    from_model,
-    load,
-    names,
-    parse_clip_alias,
-    transform_of,
-)
+from imagenet_hard.classifiers.backends import Options
+from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.open_clip_build import resolve
+from imagenet_hard.classifiers.open_clip_models import from_model, load_open_clip, names, transform_of
+from imagenet_hard.classifiers.openai_names import CLIP_ALIASES, parse_clip_alias
 from imagenet_hard.classifiers.transform import CallableTransform, Transform, fixed_images
+from imagenet_hard.classifiers.transform_policy import with_policy
+from imagenet_hard.classifiers.zero_shot.head import HeadOptions
 from imagenet_hard.classifiers.zero_shot.prompts import load_classnames
 from tests.classifiers.small_clip import CONFIGS, small_model, write_config
 from tests.hub.server import LoopbackHub
 
 SIMPLE = {"templates": "single"}
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
+
+
+def load(
+    arch: str, tag: str | None = None, *, weights: Path | None = None, transform: Any = "native", **words: str
+) -> Classifier:
+    """An open_clip model under a transform."""
+    file = None if weights is None else str(weights)
+    return with_policy(load_open_clip(arch, tag, Options(file=file, **words)), transform)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -85,7 +91,7 @@ def test_openais_names_are_open_clips() -> None:
 
 def test_every_published_model_is_listed() -> None:
     """With its tags, in open_clip's names."""
-    listed = dict(names())
+    listed = {arch: tags for arch, tags, _ in names()}
     assert {(a, t) for a, tags in listed.items() for t in tags} == set(open_clip.list_pretrained())
     assert listed["ViT-L-14-336"] == ("openai",)
 
@@ -124,7 +130,7 @@ def test_unknown_names_give_the_nearest() -> None:
 
 def test_a_checkpoint_file(small_clip: str, weights: Path) -> None:
     """Logits are open_clip's own on the same weights; the spec says what was loaded."""
-    classifier = load(small_clip, weights=str(weights), **SIMPLE)  # type: ignore[arg-type]
+    classifier = load(small_clip, weights=weights, **SIMPLE)
     reference = open_clip.create_model(small_clip, pretrained=str(weights)).eval()
     tokenizer = open_clip.get_tokenizer(small_clip)
     words = load_classnames().texts
@@ -153,12 +159,14 @@ def test_a_checkpoint_file(small_clip: str, weights: Path) -> None:
 def test_the_second_load_takes_the_head_from_the_cache(
     small_clip: str, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Same head, not built again; without the cache it is built, and equal."""
+    """Same head, not built again; without that cache it is built, and equal."""
     monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path / "cache"))
-    first = load(small_clip, weights=weights, **SIMPLE)  # type: ignore[arg-type]
-    fresh = load(small_clip, weights=weights, head_cache=False, **SIMPLE)  # type: ignore[arg-type]
+    first = load(small_clip, weights=weights, **SIMPLE)
+    monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path / "another"))
+    fresh = load(small_clip, weights=weights, **SIMPLE)
+    monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("imagenet_hard.classifiers.zero_shot.module.build_head", None)
-    second = load(small_clip, weights=weights, **SIMPLE)  # type: ignore[arg-type]
+    second = load(small_clip, weights=weights, **SIMPLE)
     assert first.spec == second.spec == fresh.spec
     assert torch.equal(first.module.head, second.module.head)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
@@ -170,9 +178,9 @@ def test_a_tag_brings_its_gelu_and_its_transform(
     small_clip: str, weights: Path, tag: str, quick: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether its weights come from the Hub or are a file beside it."""
-    beside = load(small_clip, tag, weights=weights, **SIMPLE)  # type: ignore[arg-type]
+    beside = load(small_clip, tag, weights=weights, **SIMPLE)
     monkeypatch.setattr(build, "published_file", lambda *_, **__: weights)
-    published = load(small_clip, tag, **SIMPLE)  # type: ignore[arg-type]
+    published = load(small_clip, tag, **SIMPLE)
     for classifier in (beside, published):
         assert uses_quick_gelu(classifier.module) == quick
         assert classifier.transform == Transform((32, 32), None, "bicubic", MEAN, STD)
@@ -186,12 +194,12 @@ def test_the_gelu_of_a_file_is_the_architectures_and_said(
     small_clip: str, weights: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nothing in a file shows it: the note names the tags that differ, and the way to say otherwise."""
-    plain = load(small_clip, weights=weights, **SIMPLE)  # type: ignore[arg-type]
+    plain = load(small_clip, weights=weights, **SIMPLE)
     assert not uses_quick_gelu(plain.module)
     assert "runs with plain GELU, which open_clip:Small-CLIP has by itself" in caplog.text
     assert "QuickGELU, as quick were, then load them as open_clip:Small-CLIP-quickgelu" in caplog.text
     caplog.clear()
-    quick = load(f"{small_clip}-quickgelu", weights=weights, **SIMPLE)  # type: ignore[arg-type]
+    quick = load(f"{small_clip}-quickgelu", weights=weights, **SIMPLE)
     assert uses_quick_gelu(quick.module)
     assert not caplog.records
     assert plain.spec.weights_sha256 == quick.spec.weights_sha256
@@ -202,7 +210,7 @@ def test_missing_weights_say_what_to_put_where(small_clip: str) -> None:
     """Without network, in seconds: repository, file and folder."""
     start = time.monotonic()
     with pytest.raises(WeightsError) as error:
-        load(small_clip, "plain", **SIMPLE)  # type: ignore[arg-type]
+        load(small_clip, "plain", **SIMPLE)
     assert time.monotonic() - start < 5
     message = str(error.value)
     assert "nobody/small-clip" in message
@@ -221,7 +229,7 @@ def test_weights_of_another_architecture(small_clip: str, tmp_path: Path) -> Non
         model, _ = small_model(tmp_path / kind, CONFIGS[kind])
         torch.save(model.state_dict(), tmp_path / f"{kind}.pt")
         with pytest.raises(WeightsError, match=rf"{kind}\.pt holds weights of another architecture"):
-            load(small_clip, weights=tmp_path / f"{kind}.pt", **SIMPLE)  # type: ignore[arg-type]
+            load(small_clip, weights=tmp_path / f"{kind}.pt", **SIMPLE)
 
 
 def test_old_key_names_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: Path) -> None:
@@ -229,15 +237,15 @@ def test_old_key_names_are_understood(tmp_path: Path, monkeypatch: pytest.Monkey
     config = {**CONFIGS["clip"], "custom_text": True}
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "Small-Custom", config)
     monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "Small-CLIP", CONFIGS["clip"])
-    custom = load("Small-Custom", weights=weights, **SIMPLE)  # type: ignore[arg-type]
-    plain = load("Small-CLIP", weights=weights, **SIMPLE)  # type: ignore[arg-type]
+    custom = load("Small-Custom", weights=weights, **SIMPLE)
+    plain = load("Small-CLIP", weights=weights, **SIMPLE)
     assert torch.allclose(custom.module.head, plain.module.head, atol=1e-6)  # type: ignore[arg-type]
 
 
 def test_files_that_are_no_weights(small_clip: str, weights: Path, tmp_path: Path) -> None:
     """Missing, code in a pickle, NaN, and a published file that is cut short."""
     with pytest.raises(WeightsError, match="no such weights file"):
-        load(small_clip, weights=tmp_path / "nothing.pt", **SIMPLE)  # type: ignore[arg-type]
+        load(small_clip, weights=tmp_path / "nothing.pt", **SIMPLE)
 
     class Harm:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -245,12 +253,12 @@ def test_files_that_are_no_weights(small_clip: str, weights: Path, tmp_path: Pat
 
     (tmp_path / "code.pt").write_bytes(pickle.dumps({"state_dict": Harm()}))
     with pytest.raises(WeightsError, match="was refused: .* code"):
-        load(small_clip, weights=tmp_path / "code.pt", **SIMPLE)  # type: ignore[arg-type]
+        load(small_clip, weights=tmp_path / "code.pt", **SIMPLE)
     state = torch.load(weights, weights_only=True)["state_dict"]
     state["module.visual.proj"][0, 0] = float("nan")
     save_file(state, tmp_path / "nan.safetensors")
     with pytest.raises(WeightsError, match=r"'visual\.proj' are NaN or infinite"):
-        load(small_clip, weights=tmp_path / "nan.safetensors", **SIMPLE)  # type: ignore[arg-type]
+        load(small_clip, weights=tmp_path / "nan.safetensors", **SIMPLE)
     model, _ = small_model(tmp_path / "m", CONFIGS["clip"])
     cut = tmp_path / "cut.pt"
     cut.write_bytes(weights.read_bytes()[:5000])
@@ -315,12 +323,13 @@ def test_a_hub_repository(minihub: LoopbackHub, tmp_path: Path) -> None:
     commit = minihub.push("model", "alice/small", files)
     minihub.push("model", "alice/small", {build.CONFIG_FILE: b"{}"})
     code = """
-        from imagenet_hard.classifiers.open_clip_models import load
+        from imagenet_hard.classifiers.backends import Options
+        from imagenet_hard.classifiers.open_clip_models import load_hub
         from imagenet_hard.base.errors import ImageNetHardError
-        spec = load("hf-hub:alice/small@REVISION", templates="single").spec
+        spec = load_hub("alice/small@REVISION", Options(templates="single")).spec
         print(spec.name, spec.tag, spec.weights_sha256, spec.head["quick_gelu"], spec.transform["mean"])
         try:
-            load("hf-hub:alice/small", templates="single")
+            load_hub("alice/small", Options(templates="single"))
         except ImageNetHardError as error:
             print(error)
     """
@@ -362,8 +371,8 @@ def test_the_transform_is_open_clips_bit_for_bit(config: dict[str, Any], kind: t
 
 def test_paper_converts_to_rgb_last(small_clip: str, weights: Path) -> None:
     """As open_clip does; native first, which differs on palette images only."""
-    native = load(small_clip, weights=weights, **SIMPLE).transform  # type: ignore[arg-type]
-    paper = load(small_clip, weights=weights, transform="paper", **SIMPLE)  # type: ignore[arg-type]
+    native = load(small_clip, weights=weights, **SIMPLE).transform
+    paper = load(small_clip, weights=weights, transform="paper", **SIMPLE)
     assert paper.spec.transform["rgb"] == "last"
     theirs = image_transform_v2(PreprocessCfg(size=32), is_train=False)
     image = fixed_images()[0]
@@ -373,10 +382,10 @@ def test_paper_converts_to_rgb_last(small_clip: str, weights: Path) -> None:
         assert torch.equal(got, theirs(other)), mode
     palette = image.convert("P")
     assert not torch.equal(native.batch([native.pixels(palette)], "cpu")[0], theirs(palette))
-    explicit = load(small_clip, weights=weights, transform={"resize": 40, "crop": 32}, **SIMPLE)  # type: ignore[arg-type]
+    explicit = load(small_clip, weights=weights, transform={"resize": 40, "crop": 32}, **SIMPLE)
     assert explicit.spec.transform["resize"] == 40
     with pytest.raises(UsageError, match="unknown transform 'papper'"):
-        load(small_clip, weights=weights, transform="papper", **SIMPLE)  # type: ignore[arg-type]
+        load(small_clip, weights=weights, transform="papper", **SIMPLE)
 
 
 def test_zoom_augmentation_of_a_clip_model(small_clip: str, weights: Path) -> None:
@@ -384,7 +393,7 @@ def test_zoom_augmentation_of_a_clip_model(small_clip: str, weights: Path) -> No
     from imagenet_hard.engine.settings import RunSettings
     from imagenet_hard.tta.settings import build_predictor, tta_settings
 
-    classifier = load(small_clip, weights=str(weights), **SIMPLE)  # type: ignore[arg-type]
+    classifier = load(small_clip, weights=weights, **SIMPLE)
     tta = tta_settings("zoom", views=3)
     assert tta is not None
     settings = RunSettings(device="cpu", batch_size=4)

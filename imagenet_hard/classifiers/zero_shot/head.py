@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.runtime import cache_dir
-from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers.zero_shot.prompts import TextSet, load_classnames, load_templates
 
 if TYPE_CHECKING:
@@ -33,14 +32,12 @@ class HeadOptions:
     """Which zero-shot head, and how it is made.
 
     ``templates`` (None: openai-80) and ``classnames`` (None: open_clip's): a name, a file, see
-    ``prompts``, or the texts. The head is built on ``device`` in ``precision``, or taken from the ``cache``;
-    ``progress`` shows a bar on stderr.
+    ``prompts``, or the texts. The head is built on ``device`` unless the cache has it; ``progress`` shows a
+    bar on stderr.
     """
 
     templates: str | Path | TextSet | None = None
     classnames: str | Path | TextSet | None = None
-    cache: bool = True
-    precision: Precision = "fp32"
     device: torch.device | str = "cpu"
     progress: bool = False
 
@@ -94,28 +91,25 @@ def head_of(
                 bar.total = total
                 bar.update(done - bar.n)
 
-            return build_head(
-                model, tokenizer, *words, precision=options.precision, device=options.device, progress=show
-            )
+            return build_head(model, tokenizer, *words, device=options.device, progress=show)
 
-    if options.cache:
-        key = head_key(model, tokenizer, *words, weights_sha256=weights_sha256, precision=options.precision)
-        head = cached_head(key, build)
-    else:
-        head = build()
+    head = cached_head(head_key(model, tokenizer, *words, weights_sha256=weights_sha256), build)
     return head, {
         "templates": templates.name,
         "n_templates": len(templates),
         "templates_sha256": templates.sha256,
         "classnames": names.name,
         "classnames_sha256": names.sha256,
-        "precision": options.precision,
+        "precision": PRECISION,
         "logit_scale": LOGIT_SCALE,
         "model_logit_scale": model.logit_scale.detach().exp().item(),  # type: ignore[operator]
         "quick_gelu": any(type(m).__name__ == "QuickGELU" for m in model.modules()),
         "head_sha256": head_sha256(head),
     }
 
+
+PRECISION = "fp32"
+"""Arithmetic in which every head is built."""
 
 FORMAT = 1
 """Raised when the way a head is built changes its values."""
@@ -128,7 +122,6 @@ def head_key(
     templates: Sequence[str],
     *,
     weights_sha256: str,
-    precision: str,
 ) -> str:
     """sha256 of all that a head follows from.
 
@@ -143,7 +136,7 @@ def head_key(
         "tokens": [list(tokens.shape), hashlib.sha256(tokens.cpu().numpy().tobytes()).hexdigest()],
         "classnames": list(classnames),
         "templates": list(templates),
-        "precision": precision,
+        "precision": PRECISION,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imagenet_hard.base.errors import ClassifierError
-from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers.zero_shot.prompts import fill
 from imagenet_hard.classifiers.zero_shot.text_tower import causal_tower
 
@@ -82,15 +81,13 @@ def build_head(
     classnames: Sequence[str],
     templates: Sequence[str],
     *,
-    precision: Precision = "fp32",
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
 ) -> Tensor:
     """The head of ``model``, float32 (embed_dim, classes), on the CPU, each column of length 1.
 
-    ``model``: of open_clip, in float32; it runs on ``device``, under autocast if ``precision`` is
-    bf16 or fp16, and comes back as it was. ``templates`` have one ``{}`` each. ``progress`` is told
-    (prompts done, prompts in all).
+    ``model``: of open_clip, in float32; it runs on ``device`` and comes back as it was. ``templates`` have
+    one ``{}`` each. ``progress`` is told (prompts done, prompts in all).
 
     Raises:
         ClassifierError: without names or templates, or for an embedding that is not finite.
@@ -104,27 +101,23 @@ def build_head(
     sums: Tensor | None = None
     with _at_work(model, device), torch.inference_mode():
         encode = _encoder(model, tokenizer, names, templates, device)
-        with _autocast(device, precision):
-            for i in range(0, len(templates), some):
-                tokens, group = _tokens(tokenizer, names, templates[i : i + some], device)
-                for rows, embedded in encode(tokens, group):
-                    unit = F.normalize(embedded.float(), dim=-1).cpu()
-                    if sums is None:
-                        sums = torch.zeros(len(names), unit.shape[1])
-                    sums.index_add_(0, rows.cpu() % len(names), unit)
-                    done += len(rows)
-                    if progress:
-                        progress(done, total)
+        for i in range(0, len(templates), some):
+            tokens, group = _tokens(tokenizer, names, templates[i : i + some], device)
+            for rows, embedded in encode(tokens, group):
+                unit = F.normalize(embedded.float(), dim=-1).cpu()
+                if sums is None:
+                    sums = torch.zeros(len(names), unit.shape[1])
+                sums.index_add_(0, rows.cpu() % len(names), unit)
+                done += len(rows)
+                if progress:
+                    progress(done, total)
     assert sums is not None
     position = {name: i for i, name in enumerate(names)}
     head = F.normalize(sums.clone(), dim=-1)[[position[name] for name in classnames]].T.contiguous()
     finite = torch.isfinite(head).all(dim=0)
     if not finite.all():
         name = classnames[int((~finite).int().argmax())]
-        raise ClassifierError(
-            f"the text embedding of {name!r} is NaN or infinite in {precision}: "
-            "try --precision fp32, and check the weights"
-        )
+        raise ClassifierError(f"the text embedding of {name!r} is NaN or infinite: check the weights")
     return head
 
 
@@ -177,12 +170,6 @@ def _difference(*ways: Iterator[tuple[Tensor, Tensor]]) -> float:
         rows, embedded = (torch.cat(parts) for parts in zip(*way, strict=True))
         found.append(F.normalize(embedded.float(), dim=-1)[torch.argsort(rows)])
     return float((found[0] - found[1]).abs().max())
-
-
-def _autocast(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
-    if precision == "fp32":
-        return nullcontext()
-    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from imagenet_hard.base.errors import ClusterError
-from imagenet_hard.base.runtime import COMPUTING, package_versions
+from imagenet_hard.base.runtime import COMPUTING, extending_packages, package_versions
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ def worker_info(device: str) -> WorkerInfo:
     from imagenet_hard.engine.settings import device_name
 
     installed = package_versions()
-    versions = {name: installed.get(name, "none") for name in ("imagenet-hard", *COMPUTING)}
+    computing = ("imagenet-hard", *COMPUTING, *extending_packages())
+    versions = {name: installed.get(name, "none") for name in computing}
     versions["python"] = ".".join(platform.python_version_tuple()[:2])
     cuda = device == "cuda" and torch.cuda.is_available()
     return WorkerInfo(

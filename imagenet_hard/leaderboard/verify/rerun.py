@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from imagenet_hard.base.errors import ClassifierError, DatasetError, ResultError, UsageError
 from imagenet_hard.base.records import first_problem
 from imagenet_hard.base.types import ModelSpec, Predictions
+from imagenet_hard.classifiers import backends
 from imagenet_hard.evaluation.options import Options
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.suite import TransformOptions
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 PIXELS_AT_ONCE = 64 * 512**2
 """Of the model's input in one batch: a custom transform may be 300 times as large as a usual one."""
-
-BACKENDS = ("torchvision", "timm", "open_clip", "bundled")
-"""Whose weights are loaded as data. A custom model is a stranger's code and is never run."""
 
 # Names and tags come from strangers: neither may be a path or another loader's prefix.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -100,9 +98,11 @@ def rerun(entry: Entry, answers: Answers, gold: Gold, how: Rerun) -> str:
     """
     if entry.result is None:
         raise CannotRerun("the entry has no protocol: it was not scored with imagenet-hard-eval")
-    if entry.model.backend not in BACKENDS:
+    # What is not published is a stranger's code, or an installed package's, and is never run.
+    published = [prefix for prefix, backend in backends.own().items() if backend.published]
+    if entry.model.backend not in published:
         raise CannotRerun(
-            f"backend {entry.model.backend!r}: only published models of {', '.join(BACKENDS)} are run"
+            f"backend {entry.model.backend!r}: only published models of {', '.join(published)} are run"
         )
     if (tta := entry.result.protocol.tta) is not None and tta.package is not None:
         raise CannotRerun(f"test-time augmentation {tta.method!r} is code of the package {tta.package!r}")
@@ -121,7 +121,7 @@ def _check_names(entry: Entry, how: Rerun) -> None:
     known = tag is None or _HUB_TAG.fullmatch(tag) or (_NAME.fullmatch(tag) and not is_file_name(tag))
     if not _NAME.fullmatch(name):
         raise CannotRerun(f"{name!r} is not the name of a published model")
-    if not (known or how.weights or entry.model.backend == "bundled"):
+    if not (known or how.weights or not _backend(entry).takes_tag):
         raise CannotRerun(f"{tag!r} names no published weights: give the file with --weights")
 
 
@@ -165,7 +165,7 @@ def _evaluate(entry: Entry, part: Benchmark, how: Rerun) -> tuple[Result, Predic
                 "transform": _transform(entry),
                 "device": how.device,
                 "batch_size": _batch_size(model),
-                "weights": how.weights or (None if model.backend == "bundled" else _tag(entry)),
+                "weights": how.weights or (_tag(entry) if _backend(entry).takes_tag else None),
                 "out": folder,
             }
             evaluate(_model_name(entry), part, **asked)
@@ -178,6 +178,10 @@ def _evaluate(entry: Entry, part: Benchmark, how: Rerun) -> tuple[Result, Predic
 def _model_name(entry: Entry) -> str:
     tag = entry.model.tag or ""
     return tag if tag.startswith("hf-hub:") else f"{entry.model.backend}:{entry.model.name}"
+
+
+def _backend(entry: Entry) -> backends.Backend:
+    return backends.own()[entry.model.backend]
 
 
 def _tag(entry: Entry) -> str | None:

@@ -132,7 +132,7 @@ def test_the_hash_of_a_head() -> None:
 
 
 def test_a_key_follows_everything_that_a_head_follows_from(tmp_path: Path) -> None:
-    """Weights, activation, heads, pooling, mask, tokenizer, words, their order, precision: all different."""
+    """Weights, activation, heads, pooling, mask, tokenizer, words, their order: all different."""
     names, templates = ["cat", "dog"], ["a {}.", "the {}"]
     model, tokenizer = small_model(tmp_path, CONFIGS["clip"])
 
@@ -142,9 +142,8 @@ def test_a_key_follows_everything_that_a_head_follows_from(tmp_path: Path) -> No
         names: list[str] = names,
         templates: list[str] = templates,
         weights: str = "w",
-        precision: str = "fp32",
     ) -> str:
-        return head_key(model, tokenizer, names, templates, weights_sha256=weights, precision=precision)
+        return head_key(model, tokenizer, names, templates, weights_sha256=weights)
 
     def text(**settings: Any) -> Any:
         config = {**CONFIGS["custom-text"], "text_cfg": {**CONFIGS["custom-text"]["text_cfg"], **settings}}
@@ -153,7 +152,6 @@ def test_a_key_follows_everything_that_a_head_follows_from(tmp_path: Path) -> No
     keys = [
         key(),
         key(weights="v"),
-        key(precision="bf16"),
         key(names=["dog", "cat"]),
         key(names=["cat", "dog", "dog"]),
         key(templates=templates[::-1]),
@@ -176,7 +174,6 @@ def test_a_key_does_not_depend_on_the_mode_or_the_image_tower(tmp_path: Path) ->
     model, tokenizer = small_model(tmp_path, CONFIGS["clip"])
     other, _ = small_model(tmp_path, CONFIGS["resnet"])
     keys = {
-        head_key(m, tokenizer, ["cat"], ["{}"], weights_sha256="w", precision="fp32")
-        for m in (model, model.train(), other)
+        head_key(m, tokenizer, ["cat"], ["{}"], weights_sha256="w") for m in (model, model.train(), other)
     }
     assert len(keys) == 1
