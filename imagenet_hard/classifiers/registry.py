@@ -115,7 +115,8 @@ def _load_with(prefix: str, name: str, options: Options) -> Classifier:
         raise
     except (Exception, SystemExit) as error:  # whatever a foreign loader throws
         raise ClassifierError(
-            f"{prefix}:{name} could not be loaded by the installed package {extension.origin}: {reason(error)}"
+            f"{prefix}:{name} could not be loaded by the installed package {extension.origin}: "
+            f"{reason(error)}"
         ) from error
     found = classifier_of(given, f"{prefix}:{name}", name, file=options.file, drop_class=options.drop_class)
     # Whatever it calls itself, it is no model of this package's own backends.

@@ -15,7 +15,7 @@ from imagenet_hard import evaluate, list_models, load_classifier
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageError
 from imagenet_hard.classifiers import backends
 from imagenet_hard.classifiers.own_code import brings_own_code
-from imagenet_hard.cli.main import group, run
+from imagenet_hard.cli.models import command as models
 from tests.base.packages import code_blocks, install
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -68,7 +68,7 @@ def test_the_documented_package_is_listed_and_scored(
 ) -> None:
     """By the command and the API; the result says where the model is from, and is read again only as long as
     that stays so."""
-    assert run(group, ["models", "tiny", "--json"], "imagenet-hard") == 0
+    assert models.main(["tiny", "--json"], standalone_mode=False) == 0
     listed = json.loads(capsys.readouterr().out)
     assert [(m["backend"], m["name"], m["input_size"]) for m in listed if m["backend"] == "tiny"] == [
         ("tiny", "one", [32, 32]),
