@@ -237,7 +237,7 @@ def test_one_listed_zoom_is_the_studys_standard_view(tmp_path, capsys):
         (["--tta-views", "4"], "--tta-views: only with --tta zoom, memo or zoom-memo"),
         (["--tta", "memo", "--tta-zooms", "36"], "--tta-zooms: only with --tta zoom"),
         (["--tta", "zoom", "--tta-lr", "0.1"], "--tta zoom takes no step"),
-        (["--tta", "zoom", "--tta-zooms", "none.csv"], "cannot read the zooms in none.csv"),
+        (["--tta", "zoom", "--tta-zooms", "none.csv"], "cannot read none.csv: it is not there"),
         (["--tta-show", "x"], "--tta-show shows zoomed views"),
     ],
 )
