@@ -1,4 +1,4 @@
-"""The page about the house says what the house is: rooms, their order and sentences, and files that are there."""
+"""The page about the house is true: its rooms, their order and sentences, and the files that it names."""
 
 from __future__ import annotations
 
@@ -44,9 +44,8 @@ def test_the_folders_are_those_rooms_and_no_more(page):
 
 def test_the_sentences_are_the_rooms_own(page):
     for names, said in table(page, "room"):
-        own = [
-            ast.get_docstring(ast.parse((PACKAGE / n / "__init__.py").read_text())) for n in names.split(", ")
-        ]
+        texts = [(PACKAGE / name / "__init__.py").read_text("utf-8") for name in names.split(", ")]
+        own = [ast.get_docstring(ast.parse(text)) for text in texts]
         assert said == " ".join(each.partition("\n")[0] for each in own if each)
 
 
