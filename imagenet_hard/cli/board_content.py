@@ -8,33 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_hard.cli.submit import labelled_links
+from imagenet_hard.cli.options import PATH, entries_option, links_option, path_option
 
 if TYPE_CHECKING:
     from imagenet_hard.leaderboard.gold import Gold
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
-_board = click.option(
-    "--entries",
-    type=click.Path(path_type=Path),
-    default=Path("leaderboard/entries"),
-    show_default=True,
-    metavar="DIR",
-    help="The board's entries; gold and records lie in the folders beside it.",
-)
 
-
-@click.command("import", context_settings=_SETTINGS)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.command("import")
+@click.argument("file", type=PATH)
 @click.option(
     "--benchmark",
     required=True,
     metavar="NAME",
     help="The board's benchmark, by name or fingerprint; with --labels the new one's name.",
 )
-@click.option(
+@path_option(
     "--labels",
-    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Ids and labels of a benchmark that the board has not: Parquet, CSV or text.",
 )
@@ -47,22 +36,14 @@ _board = click.option(
     metavar="ACCOUNT",
     help="github:LOGIN or hub:USER, who may replace them.",
 )
-@click.option(
-    "--link",
-    "links",
-    multiple=True,
-    required=True,
-    callback=labelled_links,
-    metavar="LABEL=URL",
-    help="Where the predictions are published; https only.",
-)
+@links_option("Where the predictions are published; https only.", required=True)
 @click.option("--date", type=click.DateTime(["%Y-%m-%d"]), required=True, help="When they were published.")
 @click.option("--name", help="What the board calls the model, where the file holds one.")
 @click.option("--training-data", default="", help="What the models were trained on, in words.")
 @click.option(
     "--used-in-curation", multiple=True, metavar="MODEL", help="A model of the file that chose the images."
 )
-@_board
+@entries_option
 @click.option(
     "--accept", is_flag=True, help="Keep the reports as the board's, which gives the entries their tier."
 )
@@ -103,11 +84,11 @@ def import_command(file: Path, entries: Path, **options: Any) -> int:
     return 0
 
 
-@click.command("withdraw", context_settings=_SETTINGS)
+@click.command("withdraw")
 @click.argument("entry")
 @click.option("--by", required=True, metavar="ACCOUNT", help="Who takes it back: github:LOGIN or hub:USER.")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, in a line that everybody may read.")
-@_board
+@entries_option
 def withdraw_command(entry: str, entries: Path, by: str, why: str) -> int:
     """Take ENTRY off the board and leave a record of who did it, when and why.
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from imagenet_hard.cli.console import console
+from imagenet_hard.cli.options import PATH
 
 
-@click.command("compare", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.command("compare")
+@click.argument("a", type=PATH)
+@click.argument("b", type=PATH)
 @click.option(
     "--flips", type=click.IntRange(min=0), default=20, show_default=True, help="How many flips to show."
 )

@@ -9,7 +9,7 @@ import click
 from imagenet_hard.cli.console import at_work
 
 
-@click.command("doctor", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("doctor")
 @click.option("--offline", is_flag=True, help="Do not try to reach the Hub.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(offline: bool, as_json: bool) -> int:

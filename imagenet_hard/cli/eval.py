@@ -14,7 +14,7 @@ import click
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError
 from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.engine import engine_options, opened
-from imagenet_hard.cli.options import flags_of, given
+from imagenet_hard.cli.options import FOLDER, flags_of, given, path_option
 from imagenet_hard.evaluation.options import Options
 from imagenet_hard.tta.settings import TtaOptions
 
@@ -54,10 +54,9 @@ if TYPE_CHECKING:
     "views), or a method of an installed package.",
 )
 @flags_of(TtaOptions, "tta_")
-@click.option(
+@path_option(
     "--tta-show",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
+    type=FOLDER,
     help="Write a page that shows where test-time augmentation looked in the first images.",
 )
 @click.option(
@@ -67,15 +66,7 @@ if TYPE_CHECKING:
     help="Classifiers that share one pass over the images [default: as many as fit].",
 )
 @engine_options
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    metavar="DIR",
-    help="Where results and predictions go.",
-)
+@path_option("--out", "-o", default=Path("results"), help="Where results and predictions go.")
 @click.option(
     *("--format", "form"),
     type=click.Choice(["table", "markdown", "latex", "csv", "json"]),

@@ -11,6 +11,7 @@ import click
 from imagenet_hard.base.text import counted
 from imagenet_hard.cli import preview
 from imagenet_hard.cli.board_content import import_command, withdraw_command
+from imagenet_hard.cli.options import entries_option, path_option
 from imagenet_hard.cli.requests import evaluate_command, request_command
 
 if TYPE_CHECKING:
@@ -18,17 +19,8 @@ if TYPE_CHECKING:
 
     from imagenet_hard.leaderboard.site.data import SiteData
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
-_entries = click.option(
-    "--entries",
-    type=click.Path(path_type=Path),
-    default=Path("leaderboard/entries"),
-    show_default=True,
-    help="The board's entries; gold and reports lie in the folders beside it.",
-)
 
-
-@click.group("leaderboard", context_settings=_SETTINGS)
+@click.group("leaderboard")
 def command() -> None:
     """Build, preview and publish the leaderboard's page; print its table; import and withdraw entries."""
 
@@ -40,8 +32,8 @@ command.add_command(evaluate_command)
 
 
 @command.command("build")
-@_entries
-@click.option("--out", type=click.Path(path_type=Path), default=Path("site"), show_default=True)
+@entries_option
+@path_option("--out", default=Path("site"))
 def build(entries: Path, out: Path) -> int:
     """Build the static site.
 
@@ -61,7 +53,7 @@ def build(entries: Path, out: Path) -> int:
 
 
 @command.command("serve")
-@_entries
+@entries_option
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
 def serve(entries: Path, port: int) -> int:
     """Build the site into a temporary folder and show it on this machine until Ctrl-C."""
@@ -79,7 +71,7 @@ def serve(entries: Path, port: int) -> int:
 
 
 @command.command("table")
-@_entries
+@entries_option
 @click.option(
     "--format",
     "kind",
@@ -88,12 +80,8 @@ def serve(entries: Path, port: int) -> int:
     show_default=True,
 )
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N of each benchmark.")
-@click.option(
-    "--write", type=click.Path(path_type=Path), metavar="README", help="Put it between the markers."
-)
-@click.option(
-    "--check", type=click.Path(path_type=Path), metavar="README", help="Exit 1 if it is stale there."
-)
+@path_option("--write", metavar="README", help="Put it between the markers.")
+@path_option("--check", metavar="README", help="Exit 1 if it is stale there.")
 def table(entries: Path, kind: str, top: int | None, write: Path | None, check: Path | None) -> int:
     """Print the results table, or keep the one in a README current.
 
@@ -120,7 +108,7 @@ def table(entries: Path, kind: str, top: int | None, write: Path | None, check: 
 
 
 @command.command("publish")
-@_entries
+@entries_option
 @click.option("--repo", required=True, metavar="ORG/SPACE", help="The static Space; made if it is not there.")
 @click.option("--private", is_flag=True, help="Make a new Space private.")
 def publish(entries: Path, repo: str, private: bool) -> int:
@@ -143,7 +131,7 @@ def publish(entries: Path, repo: str, private: bool) -> int:
 @click.option("--dataset", required=True, help="As in `imagenet-hard eval`: a name, a folder or a Hub id.")
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a data set on the Hub.")
 @click.option("--split", metavar="NAME", help="Split of the data set.")
-@click.option("--labels", type=click.Path(path_type=Path), help="Label file of a folder of images.")
+@path_option("--labels", metavar="FILE", help="Label file of a folder of images.")
 @click.option(
     "--curator",
     "curators",
@@ -157,13 +145,7 @@ def publish(entries: Path, repo: str, private: bool) -> int:
     type=click.DateTime(["%Y-%m-%d"]),
     help="When the images came out: no entry may be dated before.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("leaderboard/benchmarks"),
-    show_default=True,
-    help="Where the gold of all benchmarks lies.",
-)
+@path_option("--out", default=Path("leaderboard/benchmarks"), help="Where the gold of all benchmarks lies.")
 def gold(
     dataset: str,
     revision: str | None,

@@ -9,7 +9,7 @@ import click
 from imagenet_hard.cli.console import at_work
 
 
-@click.command("models", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("models")
 @click.argument("pattern", required=False)
 @click.option("--backend", help="Only this backend, such as timm: what stands before the colon.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -1,8 +1,9 @@
-"""Flags of a command from options that are declared elsewhere (``base.options``)."""
+"""Options of several commands: paths, and flags of what is declared elsewhere (``base.options``)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import click
@@ -10,6 +11,46 @@ import click
 from imagenet_hard.base.options import Declared, declared
 
 Command = Callable[..., Any]
+
+PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False)
+EXISTING = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+def path_option(
+    *names: str, type: click.Path = PATH, metavar: str | None = "DIR", **about: Any
+) -> Callable[[Command], Command]:
+    """An option whose value is a path: of a folder, unless ``metavar`` says something else."""
+    if "default" in about:
+        about.setdefault("show_default", True)
+    return click.option(*names, type=type, metavar=metavar, **about)
+
+
+entries_option = path_option(
+    "--entries",
+    default=Path("leaderboard/entries"),
+    help="The board's entries; gold and records lie in the folders beside it.",
+)
+golds_option = path_option("--golds", help="Gold labels [default: ../benchmarks of --entries].")
+device_option = click.option(
+    "--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."
+)
+
+
+def _links(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> list[tuple[str, str]]:
+    """(label, address) of each LABEL=URL."""
+    pairs = [value.partition("=") for value in values]
+    for value, (label, _, url) in zip(values, pairs, strict=True):
+        if not label or not url:
+            raise click.BadParameter(f"{value!r}: expected LABEL=https://...")
+    return [(label, url) for label, _, url in pairs]
+
+
+def links_option(help: str, *, required: bool = False) -> Callable[[Command], Command]:
+    """``--link``, which may be repeated: pairs of label and address."""
+    about: dict[str, Any] = {"multiple": True, "callback": _links, "metavar": "LABEL=URL"}
+    return click.option("--link", "links", required=required, help=help, **about)
 
 
 def flags_of(options: type, prefix: str = "") -> Callable[[Command], Command]:

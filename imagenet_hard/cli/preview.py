@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from imagenet_hard.cli.options import PATH, path_option
+
 
 @click.command("preview")
-@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), default=Path("site"), show_default=True)
+@click.argument("results", nargs=-1, required=True, type=PATH)
+@path_option("--out", default=Path("site"))
 def command(results: tuple[Path, ...], out: Path) -> int:
     """Show RESULTS as the board would: ranks, intervals, comparisons, classes.
 

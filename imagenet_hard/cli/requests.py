@@ -10,50 +10,32 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.cli.submit import labelled_links
+from imagenet_hard.cli.options import device_option, links_option, path_option
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark
 
-_SETTINGS = {"help_option_names": ["-h", "--help"]}
 
-
-@click.command("evaluate", context_settings=_SETTINGS)
+@click.command("evaluate")
 @click.argument("model")
 @click.option("--benchmark", required=True, metavar="NAME", help="The board's, by name or fingerprint.")
-@click.option(
-    "--board",
-    type=click.Path(path_type=Path),
-    default=Path("leaderboard"),
-    show_default=True,
-    metavar="DIR",
-    help="The board's folder: entries, gold and records.",
-)
+@path_option("--board", default=Path("leaderboard"), help="The board's folder: entries, gold and records.")
 @click.option("--dataset", "-d", metavar="NAME", help="The images [default: where the gold says they are].")
 @click.option("--org", required=True, help="Who made or trained the model.")
 @click.option("--name", help="What the board calls it [default: the model's name and weights].")
 @click.option("--submitter", help="Who answers for the entry [default: the board's maintainers].")
 @click.option(
-    "--owner",
-    "owners",
-    multiple=True,
-    metavar="ACCOUNT",
-    help="github:LOGIN or hub:USER; may replace it.",
+    "--owner", "owners", multiple=True, metavar="ACCOUNT", help="github:LOGIN or hub:USER; may replace it."
 )
-@click.option(
-    "--link", "links", multiple=True, callback=labelled_links, metavar="LABEL=URL", help="Https only."
-)
+@links_option("Https only.")
 @click.option("--training-data", default="", help="What the model was trained on, in words.")
 @click.option("--weights", metavar="TAG", help="Which published weights, where the name does not say.")
-@click.option(
+@path_option(
     "--work",
-    type=click.Path(path_type=Path),
     default=Path("results"),
-    show_default=True,
-    metavar="DIR",
     help="Results; what is finished there is not done again, what was interrupted goes on.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
+@device_option
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N")
 def evaluate_command(model: str, **options: Any) -> int:
@@ -78,7 +60,7 @@ def evaluate_command(model: str, **options: Any) -> int:
     return 0
 
 
-@click.command("request", context_settings=_SETTINGS)
+@click.command("request")
 @click.argument("file", type=click.File("rb"))
 def request_command(file: Any) -> int:
     """Check a request for an evaluation: FILE is the text of an issue by the form, - for standard input.

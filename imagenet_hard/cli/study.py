@@ -9,21 +9,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_hard.cli.console import at_work, console
-from imagenet_hard.cli.curate.options import HELP, data_option, recipe_option, run_options
+from imagenet_hard.cli.curate.options import data_option, recipe_option, run_options
 from imagenet_hard.cli.curate.score import report as print_scores
 from imagenet_hard.cli.curate.score import run_scoring
 from imagenet_hard.cli.engine import engine_options
+from imagenet_hard.cli.options import FILE, FOLDER, path_option
 
 if TYPE_CHECKING:
     from imagenet_hard.study.figures import Figures
     from imagenet_hard.study.gallery import Shown
 
-work_option = click.option(
-    "--work",
-    "-w",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where the scores are kept [default: studies/RECIPE].",
+work_option = path_option(
+    "--work", "-w", type=FOLDER, help="Where the scores are kept [default: studies/RECIPE]."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -32,7 +29,7 @@ def _folder(name: str) -> Path:
     return Path("studies") / name
 
 
-@click.group("study", context_settings=HELP)
+@click.group("study")
 def command() -> None:
     """What zooming does (paper, section 3).
 
@@ -42,7 +39,7 @@ def command() -> None:
     """
 
 
-@command.command("run", context_settings=HELP)
+@command.command("run")
 @recipe_option
 @data_option
 @work_option
@@ -77,29 +74,17 @@ def run(
     return print_scores(scored, as_json)
 
 
-@command.command("report", context_settings=HELP)
+@command.command("report")
 @click.option("--recipe", "-r", metavar="NAME|FILE", help="The recipe that was run.")
-@click.option(
+@path_option(
     "--matrix",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     metavar="NPZ",
     help="Instead of a run: the matrix.npz of an earlier report (without pictures).",
 )
-@click.option(
-    "--data",
-    "-d",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="The images, for the gallery; without it the report has none.",
-)
+@path_option("--data", "-d", type=FOLDER, help="The images, for the gallery; without it the report has none.")
 @work_option
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where the page and the tables go [default: WORK/report].",
-)
+@path_option("--out", "-o", type=FOLDER, help="Where the page and the tables go [default: WORK/report].")
 @click.option(
     "--gallery",
     "per_source",

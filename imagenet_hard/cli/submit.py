@@ -9,24 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.cli.options import PATH, entries_option, golds_option, links_option, path_option
+
 if TYPE_CHECKING:
     from imagenet_hard.leaderboard.submit import Submission
     from imagenet_hard.leaderboard.verify.ownership import Author
 
 
-def labelled_links(
-    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
-) -> list[tuple[str, str]]:
-    """The callback of ``--link``: (label, address) of each LABEL=URL."""
-    pairs = [value.partition("=") for value in values]
-    for value, (label, _, url) in zip(values, pairs, strict=True):
-        if not label or not url:
-            raise click.BadParameter(f"{value!r}: expected LABEL=https://...")
-    return [(label, url) for label, _, url in pairs]
-
-
-@click.command("submit", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("result", type=click.Path(path_type=Path))
+@click.command("submit")
+@click.argument("result", type=PATH)
 @click.option("--name", required=True, help="What the board calls the model.")
 @click.option("--org", required=True, help="Who made or trained it.")
 @click.option("--submitter", help="Who answers for the entry [default: the org].")
@@ -37,14 +28,7 @@ def labelled_links(
     metavar="ACCOUNT",
     help="github:LOGIN or hub:USER, who alone may replace the entry; with --hub the account of the token.",
 )
-@click.option(
-    "--link",
-    "links",
-    multiple=True,
-    callback=labelled_links,
-    metavar="LABEL=URL",
-    help="Paper, code, weights; https only.",
-)
+@links_option("Paper, code, weights; https only.")
 @click.option("--training-data", default="", help="What the model was trained on, in words.")
 @click.option(
     "--date", type=click.DateTime(["%Y-%m-%d"]), help="When it was scored [default: the result's day]."
@@ -61,29 +45,12 @@ def labelled_links(
     help="ImageNet validation top-1 as reported, with --imagenet-source [default: what torchvision states].",
 )
 @click.option("--imagenet-source", metavar="URL", help="Where that figure is reported; https only.")
-@click.option(
-    "--entries",
-    type=click.Path(path_type=Path),
-    default=Path("leaderboard/entries"),
-    show_default=True,
-    metavar="DIR",
-    help="The board's folder of entries.",
-)
-@click.option(
-    "--golds",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Gold labels [default: ../benchmarks of --entries].",
-)
+@entries_option
+@golds_option
 @click.option(
     "--hub", metavar="REPO", help="Open a pull request on this Hub data set instead of writing to --entries."
 )
-@click.option(
-    "--eval-results",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Write the Hub's result files into a model's folder.",
-)
+@path_option("--eval-results", help="Write the Hub's result files into a model's folder.")
 @click.option(
     "--model-repo", metavar="REPO", help="Propose the Hub's result files to the model's own repository."
 )

@@ -16,6 +16,7 @@ import click
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.console import at_work
+from imagenet_hard.cli.options import PATH, device_option, golds_option, path_option
 
 if TYPE_CHECKING:
     from imagenet_hard.leaderboard.verify.ownership import Author
@@ -25,34 +26,21 @@ SECRET_VARIABLE = "IMAGENET_HARD_SPOT_SECRET"  # noqa: S105 - the name of a vari
 BUNDLED_GOLDS = "leaderboard/benchmarks"
 
 
-@click.command("verify", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("entries", nargs=-1, type=click.Path(path_type=Path), metavar="[ENTRY]...")
+@click.command("verify")
+@click.argument("entries", nargs=-1, type=PATH, metavar="[ENTRY]...")
 @click.option("--all", "every", is_flag=True, help="Verify every entry.")
-@click.option(
+@path_option(
     "--entries",
     "folder",
-    type=click.Path(path_type=Path),
     default=Path("leaderboard/entries"),
-    show_default=True,
-    metavar="DIR",
     help="The folder of entries, for --all and for ids.",
 )
-@click.option(
-    "--golds",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Gold labels [default: ../benchmarks of --entries].",
+@golds_option
+@path_option(
+    "--base", help="Entries that the board holds: none may be overwritten, and each is compared with."
 )
-@click.option(
-    "--base",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Entries that the board holds: none may be overwritten, and each is compared with.",
-)
-@click.option(
+@path_option(
     "--request",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
     help="Verify the entries that a pull request changes: a git checkout of its merge into that of --base.",
 )
 @click.option(
@@ -71,34 +59,22 @@ BUNDLED_GOLDS = "leaderboard/benchmarks"
 )
 @click.option("--reproduce", is_flag=True, help="Run the model again on all images.")
 @click.option("--dataset", "-d", metavar="NAME", help="The images, for --spot-check and --reproduce.")
-@click.option(
+@path_option(
     "--secret-file",
-    type=click.Path(path_type=Path),
     metavar="FILE",
     help=f"Secret that chooses the images [default: ${SECRET_VARIABLE}, else drawn now].",
 )
 @click.option("--seed-commit", metavar="SHA", help="Choose the images by a commit made after the submission.")
-@click.option(
-    "--weights", type=click.Path(path_type=Path), metavar="FILE", help="Weights that are not published."
+@path_option("--weights", metavar="FILE", help="Weights that are not published.")
+@device_option
+@path_option(
+    "--canaries", metavar="FILE", help="Ids, one a line, of images whose gold label was planted wrong."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps.")
-@click.option(
-    "--canaries",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Ids, one a line, of images whose gold label was planted wrong.",
-)
-@click.option(
-    "--accept",
-    "accept_into",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Keep the reports of entries that pass, which gives them their tier.",
+@path_option(
+    "--accept", "accept_into", help="Keep the reports of entries that pass, which gives them their tier."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
-@click.option(
-    "--comment", type=click.Path(path_type=Path), metavar="FILE", help="Write the reports as Markdown."
-)
+@path_option("--comment", metavar="FILE", help="Write the reports as Markdown.")
 def command(entries: tuple[Path, ...], **options: Any) -> int:
     """Check entries: files, labels, score, hashes, probabilities; anomalies are flagged.
 

@@ -10,7 +10,8 @@ import click
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.cli.console import console
-from imagenet_hard.cli.curate.options import HELP, recipe_options, work_folder
+from imagenet_hard.cli.curate.options import recipe_options, work_folder
+from imagenet_hard.cli.options import EXISTING, path_option
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.build.run import BuildReport
@@ -18,28 +19,19 @@ if TYPE_CHECKING:
     from imagenet_hard.curation.store import CurationStore
 
 
-@click.command("build", context_settings=HELP)
+@click.command("build")
 @recipe_options
-@click.option(
+@path_option(
     "--decisions",
     multiple=True,
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=EXISTING,
     metavar="FILE",
     help="Reviewers' CSV files [default: all in WORK/decisions].",
 )
-@click.option(
-    "--adjudication",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    metavar="FILE",
-    help="The decisions that settle reviewers' conflicts.",
+@path_option(
+    "--adjudication", type=EXISTING, metavar="FILE", help="The decisions that settle reviewers' conflicts."
 )
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The folder [default: the output's name].",
-)
+@path_option("--out", "-o", help="The folder [default: the output's name].")
 @click.option("--allow-undecided", is_flag=True, help="Leave out images that could not be scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")

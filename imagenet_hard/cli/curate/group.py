@@ -15,7 +15,7 @@ STEPS = {
 }
 
 
-@click.group("curate", cls=LazyGroup, modules=STEPS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("curate", cls=LazyGroup, modules=STEPS)
 def command() -> None:
     """From ImageNet's variants to a data set of the images that no zoom solves.
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from imagenet_hard.cli.options import FOLDER, device_option, path_option
+
 HELP = {"help_option_names": ["-h", "--help"]}
 
 recipe_option = click.option(
@@ -17,21 +19,16 @@ recipe_option = click.option(
     metavar="NAME|FILE",
     help="A recipe by name (imagenet-hard, imagenet-hard-lite), or a YAML file.",
 )
-data_option = click.option(
+data_option = path_option(
     "--data",
     "-d",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=Path(),
     show_default="the current folder",
-    metavar="DIR",
     help="The folder that the recipe's paths are relative to.",
 )
-work_option = click.option(
-    "--work",
-    "-w",
-    type=click.Path(path_type=Path, file_okay=False),
-    metavar="DIR",
-    help="Where scores and decisions are kept [default: curated/RECIPE].",
+work_option = path_option(
+    "--work", "-w", type=FOLDER, help="Where scores and decisions are kept [default: curated/RECIPE]."
 )
 
 
@@ -50,7 +47,7 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--workers", "-j", type=click.IntRange(min=1), metavar="N", help="Decoding threads."),
         click.option("--batch-size", "-b", type=click.IntRange(min=1), metavar="N", help="Crops in a pass."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:N or mps."),
+        device_option,
     ):
         function = option(function)
     return function

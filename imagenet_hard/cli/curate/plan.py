@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from imagenet_hard.cli.console import at_work, console
-from imagenet_hard.cli.curate.options import HELP, data_option, recipe_option, run_options
+from imagenet_hard.cli.curate.options import data_option, recipe_option, run_options
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.score.plan import Plan
 
 
-@click.command("plan", context_settings=HELP)
+@click.command("plan")
 @recipe_option
 @data_option
 @run_options

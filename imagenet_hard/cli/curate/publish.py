@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from imagenet_hard.base.errors import ImageNetHardError
-from imagenet_hard.cli.curate.options import HELP
+from imagenet_hard.cli.options import PATH
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.publish import PublishReport
 
 
-@click.command("publish", context_settings=HELP)
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.command("publish")
+@click.argument("folder", type=PATH)
 @click.option("--repo", required=True, metavar="ORG/NAME", help="The data set on the Hub; made if absent.")
 @click.option("--private", is_flag=True, help="Make a new data set private.")
 @click.option("--pr", "pull_request", is_flag=True, help="Open a pull request instead of committing.")

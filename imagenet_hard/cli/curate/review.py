@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from imagenet_hard.cli.console import console
-from imagenet_hard.cli.curate.options import HELP, recipe_options, work_folder
+from imagenet_hard.cli.curate.options import recipe_options, work_folder
+from imagenet_hard.cli.options import path_option
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.recipe import Recipe
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from imagenet_hard.curation.review.controller import Controller
 
 
-@click.command("review", context_settings=HELP)
+@click.command("review")
 @recipe_options
 @click.option("--reviewer", metavar="NAME", help="Who reviews; decisions go to WORK/decisions/NAME.csv.")
 @click.option(
@@ -26,12 +27,7 @@ if TYPE_CHECKING:
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @click.option("--conflicts", is_flag=True, help="Go through the images on which other reviewers differ.")
 @click.option("--report", is_flag=True, help="Print agreement and conflicts of all reviewers instead.")
-@click.option(
-    "--adjudication",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Decisions CSV that settles conflicts, with --report.",
-)
+@path_option("--adjudication", metavar="FILE", help="Decisions CSV that settles conflicts, with --report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def command(
     recipe: str,

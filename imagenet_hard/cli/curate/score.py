@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_hard.cli.console import at_work, console
-from imagenet_hard.cli.curate.options import HELP, recipe_options, run_options, work_folder
+from imagenet_hard.cli.curate.options import recipe_options, run_options, work_folder
 from imagenet_hard.cli.engine import engine_options, opened
+from imagenet_hard.cli.options import EXISTING, path_option
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.records import FilterProgress, ScoreSummary
@@ -26,15 +27,15 @@ REFRESH = 1.0
 """Seconds between two looks of the progress bar, at the least."""
 
 
-@click.command("score", context_settings=HELP)
+@click.command("score")
 @recipe_options
 @run_options
 @engine_options
 @click.option("--screen", is_flag=True, help="Let bfloat16 sort out what is far from right; same survivors.")
 @click.option("--exhaustive", is_flag=True, help="Try every zoom of every image, for the zoom study.")
-@click.option(
+@path_option(
     "--order",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=EXISTING,
     metavar="CSV",
     help="Zooms to try first, such as the cover.csv of `study report`; same survivors.",
 )
