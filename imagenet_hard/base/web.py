@@ -37,7 +37,7 @@ def templates(package: str, **filters: Callable[..., Any]) -> jinja2.Environment
         lstrip_blocks=True,
     )
     numbers = (text.pct, text.pct1, text.span, text.signed, text.points, text.count, text.size)
-    for each in (*numbers, text.printable):
+    for each in (*numbers, text.counted, text.printable):
         made.filters[each.__name__] = each
     made.filters.update(filters)
     return made

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from imagenet_hard.base.text import counted
 from imagenet_hard.cli.options import PATH, entries_option, links_option, path_option
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def import_command(file: Path, entries: Path, **options: Any) -> int:
     reports = write_imported(entries.absolute().parent, imported, accepted=options["accept"])
     click.echo(text_report(reports) or "every entry is there already")
     there = len(imported.entries) - len(reports)
-    click.echo(f"{len(reports)} entries written, {there} there already", err=True)
+    click.echo(f"{counted(len(reports), 'entry')} written, {there} there already", err=True)
     if reports and not options["accept"]:
         click.echo("self-reported until `imagenet-hard verify --accept`", err=True)
     return 0

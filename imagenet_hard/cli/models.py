@@ -6,6 +6,7 @@ import json
 
 import click
 
+from imagenet_hard.base.text import counted
 from imagenet_hard.cli.console import at_work
 
 
@@ -34,5 +35,5 @@ def command(pattern: str | None, backend: str | None, as_json: bool) -> int:
         for m in models:
             size = f"{m.input_size[0]}x{m.input_size[1]}" if m.input_size else "?"
             click.echo(f"{m.name:<{width}}  {m.backend:<11}  {size:<9}  {', '.join(m.tags)}")
-    click.echo(f"{len(models)} models", err=True)
+    click.echo(counted(len(models), "model"), err=True)
     return 0 if models else 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from imagenet_hard.base.text import counted
 from imagenet_hard.cli.options import PATH, path_option
 
 
@@ -27,7 +28,7 @@ def command(results: tuple[Path, ...], out: Path) -> int:
         click.echo(f"Left out: {each}", err=True)
     build_site(site, out)
     n, boards = sum(len(board.entries) for board in site.boards), len(site.boards)
-    counts = f"{n} result{'s' * (n != 1)} on {boards} benchmark{'s' * (boards != 1)}"
+    counts = f"{counted(n, 'result')} on {counted(boards, 'benchmark')}"
     click.echo(f"{counts}; open this page in a browser:", err=True)
     click.echo(out / "index.html")
     return 0

@@ -6,6 +6,7 @@ where the reply to a commit was lost: it makes no second commit or request for t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -345,19 +346,22 @@ class _Upload:
                 local = self.content.files[change.path].local
                 self.additions[change.path] = CommitOperationAdd(change.path, local)
         self.say(f"sending {len(sent)} files, {decimal(sum(c.size for c in sent))}, to {self.repo}")
-        return self.api.create_commit(
-            self.repo,
-            [
-                *(self.additions[change.path] for change in sent),
-                *(CommitOperationDelete(path, is_folder=False) for path in gone),
-            ],
-            commit_message=self.content.title,
-            commit_description=self.content.description,
-            repo_type=self.kind,
-            revision=self.branch,
-            create_pr=self.pull_request,
-            parent_commit=head,
-        )
+        with warnings.catch_warnings():
+            # The tables that a page offers for download are meant to be in its Space.
+            warnings.filterwarnings("ignore", "It seems that you are about to commit a data file")
+            return self.api.create_commit(
+                self.repo,
+                [
+                    *(self.additions[change.path] for change in sent),
+                    *(CommitOperationDelete(path, is_folder=False) for path in gone),
+                ],
+                commit_message=self.content.title,
+                commit_description=self.content.description,
+                repo_type=self.kind,
+                revision=self.branch,
+                create_pr=self.pull_request,
+                parent_commit=head,
+            )
 
     def _check_content(self, revision: str, what: str) -> None:
         """Whether the Hub holds what was sent: its .gitignore may leave files out, and files may change."""

@@ -22,7 +22,15 @@ from imagenet_hard.leaderboard.entry import Entry, Tier, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
 from imagenet_hard.leaderboard.ids import model_of
 from imagenet_hard.leaderboard.rescore import Rescored, check_claim, check_hash, rescore
-from imagenet_hard.leaderboard.verify.report import REPRODUCTION, SPOT_CHECK, Check, Report, tier_by, tier_of
+from imagenet_hard.leaderboard.verify.report import (
+    REPRODUCTION,
+    SPOT_CHECK,
+    Check,
+    Earlier,
+    Report,
+    tier_by,
+    tier_of,
+)
 from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
 
 log = logging.getLogger(__name__)
@@ -39,6 +47,8 @@ class BoardEntry:
     gold: Gold
     rescored: Rescored
     report: Report | None
+    earlier: tuple[Earlier, ...] = ()
+    """States of it that were verified before, the first first."""
 
     @property
     def tier(self) -> Tier:
@@ -100,12 +110,13 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
             leave_out(f"{folder.name} is left out: {error}")
             continue
         try:
-            report = accepted_report(board / VERIFIED, entry)
+            record = _record(board / VERIFIED, entry)
         except ResultError as error:
-            report = None
+            record = None
             leave_out(f"the record on {folder.name} is left out: {error}")
         placed[entry.model_id, digest] = entry.id
-        yield BoardEntry(entry, answers, golds[digest], rescored, report)
+        report, earlier = _current(record, entry), _earlier(record, entry)
+        yield BoardEntry(entry, answers, golds[digest], rescored, report, earlier)
 
 
 def _twins(names: Iterable[str]) -> set[str]:
@@ -126,18 +137,33 @@ def accepted_report(verified: Path, entry: Entry) -> Report | None:
     Raises:
         ResultError: the report is malformed.
     """
+    return _current(_record(verified, entry), entry)
+
+
+def _record(verified: Path, entry: Entry) -> Report | None:
+    """What the board has on record under an entry's id, of whatever state."""
     path = verified / f"{entry.id}.json"
-    if not path.is_file():
+    return read_record(path, Report) if path.is_file() else None
+
+
+def _current(record: Report | None, entry: Entry) -> Report | None:
+    if record is None:
         return None
-    report = read_record(path, Report)
-    if (report.entry, report.entry_sha256) != (entry.id, entry.digest) or report.failed:
-        log.warning("%s is not about %s as it is now: verify it again", path, entry.id)
+    if (record.entry, record.entry_sha256) != (entry.id, entry.digest) or record.failed:
+        log.warning("the record on %s is not about it as it is now: verify it again", entry.id)
         return None
-    return report
+    return record
+
+
+def _earlier(record: Report | None, entry: Entry) -> tuple[Earlier, ...]:
+    """The states of an entry that the board verified before this one, on the same images."""
+    about = (entry.id, entry.benchmark.fingerprint)
+    return record.before(entry.digest) if record and (record.entry, record.fingerprint) == about else ()
 
 
 def accept(verified: Path, entry: Entry, report: Report) -> Report:
-    """Keep a report as the board's. A spot check or reproduction of the same entry made earlier stays in it.
+    """Keep a report as the board's. A spot check or reproduction of the same entry made earlier stays in it,
+    and so do the scores of the states that it replaced.
 
     Raises:
         ResultError: a check failed, the report is on something else, or the disk refuses.
@@ -146,7 +172,8 @@ def accept(verified: Path, entry: Entry, report: Report) -> Report:
         raise ResultError(
             f"the report on {report.entry} cannot be kept: a check failed, or it is of another entry"
         )
-    before = accepted_report(verified, entry)
+    record = _record(verified, entry)
+    before = _current(record, entry)
     done = {check.name for check in report.checks if check.outcome == "passed"}
     kept = [
         check
@@ -154,6 +181,8 @@ def accept(verified: Path, entry: Entry, report: Report) -> Report:
         if check.name in (SPOT_CHECK, REPRODUCTION) and check.outcome == "passed" and check.name not in done
     ]
     checks = (*report.checks, *kept)
-    report = report.model_copy(update={"checks": checks, "tier": tier_of(checks)})
+    report = report.model_copy(
+        update={"checks": checks, "tier": tier_of(checks), "earlier": _earlier(record, entry)}
+    )
     write_atomically(verified / f"{entry.id}.json", (report.model_dump_json(indent=2) + "\n").encode())
     return report

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,17 @@ class Withdrawal(Record):
 def read_withdrawn(board: Path) -> dict[str, Path]:
     """Id without capitals -> record, of everything that was taken back."""
     return {path.stem.casefold(): path for path in sorted((board / WITHDRAWN).glob("*.json"))}
+
+
+def withdrawals(board: Path, leave_out: Callable[[str], None]) -> tuple[Withdrawal, ...]:
+    """What was taken back, the latest first; ``leave_out`` is told of records that cannot be read."""
+    found = []
+    for path in read_withdrawn(board).values():
+        try:
+            found.append(read_record(path, Withdrawal))
+        except ResultError as error:
+            leave_out(f"the record of a withdrawal is left out: {error}")
+    return tuple(sorted(found, key=lambda each: each.date, reverse=True))
 
 
 def refuse_withdrawn(

@@ -14,12 +14,17 @@ from typing import Any
 import numpy as np
 
 from imagenet_hard.base.types import BenchmarkInfo, Predictions, Scored
+from imagenet_hard.cli.main import run
+from imagenet_hard.cli.submit import command as submit
 from imagenet_hard.evaluation.environment import Environment, environment
 from imagenet_hard.evaluation.result import Result, write_result
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry
 from imagenet_hard.leaderboard.gold import Gold, gold_of, write_gold
 from imagenet_hard.leaderboard.submit import make_submission, write_submission
+from imagenet_hard.leaderboard.verify.ownership import Author
+from imagenet_hard.leaderboard.verify.report import Report
+from imagenet_hard.leaderboard.verify.run import verify
 from tests.evaluation.scored import make_result, make_scored
 
 N = 60
@@ -79,6 +84,29 @@ class Board:
         submission = make_submission(path, self.golds, name=name, org=org)
         write_submission(self.entries, submission)
         return self.entries / submission.entry.id
+
+
+class Two:
+    """One folder with the gold of two benchmarks, ImageNet-Hard and its 4K release."""
+
+    def __init__(self, root: Path) -> None:
+        self.main, self.big = Board(root), Board(root, n=40, name="imagenet-hard-4k")
+        self.entries, self.golds = self.main.entries, self.main.golds
+
+    def submit(self, on: Board, *more: str, seed: int = 0, owner: str = "alice", name: str = "Net") -> int:
+        """As a user does; the exit code."""
+        args = [on.result(on.scored(seed)), "--name", name, "--org", "Lab", "--owner", f"github:{owner}"]
+        return run(submit, [*map(str, args), "--entries", str(self.entries), *more], "imagenet-hard submit")
+
+    def names(self) -> list[str]:
+        return sorted(p.name for p in self.entries.iterdir())
+
+    def request(self, tmp_path: Path, *folders: Path, author: Author | None) -> dict[str, Report]:
+        """A request with copies of these folders, against the board."""
+        copies = [Path(shutil.copytree(f, tmp_path / "request" / f.name)) for f in folders]
+        reports = verify(copies, golds=self.golds, base=self.entries, author=author)
+        shutil.rmtree(tmp_path / "request")
+        return {report.entry: report for report in reports}
 
 
 @cache

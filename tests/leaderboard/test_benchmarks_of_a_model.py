@@ -12,39 +12,15 @@ import pytest
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.cli.leaderboard import command as leaderboard
 from imagenet_hard.cli.main import run
-from imagenet_hard.cli.submit import command as submit
 from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership
 from imagenet_hard.leaderboard.verify.report import Report
 from imagenet_hard.leaderboard.verify.run import verify
-from tests.leaderboard.boards import Board, change, without_result
+from tests.leaderboard.boards import Board, Two, change, without_result
 
 ALICE, MALLORY = Author("github", "alice"), Author("github", "mallory")
 MAIN, ON_4K = "Lab__Net", "Lab__Net__imagenet-hard-4k"
-
-
-class Two:
-    """One folder with the gold of two benchmarks, ImageNet-Hard and its 4K release."""
-
-    def __init__(self, root: Path) -> None:
-        self.main, self.big = Board(root), Board(root, n=40, name="imagenet-hard-4k")
-        self.entries, self.golds = self.main.entries, self.main.golds
-
-    def submit(self, on: Board, *more: str, seed: int = 0, owner: str = "alice", name: str = "Net") -> int:
-        """As a user does; the exit code."""
-        args = [on.result(on.scored(seed)), "--name", name, "--org", "Lab", "--owner", f"github:{owner}"]
-        return run(submit, [*map(str, args), "--entries", str(self.entries), *more], "imagenet-hard submit")
-
-    def names(self) -> list[str]:
-        return sorted(p.name for p in self.entries.iterdir())
-
-    def request(self, tmp_path: Path, *folders: Path, author: Author | None = ALICE) -> dict[str, Report]:
-        """A request with copies of these folders, against the board."""
-        copies = [Path(shutil.copytree(f, tmp_path / "request" / f.name)) for f in folders]
-        reports = verify(copies, golds=self.golds, base=self.entries, author=author)
-        shutil.rmtree(tmp_path / "request")
-        return {report.entry: report for report in reports}
 
 
 @pytest.fixture
@@ -94,7 +70,7 @@ def test_whose_the_model_is(both: Two, tmp_path: Path) -> None:
     mine = both.entries / ON_4K
     kept = Path(shutil.copytree(mine, tmp_path / "kept" / ON_4K))
     shutil.rmtree(mine)
-    (report,) = both.request(tmp_path, kept).values()
+    (report,) = both.request(tmp_path, kept, author=ALICE).values()
     assert not report.failed
     assert "adds a benchmark to Lab__Net of the same owner, github:alice" in str(report.checks)
     (report,) = both.request(tmp_path, theirs, author=MALLORY).values()
@@ -129,7 +105,7 @@ def test_what_is_one_in_a_model(
     moved = Path(shutil.copytree(second, tmp_path / "moved" / ON_4K))
     shutil.rmtree(second)
     assert f"ownership: the board has {MAIN} already, {message}" in failure(
-        both.request(tmp_path, moved)[ON_4K]
+        both.request(tmp_path, moved, author=ALICE)[ON_4K]
     )
 
 
@@ -186,7 +162,7 @@ def test_ids_that_are_refused(
     moved.parent.mkdir()
     bad.rename(moved)
     shutil.rmtree(both.entries / ON_4K)
-    found = failure(both.request(tmp_path, moved)[id])
+    found = failure(both.request(tmp_path, moved, author=ALICE)[id])
     assert found.startswith(f"{check}: ")
     assert message in found
 
@@ -202,7 +178,7 @@ def test_a_second_entry_on_one_benchmark(both: Two, tmp_path: Path) -> None:
     assert all("has this model on this benchmark already" in failure(r) for r in reports.values())
     moved = Path(shutil.copytree(again, tmp_path / "moved" / again.name))
     shutil.rmtree(again)
-    assert f"already, as {ON_4K}" in failure(both.request(tmp_path, moved)[moved.name])
+    assert f"already, as {ON_4K}" in failure(both.request(tmp_path, moved, author=ALICE)[moved.name])
 
 
 def test_twins_across_benchmarks(both: Two) -> None:
@@ -245,7 +221,7 @@ def test_one_of_two_withdrawn(both: Two, tmp_path: Path, capsys: pytest.CaptureF
     assert both.submit(both.main, seed=5) == 1
     assert "Lab__Net was withdrawn on" in capsys.readouterr().err
     detour = renamed(kept[MAIN], f"{MAIN}__imagenet-hard")
-    assert "was withdrawn on" in failure(both.request(tmp_path, detour)[detour.name])
+    assert "was withdrawn on" in failure(both.request(tmp_path, detour, author=ALICE)[detour.name])
     assert both.submit(both.big, "--replace", seed=5) == 0
     assert withdraw(both, ON_4K) == 0
     stranger = Two(tmp_path / "strangers")

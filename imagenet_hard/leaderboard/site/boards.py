@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.base.text import counted
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.site.data import Board, Rank, Unranked
 from imagenet_hard.leaderboard.site.imagenet import ranked
@@ -115,7 +116,7 @@ def by_value(values: Sequence[Any], title: Callable[[Any], str] = str) -> Groups
 
 def n_labels(k: int) -> str:
     """The name of the images that have ``k`` labels."""
-    return f"{k} label{'s' if k > 1 else ''}"
+    return counted(k, "label")
 
 
 def rates(correct: NDArray[np.bool_], groups: Groups) -> dict[str, Rate]:

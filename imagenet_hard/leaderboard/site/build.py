@@ -24,7 +24,7 @@ from imagenet_hard.leaderboard.site.data_files import (
     images_data,
     script,
 )
-from imagenet_hard.leaderboard.site.downloads import downloads
+from imagenet_hard.leaderboard.site.downloads import answer_files, downloads
 from imagenet_hard.leaderboard.site.pages import pages
 
 MANIFEST = "site.json"
@@ -80,6 +80,8 @@ def site_files(site: SiteData) -> Iterator[tuple[str, bytes]]:
             yield f"static/{name}", data
     for name, text in _texts(site):
         yield name, text.encode("utf-8", "replace")
+    for board in site.boards:
+        yield from answer_files(board)
 
 
 def _texts(site: SiteData) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,8 @@ from imagenet_hard.leaderboard.entry import Entry, ReportedTop1, Tier
 from imagenet_hard.leaderboard.plain_text import MAX_NUMBER, Link
 from imagenet_hard.leaderboard.published import PublishedTable
 from imagenet_hard.leaderboard.verify.ownership import said_owner
-from imagenet_hard.leaderboard.verify.report import Check, Report, tier_by
+from imagenet_hard.leaderboard.verify.report import Check, Earlier, Report, tier_by
+from imagenet_hard.leaderboard.withdrawn import Withdrawal
 
 _LONGEST = 500
 """Characters of a model's backend, name and tag, which no record bounds."""
@@ -40,12 +41,24 @@ class Rank(Record):
     high: int = Field(ge=1, description="worst rank that they leave open")
 
 
+class Elsewhere(Record):
+    """The same model's entry on another benchmark."""
+
+    id: str
+    benchmark: str
+    fingerprint: str
+    top1: Rate
+    place: int = Field(ge=1)
+    entries: int = Field(ge=1, description="on that benchmark")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unranked:
     """A model on a benchmark before it is ranked: its record, and what its answers get.
 
     ``record``: the entry as it was submitted, or a result that nobody submitted. ``report``: what the board
-    checked of the entry. ``name``: what the board calls it, as results have no such name of their own.
+    checked of the entry, and ``earlier`` the states of it that were replaced, the first first. ``name``: what
+    the board calls it, as results have no such name of their own.
     """
 
     id: str
@@ -60,6 +73,7 @@ class Unranked:
     per_class: PerClass
     calibration: Calibration | None
     report: Report | None = None
+    earlier: tuple[Earlier, ...] = ()
 
     @property
     def entry(self) -> Entry | None:
@@ -148,12 +162,14 @@ class Row(Unranked):
     """The same among the others of its board.
 
     ``effective_robustness``: top-1 less what the line through the board's entries expects, a share;
-    ``rank_diff``: place by reported ImageNet top-1 less the place here, among those with both.
+    ``rank_diff``: place by reported ImageNet top-1 less the place here, among those with both; ``also_on``:
+    the model on other benchmarks.
     """
 
     rank: Rank
     effective_robustness: float | None = None
     rank_diff: int | None = None
+    also_on: tuple[Elsewhere, ...] = ()
 
     @classmethod
     def of(
@@ -241,13 +257,15 @@ class Board:
 class SiteData:
     """The whole site: boards in the order they are shown, and what was published elsewhere.
 
-    ``left_out``: entries and records that could not be placed, each with the reason.
+    ``left_out``: entries and records that could not be placed, each with the reason; ``withdrawn``: what was
+    taken back, the latest first.
     """
 
     boards: tuple[Board, ...]
     published: tuple[PublishedTable, ...] = ()
     version: str = ""
     left_out: tuple[str, ...] = ()
+    withdrawn: tuple[Withdrawal, ...] = ()
 
     @property
     def preview(self) -> bool:

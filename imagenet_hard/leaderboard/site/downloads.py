@@ -32,6 +32,22 @@ def downloads(board: Board) -> Iterator[tuple[str, str]]:
             yield f"badges/{entry.id}.svg", badge(board, entry)
 
 
+def answer_files(board: Board) -> Iterator[tuple[str, bytes]]:
+    """(path, Parquet) of all answers, an image a row: ``id`` and a column an entry, called by the entry's id.
+
+    ``-top1`` has int16 classes, as ``leaderboard import`` reads them, ``-correct`` whether they are right.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for what, values in (("top1", board.predicted), ("correct", board.correct)):
+        columns = {"id": pa.array(board.image_ids, pa.string())}
+        columns |= {entry.id: pa.array(row) for entry, row in zip(board.entries, values, strict=True)}
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns), sink, compression="zstd")
+        yield f"downloads/{board.slug}-{what}.parquet", sink.getvalue().to_pybytes()
+
+
 def table_csv(board: Board, top: int | None = None) -> str:
     """One line for each of the first ``top`` entries; shares in [0, 1], a column for each origin."""
     fields = fields_of(board)
@@ -69,6 +85,8 @@ def _record(board: Board, entry: Row) -> dict[str, Any]:
             }
             for check in entry.checks
         ],
+        "earlier": _plain(entry.earlier),
+        "also_on": _plain(entry.also_on),
         "provenance": [asdict(each) for each in provenance(entry)],
         "predictions_sha256": entry.predictions_sha256,
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,11 @@ from imagenet_hard.evaluation.calibration import calibrate
 from imagenet_hard.evaluation.metrics import PerClass, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
 from imagenet_hard.leaderboard.gold import Gold
+from imagenet_hard.leaderboard.ids import model_of
 from imagenet_hard.leaderboard.published import PublishedTable
 from imagenet_hard.leaderboard.site.boards import Gathering, by_value, in_order, n_labels, rates
-from imagenet_hard.leaderboard.site.data import Board, SiteData, Unranked
+from imagenet_hard.leaderboard.site.data import Board, Elsewhere, Row, SiteData, Unranked
+from imagenet_hard.leaderboard.withdrawn import withdrawals
 
 
 def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteData:
@@ -28,13 +32,36 @@ def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteDa
     """
     gathered: dict[str, _Scored] = {}
     left_out: list[str] = []
-    for each in read_board(_board_folder(entries), left_out.append):
+    folder = _board_folder(entries)
+    for each in read_board(folder, left_out.append):
         fingerprint = each.gold.info.fingerprint
         if fingerprint not in gathered:
             gathered[fingerprint] = _Scored(each.gold)
         gathered[fingerprint].add(each)
-    boards = in_order(each.board() for each in gathered.values())
-    return SiteData(boards, tuple(published), __version__, tuple(left_out))
+    boards = _with_links(in_order(each.board() for each in gathered.values()))
+    withdrawn = withdrawals(folder, left_out.append)
+    return SiteData(boards, tuple(published), __version__, tuple(left_out), withdrawn)
+
+
+def _with_links(boards: Sequence[Board]) -> tuple[Board, ...]:
+    """The boards, each entry with those of the same model on the others."""
+    found: dict[str, dict[str, Elsewhere]] = defaultdict(dict)
+    for board in boards:
+        for e in board.entries:
+            found[model_of(e.id)][board.slug] = Elsewhere(
+                id=e.id,
+                benchmark=board.title,
+                fingerprint=board.fingerprint,
+                top1=e.top1,
+                place=e.rank.place,
+                entries=len(board.entries),
+            )
+
+    def linked(board: Board, entry: Row) -> Row:
+        others = (each for slug, each in found[model_of(entry.id)].items() if slug != board.slug)
+        return replace(entry, also_on=tuple(others))
+
+    return tuple(replace(b, entries=tuple(linked(b, e) for e in b.entries)) for b in boards)
 
 
 def _board_folder(entries: Path) -> Path:
@@ -76,6 +103,7 @@ class _Scored:
             name=entry.name,
             record=entry,
             report=scored.report,
+            earlier=scored.earlier,
             used_in_curation=entry.used_in_curation or scored.gold.curated_by(entry.model),
             imagenet=entry.imagenet,
             top1=again.top1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from imagenet_hard.base.text import points, signed
+from imagenet_hard.base.text import counted, points, signed
 from imagenet_hard.leaderboard.site.data import Rank, Row, Unranked
 from imagenet_hard.leaderboard.stats.imagenet import Coefficient, correlate, fit, rank_differences
 
@@ -52,12 +52,12 @@ def along(entries: Sequence[Row]) -> str:
     pairs = [(e.imagenet.percent, e.top1.accuracy) for e in entries if e.imagenet]
     found = correlate([x for x, _ in pairs], [y for _, y in pairs])
     if found is None:
-        return f"ImageNet accuracy is reported of {len(pairs)} entries: too few to correlate with."
+        return f"ImageNet accuracy is reported of {counted(len(pairs), 'entry')}: too few to correlate with."
     named = (("Pearson’s r", found.pearson), ("Spearman’s ρ", found.spearman), ("Kendall’s τ", found.kendall))
     coefficients = ", ".join(f"{name} {_text(value)}" for name, value in named)
     return (
-        f"ImageNet accuracy is reported of {found.n} entries, and not scored again here. Scores correlate "
-        f"with it by {coefficients}; in brackets 95 % bootstrap intervals over these entries."
+        f"ImageNet accuracy is reported of {counted(found.n, 'entry')}, and not scored again here. Scores "
+        f"correlate with it by {coefficients}; in brackets 95 % bootstrap intervals over these entries."
     )
 
 

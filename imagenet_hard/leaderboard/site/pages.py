@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from imagenet_hard.base.text import markdown_cell, pct
+from imagenet_hard.base.text import counted, markdown_cell, pct, points
 from imagenet_hard.base.web import templates
 from imagenet_hard.evaluation.intervals import wilson
 from imagenet_hard.evaluation.metrics import Rate
@@ -87,7 +87,7 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
             yield page(f"entries/{entry.id}.html", "entry", **values)
     for name in ("submit", "verification"):
         yield page(f"{name}.html", name)
-    yield page("changes.html", "changes", changes=_changes(site.boards), left_out=site.left_out)
+    yield page("changes.html", "changes", changes=_changes(site), left_out=site.left_out)
     yield page("licences.html", "licences", vendor=vendor)
 
 
@@ -98,12 +98,12 @@ def board_hrefs(boards: Sequence[Board]) -> dict[str, str]:
 
 def _board(board: Board) -> dict[str, Any]:
     m = len(board.entries)
-    what = ("entry", "entries") if board.labelled else ("result", "results")
+    what = "entry" if board.labelled else "result"
     how = "each scored again from its predictions" if board.labelled else "as they say themselves"
     groups = {key: int(flags.sum()) for key, flags in group_of(board).items()}
     return {
         "board": board,
-        "lead": f"{m:,} {what[m != 1]} on {board.n:,} images, {how}. "
+        "lead": f"{counted(m, what)} on {counted(board.n, 'image')}, {how}. "
         f"Images: {board.source}, fingerprint {board.fingerprint[:12]}.",
         "groups": groups,
         "group_texts": _group_texts(board),
@@ -133,13 +133,13 @@ def _group(board: Board, key: str) -> dict[str, Any]:
         classes[1][list(each)] += 1
     common = np.argsort(-classes[0], kind="stable")[:N_EXTREME_CLASSES]
     names, total = class_names(), int(inside.sum())
-    counted = [(o, int((inside & (origins == o)).sum())) for o in sorted(set(board.image_origins))]
+    sizes = [(o, int((inside & (origins == o)).sum())) for o in sorted(set(board.image_origins))]
     return {
         "board": board,
         "size": total,
         "group_texts": _group_texts(board),
         "by_origin": [
-            (name, n, n / int((origins == name).sum())) for name, n in sorted(counted, key=lambda x: -x[1])
+            (name, n, n / int((origins == name).sum())) for name, n in sorted(sizes, key=lambda x: -x[1])
         ],
         "by_class": [(names[i], int(classes[0][i]), int(classes[1][i])) for i in common if classes[0][i]],
     }
@@ -215,21 +215,42 @@ def _extreme_classes(entry: Row) -> tuple[list[tuple[str, int, int]], list[tuple
     return hardest[:N_EXTREME_CLASSES], easiest[:N_EXTREME_CLASSES]
 
 
-def _changes(boards: Sequence[Board]) -> list[dict[str, Any]]:
-    """What the entries' own dates tell, by day, the newest first: entries as lines, checks to be folded."""
-    entries: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    checks: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
-    for board in boards:
+def _changes(site: SiteData) -> list[dict[str, Any]]:
+    """What happened by day, the newest first: entries by their own dates, replaced and withdrawn ones by when
+    the board has them on record; checks to be folded."""
+    days: dict[str, dict[str, list[tuple[str, str, str]]]] = defaultdict(lambda: defaultdict(list))
+    for board in site.boards:
         for e in board.entries:
             line = f"on {board.title}: {pct(e.top1.accuracy)} %, rank {e.rank.place}."
-            entries[e.date.isoformat()].append((e.id, e.name, line))
+            days[e.date.isoformat()]["entries"].append((e.id, e.name, line))
+            for day, before, after in _replacements(e):
+                line = (
+                    f"on {board.title}: {pct(before)} % before, {pct(after)} % after "
+                    f"({points(after - before)} points)."
+                )
+                days[day]["replaced"].append((e.id, e.name, line))
             found: dict[str, list[str]] = defaultdict(list)
             for check in e.checks:
                 found[check.when.date().isoformat()].append(f"{check.name}: {check.outcome}")
             for day, each in found.items():
-                checks[day].append((e.id, e.name, f"{'; '.join(each)}."))
-    days = sorted({*entries, *checks}, reverse=True)
-    return [{"day": d, "entries": sorted(entries[d]), "checks": sorted(checks[d])} for d in days]
+                days[day]["checks"].append((e.id, e.name, f"{'; '.join(each)}."))
+    for gone in site.withdrawn:
+        days[gone.date.isoformat()]["withdrawn"].append(("", gone.entry, f"by {gone.by}: {gone.why}"))
+    kinds = ("entries", "replaced", "withdrawn", "checks")
+    return [
+        {"day": day, **{kind: sorted(days[day][kind]) for kind in kinds}}
+        for day in sorted(days, reverse=True)
+    ]
+
+
+def _replacements(e: Row) -> list[tuple[str, float, float]]:
+    """(day, accuracy before, accuracy after) of each time that another state took an entry's place."""
+    scores = [*(each.top1.accuracy for each in e.earlier), e.top1.accuracy]
+    days = [each.when.date() for each in e.earlier]
+    # One that is not verified yet has its own date, which may be older than what it replaced.
+    days.append(max((check.when.date() for check in e.checks), default=max([e.date, *days])))
+    changes = zip(days[1:], scores, scores[1:], strict=False)
+    return [(day.isoformat(), before, after) for day, before, after in changes]
 
 
 @dataclass(frozen=True)

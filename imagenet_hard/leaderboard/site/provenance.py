@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from imagenet_hard.base.text import counted
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.leaderboard.site.data import Row
@@ -56,7 +57,7 @@ def result_facts(result: Result) -> tuple[Facts, ...]:
         ("Device", r.device),
         ("Seconds", f"{r.seconds:.1f}"),
         ("Images per second", None if r.images_per_second is None else f"{r.images_per_second:.1f}"),
-        ("Near-ties", f"{ties.n} images with a margin below {ties.epsilon:g}"),
+        ("Near-ties", f"{counted(ties.n, 'image')} with a margin below {ties.epsilon:g}"),
         ("Run key", result.run_key),
         ("Created", result.created.isoformat()),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.tables import Table
-from imagenet_hard.base.text import markdown_cell
+from imagenet_hard.base.text import counted, markdown_cell
 from imagenet_hard.leaderboard.site.columns import text_columns
 from imagenet_hard.leaderboard.site.data import Board
 from imagenet_hard.leaderboard.site.downloads import table_csv, table_json
@@ -93,8 +93,9 @@ def _markdown_board(board: Board, top: int | None) -> str:
     shown = board.entries[:top]
     more = f" The first {len(shown)} of {len(board.entries)}." if len(shown) < len(board.entries) else ""
     return (
-        f"**{markdown_cell(board.title)}**: {len(board.entries)} entries on {board.n:,} images, fingerprint "
-        f"`{board.fingerprint[:12]}`. Rank is the place by score; the range holds the ranks that the images "
+        f"**{markdown_cell(board.title)}**: {counted(len(board.entries), 'entry')} on "
+        f"{counted(board.n, 'image')}, fingerprint `{board.fingerprint[:12]}`. Rank is the place by score; "
+        "the range holds the ranks that the images "
         f"leave open for an entry (95 %, each entry for itself).{more}\n\n{_table(board, top).markdown()}"
     )
 
@@ -105,5 +106,5 @@ def _table(board: Board, top: int | None) -> Table:
         [column.heading for column in columns],
         [[column.text(entry) for column in columns] for entry in board.entries[:top]],
         "".join("r" if column.number else "l" for column in columns),
-        f"{board.title}, {board.n} images, fingerprint {board.fingerprint[:12]}",
+        f"{board.title}, {counted(board.n, 'image')}, fingerprint {board.fingerprint[:12]}",
     )

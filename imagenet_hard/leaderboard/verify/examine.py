@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.text import reason
+from imagenet_hard.base.text import counted, reason
 from imagenet_hard.base.types import N_CLASSES, Predictions
 from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers, read_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
@@ -106,7 +106,7 @@ def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Reque
         lambda: read_answers(
             folder, probabilities=entry.probabilities, isolated=not request.trusted, places=entry.places
         ),
-        lambda answers: f"{len(answers.ids)} rows",
+        lambda answers: counted(len(answers.ids), "row"),
     )
     step("hash", lambda: check_hash(entry, answers))
     step("ids", lambda: check_ids(answers, gold))

@@ -30,6 +30,8 @@ def look_alikes(entry: Entry, others: Iterable[Entry]) -> Finding:
         ):
             if mine != theirs and all(map(_same_look, mine, theirs)):
                 return True, f"the {what} {mine[-1]!a} looks like {theirs[-1]!a} of {other.id}"
+        if entry.id != other.id and _same_look(_joined(entry.id), _joined(other.id)):
+            return True, f"the id looks like {other.id}"
         if other.submitter == entry.submitter and other.owner and not _accounts(other) & _accounts(entry):
             return True, f"the submitter {entry.submitter!a} is that of {other.id}, of another owner"
     return False, ""
@@ -41,6 +43,16 @@ def _accounts(entry: Entry) -> set[tuple[str, str]]:
 
 def _same_look(one: str, other: str) -> bool:
     return one == other or skeleton(one) == skeleton(other)
+
+
+@lru_cache(maxsize=2**14)
+def _joined(entry: str) -> str:
+    """An id without what parts it: a name may be written like another model's entry on a benchmark.
+
+    >>> _joined("A__B-imagenet-hard-4k") == _joined("A__B__imagenet-hard-4k")
+    True
+    """
+    return re.sub("[-_]+", "-", entry)
 
 
 @lru_cache(maxsize=2**14)

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import printable
-from imagenet_hard.base.types import SCHEMA_VERSION, Record
+from imagenet_hard.base.types import SCHEMA_VERSION, Record, says_nothing
 from imagenet_hard.evaluation.calibration import Share
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Sha256
@@ -36,6 +36,7 @@ MAX_COMMENT = 50_000
 """Bytes of a report in a comment; GitHub takes 65,536 characters."""
 
 _MAX_DETAIL = 500
+_MAX_EARLIER = 100
 
 
 class Check(Record):
@@ -51,6 +52,15 @@ class Check(Record):
     version: Annotated[str, Field(max_length=100)] = __version__
 
 
+class Earlier(Record):
+    """A state of an entry that another replaced, as the board had verified it."""
+
+    entry_sha256: Sha256
+    top1: Rate
+    tier: Tier
+    when: AwareDatetime = Field(description="when it was verified")
+
+
 class Report(Record):
     """The checks of one entry, in the order in which they were made."""
 
@@ -63,6 +73,19 @@ class Report(Record):
     top5: Rate | None = None
     tier: Tier | None = Field(default=None, description="what the checks amount to; none where one failed")
     checks: tuple[Check, ...]
+    earlier: Annotated[tuple[Earlier, ...], Field(max_length=_MAX_EARLIER)] = Field(
+        default=(),
+        exclude_if=says_nothing,
+        description="states of the entry before this one, the oldest first",
+    )
+
+    def before(self, entry_sha256: str) -> tuple[Earlier, ...]:
+        """The states before the one of this digest: this report's own too, where it is of another state."""
+        if self.entry_sha256 in (None, entry_sha256) or self.top1 is None or self.failed or not self.checks:
+            return self.earlier
+        when = max(check.when for check in self.checks)
+        last = Earlier(entry_sha256=self.entry_sha256, top1=self.top1, tier=tier_by(self), when=when)
+        return (*self.earlier, last)[-_MAX_EARLIER:]
 
     @property
     def failed(self) -> bool:

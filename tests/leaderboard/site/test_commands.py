@@ -38,7 +38,7 @@ def test_build(board, tmp_path, capsys):
     assert leaderboard("build", "--entries", board.entries, "--out", tmp_path / "site") == 0
     captured = capsys.readouterr()
     assert captured.out == f"{tmp_path / 'site' / 'index.html'}\n"
-    assert captured.err.startswith("2 entries, 1 benchmarks")
+    assert captured.err.startswith("2 entries, 1 benchmark,")
     assert (tmp_path / "site" / "index.html").is_file()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import json
 import re
 from dataclasses import replace
@@ -13,8 +14,14 @@ import pytest
 from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
+from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.evaluation.result import write_result
 from imagenet_hard.leaderboard.site.build import build_site
-from imagenet_hard.leaderboard.verify.report import Report
+from imagenet_hard.leaderboard.site.data import Elsewhere
+from imagenet_hard.leaderboard.site.from_results import read_results
+from imagenet_hard.leaderboard.verify.report import Earlier, Report
+from imagenet_hard.leaderboard.withdrawn import Withdrawal
+from tests.evaluation.scored import make_result, make_scored
 from tests.leaderboard.site.boards import imagenet_v2, made_up, report_of, site
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -36,6 +43,56 @@ def built(tmp_path_factory):
     out = tmp_path_factory.mktemp("site")
     build_site(site(made_up()), out)
     return out
+
+
+@pytest.fixture(scope="module")
+def eventful(tmp_path_factory):
+    """A board on which entries were replaced and withdrawn, of models that stand on a second one too."""
+    out, board, big = tmp_path_factory.mktemp("eventful"), made_up(), made_up(m=3, n=90, seed=1)
+    before = Earlier(
+        entry_sha256="ab" * 32,
+        top1=Rate.of(100, 600),
+        tier="re-scored",
+        when=dt.datetime(2026, 1, 2, tzinfo=dt.UTC),
+    )
+    first, *others = board.entries
+    elsewhere = Elsewhere(
+        id="lab2__model-2__big",
+        benchmark="Big",
+        fingerprint="cd" * 32,
+        top1=Rate.of(9, 90),
+        place=1,
+        entries=3,
+    )
+    first = replace(first, earlier=(before,), also_on=(elsewhere,))
+    renamed = (replace(e, id=f"{e.id}__big") for e in big.entries)
+    gone = Withdrawal(
+        entry="lab0__gone",
+        entry_sha256="ab" * 32,
+        fingerprint="ab" * 32,
+        by="github:alice",
+        date=dt.date(2026, 2, 1),
+        why="scored with the wrong weights",
+    )
+    big = replace(big, slug="big", title="Big", entries=tuple(renamed))
+    data = site(replace(board, entries=(first, *others)), big)
+    build_site(replace(data, withdrawn=(gone,)), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def previewed(tmp_path_factory):
+    """Results of this machine, of two benchmarks, without labels."""
+    out = tmp_path_factory.mktemp("preview")
+    for n in (80, 40):
+        for seed, skill in enumerate((2.0, 9.0, 5.0)):
+            scored = make_scored(n, seed, skill)[0]
+            result = make_result(scored, name=f"model-{seed}")
+            info = result.benchmark.model_copy(update={"fingerprint": f"{n:x}" * 32, "n": n})
+            result = result.model_copy(update={"benchmark": info})
+            write_result(out / "results" / str(n), result, scored.predictions, stem=f"model-{seed}-{n}")
+    build_site(read_results([out / "results"]), out / "site")
+    return out / "site"
 
 
 def names(page):
@@ -279,6 +336,20 @@ def test_the_changes_are_short(built, visit):
     assert page.locator("details li").all_inner_texts()[0] == "Model 0 score: passed."
 
 
+def test_the_changes_of_an_eventful_board(eventful, visit):
+    """Replaced and withdrawn entries stand by their days; many entries of one day are folded."""
+    page = visit(eventful).open("changes.html")
+    text = page.inner_text("main")
+    assert "Model 11 on Made up: 16.67 % before, " in text
+    assert "lab0__gone by github:alice: scored with the wrong weights" in text
+    headings = page.locator("section:has(h3) :is(h2, h3)").all_inner_texts()
+    assert headings == ["2026-02-01", "Withdrawn", "2026-01-02", "Replaced"]
+    page = visit(eventful).open("entries/lab3__model-11.html")
+    assert page.inner_text(".also") == "Also on Big: 10.00\u00a0%, rank 1 of 3."
+    page.click(".also a")
+    assert page.url.endswith("entries/lab2__model-2__big.html")
+
+
 def newcombe(both, only_a, only_b, neither):
     """95 % interval of the difference, by the formulas of Newcombe 1998, section 3, method 10."""
     n = both + only_a + only_b + neither
@@ -383,19 +454,29 @@ def test_dark_mode_by_system_and_by_choice(built, visit):
     assert page.get_attribute("html", "data-theme") == "light"
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_fits_a_phone(built, visit, path):
+MORE_PAGES = {
+    "eventful": ("index.html", "entries/lab3__model-11.html", "board-big.html", "changes.html"),
+    "previewed": ("index.html", "entries/model-1-80.html", "changes.html", "verification.html"),
+}
+
+
+@pytest.mark.parametrize("which", ["built", *MORE_PAGES])
+def test_fits_a_phone(which, request, visit):
     """No page scrolls sideways at 390 pixels."""
-    page = visit(built, **PHONE).open(path)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    watched = visit(request.getfixturevalue(which), **PHONE)
+    for path in MORE_PAGES.get(which, PAGES):
+        page = watched.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_accessible(built, visit, scheme, size):
+@pytest.mark.parametrize("which", ["built", *MORE_PAGES])
+def test_accessible(which, request, visit, scheme, size):
     """axe-core finds nothing serious or critical: names, roles, contrast, labels, headings."""
+    built = request.getfixturevalue(which)
     watched = visit(built, color_scheme=scheme, bypass_csp=True, **(PHONE if size == "phone" else {}))
-    for path in PAGES:
+    for path in MORE_PAGES.get(which, PAGES):
         page = watched.open(path)
         page.add_script_tag(path=AXE)
         found = page.evaluate("axe.run(document, {resultTypes: ['violations'], preload: false})")[

@@ -52,6 +52,27 @@ def test_what_is_not(entry: Entry) -> None:
         assert look_alikes(each, [entry, *others]) == (False, "")
 
 
+def test_a_name_written_like_an_id(entry: Entry) -> None:
+    """A model whose name ends as another's id does on a benchmark; not the model's own entries, nor kin."""
+
+    def called(id: str, name: str) -> Entry:
+        return entry.model_copy(update={"id": id, "name": name, "org": "A"})
+
+    on_main, on_4k = called("A__B", "B"), called("A__B__imagenet-hard-4k", "B")
+    for name in ("B-imagenet-hard-4k", "B_imagenet-hard-4k", "b-imagenet-hard-4K"):
+        written = called(f"A__{name}", name)
+        assert look_alikes(written, [on_main, on_4k]) == (True, f"the id looks like {on_4k.id}")
+        assert look_alikes(on_4k, [on_main, written]) == (True, f"the id looks like {written.id}")
+    others = [
+        on_main,
+        on_4k,
+        called("A__B-4k", "B-4k"),
+        called("A__C-imagenet-hard-4k", "C-imagenet-hard-4k"),
+    ]
+    for each in others:
+        assert look_alikes(each, others) == (False, "")
+
+
 def test_a_submitters_name_in_other_hands(entry: Entry) -> None:
     """The same typed name, another account."""
     alice = entry.model_copy(update={"name": "first", "owner": {"github": "alice"}})

@@ -39,9 +39,11 @@
 
   const percent = (share, digits = 2) => (100 * share).toFixed(digits);
   const count = (n) => n.toLocaleString("en-US");
+  /** "1 image", "1,200 images", "0 entries". */
+  const counted = (n, one) => `${count(n)} ${n === 1 ? one : one.endsWith("ry") ? `${one.slice(0, -1)}ies` : `${one}s`}`;
 
   window.imagenetHard = {
-    root, load, bytes, bits, element, percent, count,
+    root, load, bytes, bits, element, percent, count, counted,
     receive: (key, value) => waiting.get(key)?.resolve(value),
     int8: (base64) => new Int8Array(bytes(base64).buffer),
     int16: (base64) => {

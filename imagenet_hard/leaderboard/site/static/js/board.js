@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const shared = window.imagenetHard;
-  const { element, chart, colour, palette, legend, wilson, shorten, percent, count } = shared;
+  const { element, chart, colour, palette, legend, wilson, shorten, percent, count, counted } = shared;
   const slug = document.body.dataset.board;
   const byId = (id) => document.getElementById(id);
   const MOST_PICKED = 6;
@@ -137,7 +137,7 @@
     const name = (i) => board.entries[i].name;
     let order = "similar";
 
-    const draw = chart(byId("alike-chart"), () => `Heat map of the error consistency of ${Math.min(m, MOST_IN_HEAT_MAP)} entries; the closest and the most different pairs are listed beside it.`, (width) => {
+    const draw = chart(byId("alike-chart"), () => `Heat map of the error consistency of ${counted(Math.min(m, MOST_IN_HEAT_MAP), "entry")}; the closest and the most different pairs are listed beside it.`, (width) => {
       const top = (i) => i < MOST_IN_HEAT_MAP;
       const shown = (order === "similar" ? agreement.order : [...agreement.order].sort((a, b) => a - b)).filter(top);
       const cells = shown.flatMap((i, row) => shown.map((j, column) => ({ i, j, row, column, kappa: i === j ? 1 : value(i, j) })));

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const shared = window.imagenetHard;
-  const { element, chart, colour, percent, count } = shared;
+  const { element, chart, colour, percent, count, counted } = shared;
   const { board: slug, entry: id, index } = document.body.dataset;
   const byId = (each) => document.getElementById(each);
   const MOST_FLIPS = 50;
@@ -53,7 +53,7 @@
     const [mineName, rivalName] = [board.entries[own].name, board.entries[rival].name];
     const tied = shared.bits(board.tied)(own * board.entries.length + rival);
     const table = (title, list) => [
-      element("h3", { text: `${title}: ${count(list.length)} ${list.length === 1 ? "image" : "images"}${list.length > MOST_FLIPS ? `, the first ${MOST_FLIPS}` : ""}` }),
+      element("h3", { text: `${title}: ${counted(list.length, "image")}${list.length > MOST_FLIPS ? `, the first ${MOST_FLIPS}` : ""}` }),
       element("div", { class: "scroll tall", role: "region", "aria-label": title, tabindex: "0" }, element("table", { class: "plain" },
         element("thead", {}, element("tr", {}, ...["Image", "Labels", mineName, rivalName].map((text) => element("th", { scope: "col", text })))),
         element("tbody", {}, ...list.slice(0, MOST_FLIPS).map((i) => element("tr", {}, element("th", { scope: "row", class: "id", text: images.id[i] }),

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const shared = window.imagenetHard;
-  const { element, count } = shared;
+  const { element, count, counted } = shared;
   const { board: slug, group } = document.body.dataset;
   const byId = (id) => document.getElementById(id);
   const PAGE = 100;
@@ -22,7 +22,7 @@
       byId("rows").replaceChildren(...shown.slice(0, limit).map((i) => element("tr", {},
         element("th", { scope: "row", class: "id", text: images.id[i] }), cell(labels(i) || "–"), cell(origin(i)), cell(`${images.solvedBy[i]} / ${images.m}`, "num"),
         cell(images.wrong[i] < 0 ? "–" : `${names[images.wrong[i]]} (${images.votes[i]} of ${images.m})`))));
-      byId("count").textContent = shown.length === list.length ? `${count(list.length)} images` : `${count(shown.length)} of ${count(list.length)} images`;
+      byId("count").textContent = shown.length === list.length ? counted(list.length, "image") : `${count(shown.length)} of ${counted(list.length, "image")}`;
       more.hidden = shown.length <= limit;
     }
     search.addEventListener("input", () => { limit = PAGE; show(); });

@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   const shared = window.imagenetHard;
-  const { element, address } = shared;
+  const { element, address, count, counted } = shared;
   const PAGE = 200;
   const MOST_NAMED = 8;
 
@@ -60,11 +60,11 @@
       const shown = table.getSortedRowModel().rows;
       body.replaceChildren(...shown.slice(0, limit).map((row) => rows[row.original.i]));
       const all = rows.length, n = shown.length;
-      document.getElementById("count").textContent = n === all ? `${all} entries` : `${n} of ${all} entries`;
+      document.getElementById("count").textContent = n === all ? counted(all, "entry") : `${count(n)} of ${counted(all, "entry")}`;
       document.getElementById("empty").hidden = n > 0;
       const more = document.getElementById("more");
       more.hidden = n <= limit;
-      more.firstElementChild.textContent = `Show all ${n} entries`;
+      more.firstElementChild.textContent = `Show all ${counted(n, "entry")}`;
       for (const th of heads) {
         const sort = state.sorting.find((s) => s.id === th.dataset.key);
         if (sort) th.setAttribute("aria-sort", sort.desc ? "descending" : "ascending");
