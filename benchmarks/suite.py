@@ -36,6 +36,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "tta": ("tta.py", "--images", "12", "--repeats", "3"),
     "study": ("study.py",),
     "leaderboard": ("leaderboard.py",),
+    "estimate": ("estimate.py", "--draws", "200", "--sequences", "1"),
     "memory": ("memory.py",),
     "cluster": ("cluster.py",),
     "soak": ("soak.py",),

@@ -119,10 +119,25 @@ class Witness(Record):
 class Selection(Record):
     """Which images of a benchmark were chosen, and how (see ``dataset.subset``)."""
 
-    kind: Literal["ids", "sample"] = Field(description="ids: named one by one; sample: drawn")
+    kind: Literal["ids", "sample", "estimate"] = Field(
+        description="ids: named one by one; sample: drawn; estimate: drawn from strata of difficulty, "
+        "as many from each, whatever their sizes"
+    )
     n: int = Field(ge=1, description="images chosen")
     total: int = Field(ge=1, description="images to choose from")
-    seed: int | None = Field(default=None, description="of a sample")
+    seed: int | None = Field(default=None, description="of a draw")
+    difficulty_sha256: str | None = Field(
+        default=None,
+        exclude_if=says_nothing,
+        pattern=r"^[0-9a-f]{64}$",
+        description="of an estimate: the hash of the difficulties that the strata are made of",
+    )
+    until: float | None = Field(
+        default=None,
+        exclude_if=says_nothing,
+        gt=0,
+        description="of an estimate: the half-width in points at which no more images were drawn",
+    )
     ids_sha256: str = Field(
         pattern=r"^[0-9a-f]{64}$", description="sha256 over the chosen ids, sorted, each with a line end"
     )
@@ -162,6 +177,9 @@ def part_name(limit: int | None, selection: Selection | None) -> str:
     names = []
     if selection is not None and selection.kind == "sample":
         names.append(f"sample-{selection.n}-seed-{selection.seed}")
+    elif selection is not None and selection.kind == "estimate":
+        size = selection.n if selection.until is None else f"until-{selection.until:g}"
+        names.append(f"estimate-{size}-seed-{selection.seed}")
     elif selection is not None:
         names.append(f"ids-{selection.n}-{selection.ids_sha256[:8]}")
     return "-".join([*names, *([f"first-{limit}"] if limit else [])])

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from heapq import nsmallest
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.base.files import read_bounded
@@ -83,7 +83,7 @@ def with_ids(benchmark: Benchmark, ids: Ids) -> Benchmark:
     if unknown := sorted(wanted.keys() - set(benchmark.ids)):
         raise UsageError(_unknown(unknown, benchmark, where))
     rows = [row for row, id in enumerate(benchmark.ids) if id in wanted]
-    return benchmark.select(rows, _record("ids", benchmark, rows))
+    return benchmark.select(rows, selection_of("ids", benchmark, rows))
 
 
 def drawn(benchmark: Benchmark, n: int, seed: int = 0) -> Benchmark:
@@ -96,8 +96,8 @@ def drawn(benchmark: Benchmark, n: int, seed: int = 0) -> Benchmark:
     if n < 1:
         raise UsageError(f"the sample is {n}: expected the number of images to draw, 1 or more")
     ids = benchmark.ids
-    rows = sorted(nsmallest(n, range(len(ids)), key=lambda row: _sha256(f"{seed}:{ids[row]}")))
-    return benchmark.select(rows, _record("sample", benchmark, rows, seed))
+    rows = sorted(nsmallest(n, range(len(ids)), key=lambda row: draw_key(seed, ids[row])))
+    return benchmark.select(rows, selection_of("sample", benchmark, rows, seed=seed))
 
 
 def read_ids(path: Path) -> list[str]:
@@ -122,12 +122,18 @@ def read_ids(path: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _record(
-    kind: Literal["ids", "sample"], benchmark: Benchmark, rows: Sequence[int], seed: int | None = None
+def draw_key(seed: int, id: str) -> str:
+    """What the images of a draw are sorted by."""
+    return _sha256(f"{seed}:{id}")
+
+
+def selection_of(
+    kind: Literal["ids", "sample", "estimate"], benchmark: Benchmark, rows: Sequence[int], **more: Any
 ) -> Selection:
+    """The record of a choice of rows; ``more``: fields of it."""
     ids = sorted(benchmark.ids[row] for row in rows)
     digest = _sha256("".join(f"{id}\n" for id in ids))
-    return Selection(kind=kind, n=len(rows), total=len(benchmark), seed=seed, ids_sha256=digest)
+    return Selection(kind=kind, n=len(rows), total=len(benchmark), ids_sha256=digest, **more)
 
 
 def _unknown(unknown: Sequence[str], benchmark: Benchmark, where: str) -> str:
