@@ -6,6 +6,8 @@ The command line prints the message alone and exits with ``exit_code``.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ImageNetHardError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -51,3 +53,11 @@ class ClusterLostError(ClusterError):
 
 class ResultError(ImageNetHardError):
     """A result, prediction file or store that is malformed or cannot be written."""
+
+
+class MetricError(ImageNetHardError):
+    """A metric of an installed package that failed. ``result``: the one it was asked of, without it."""
+
+    def __init__(self, message: str, result: Any = None) -> None:
+        super().__init__(message)
+        self.result = result

@@ -60,6 +60,13 @@ if TYPE_CHECKING:
     help="Write a page that shows where test-time augmentation looked in the first images.",
 )
 @click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="NAME",
+    help="A metric of an installed package, beside the standard ones; may be repeated.",
+)
+@click.option(
     "--together",
     type=click.IntRange(min=1),
     metavar="N",
@@ -91,9 +98,11 @@ def command(**options: Any) -> int:
     Each result is written to DIR/DATASET/MODEL.json with its predictions beside it. Finished
     models are not scored again; interrupted ones go on where they stopped.
     """
+    from imagenet_hard.evaluation.package_metrics import find_metrics
     from imagenet_hard.imagenet.mask import class_mask
     from imagenet_hard.tta.settings import tta_settings
 
+    find_metrics(options["metrics"])  # before anything is read
     options["tta"] = tta_settings(options["tta"], **given(TtaOptions, options, "tta_"))
     options["classes"] = None if options["classes"] is None else class_mask(options["classes"])
     models = _models(options)

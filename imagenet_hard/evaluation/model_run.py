@@ -10,8 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagenet_hard.base.errors import DatasetError
-from imagenet_hard.base.types import SCHEMA_VERSION, Scored, Witness
+import numpy as np
+
+from imagenet_hard.base.errors import DatasetError, MetricError, ResultError
+from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.text import reason
+from imagenet_hard.base.types import SCHEMA_VERSION, Predictions, Scored, Witness
 from imagenet_hard.dataset.benchmark import StreamingBenchmark
 from imagenet_hard.dataset.decode import DECODE_POLICY
 from imagenet_hard.dataset.fingerprint import fingerprint
@@ -22,14 +26,16 @@ from imagenet_hard.engine.store import Store
 from imagenet_hard.engine.witness import IMAGES, needs_witness, witness
 from imagenet_hard.evaluation.duplicate_names import duplicate_names_warning
 from imagenet_hard.evaluation.environment import environment
-from imagenet_hard.evaluation.metrics import Metrics, near_tie_epsilon
+from imagenet_hard.evaluation.metrics import Metrics, hits, near_tie_epsilon
 from imagenet_hard.evaluation.options import TransformPolicy
+from imagenet_hard.evaluation.package_metrics import Labels, Metric, measure
 from imagenet_hard.evaluation.predictions import predictions_sha256
 from imagenet_hard.evaluation.result import (
     OptionValue,
     Protocol,
     Result,
     Runtime,
+    result_json,
     result_stem,
     write_result,
 )
@@ -47,13 +53,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Conditions:
     """What a result depends on besides model and benchmark. ``device_type``: cpu, cuda or mps; ``options``:
-    those that are recorded by name."""
+    those that are recorded by name; ``metrics``: what more is to be said of it, no part of any key."""
 
     settings: RunSettings
     device_type: str
     policy: TransformPolicy = "native"
     tta: TtaSettings | None = None
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
 
 
 class ModelRun:
@@ -80,7 +87,12 @@ class ModelRun:
         return Job(self.classifier, self.how.settings, self.store, on_progress or (lambda n: None), build)
 
     def finish(self, scored: Scored, report: RunReport) -> Result:
-        """The result, written to its place if it has one."""
+        """The result, written to its place if it has one.
+
+        Raises:
+            MetricError: a metric of a package failed; the result is written without it.
+            ResultError: it cannot be written.
+        """
         digest = fingerprint(zip(scored.predictions.ids, scored.labels, scored.image_sha256, strict=True))
         precision, benchmark = self.how.settings.precision, self.benchmark
         outputs = self.classifier.outputs
@@ -118,7 +130,7 @@ class ModelRun:
             log.info("%s: the result is %s", self.classifier.spec.name, path)
             self.store.clear()
         _tell(self.classifier, result)
-        return result
+        return _measured(result, scored.predictions, scored.labels, self.how.metrics, self._place)
 
     def close(self) -> None:
         self.store.close()
@@ -134,6 +146,7 @@ def begin(
 
     Raises:
         ResultError: what is there cannot be read, or ``out`` cannot be written.
+        MetricError: a metric of a package failed on a result that is finished.
         ClassifierError: one's own classifier fails on an image.
         DatasetError: no image has a label among the classes that compete.
     """
@@ -148,10 +161,12 @@ def begin(
         keys = replace(keys, witness=watch())
     place, finished = find(out, benchmark, stem_of(classifier, how), keys.run)
     if finished is not None:
-        file = place.folder / f"{place.stem}.json"
-        log.info("%s on %s is finished: read from %s", spec.name, benchmark.name, file)
-        _tell(classifier, finished)
-        return finished
+        result, predictions = finished
+        log.info("%s on %s is finished: read from %s", spec.name, benchmark.name, place.file)
+        _tell(classifier, result)
+        if not how.metrics:
+            return result
+        return _measured(result, predictions, _labels(benchmark, result, predictions), how.metrics, place)
     if keys.witness is not None:
         tell_of_others(spec, place, keys, watch)
     return ModelRun(classifier, benchmark, how, open_store(spec.name, place, keys), keys, place)
@@ -172,6 +187,52 @@ def stem_of(classifier: Classifier, how: Conditions) -> str:
         classes=outputs.classes,
         drop_class=outputs.drop_class,
     )
+
+
+def _measured(
+    result: Result,
+    predictions: Predictions,
+    labels: Labels,
+    metrics: Sequence[Metric],
+    place: Place | None,
+) -> Result:
+    """``result`` with the metrics that are asked for, written to its place again where they are new there.
+
+    Raises:
+        MetricError: one failed; the others are kept.
+    """
+    values, failed = measure(metrics, predictions, labels)
+    gone = {each.name for each in failed}  # what an earlier run has kept may be out of date
+    kept = {name: each for name, each in result.package_metrics.items() if name not in gone}
+    more = result.model_copy(update={"package_metrics": dict(sorted({**kept, **values}.items()))})
+    if place is not None and more != result:
+        write_atomically(place.file, result_json(more).encode())
+    if failed:
+        said = [f"{each.name!r} of the package {each.package}: {reason(e)}" for each, e in failed.items()]
+        where = "as this error's `result`" if place is None else f"in {place.file}"
+        raise MetricError(
+            f"scored, but a metric failed: {'; '.join(said)}. The result is kept without it {where}", more
+        ) from next(iter(failed.values()))
+    return more
+
+
+def _labels(benchmark: Benchmark, result: Result, predictions: Predictions) -> Labels:
+    """Labels of the images in the order of ``predictions``; a stream is read for them.
+
+    Raises:
+        ResultError: they are not those that the result was scored with.
+    """
+    if isinstance(benchmark, StreamingBenchmark):
+        found = {example.id: example.labels for example in benchmark}
+    else:
+        found = dict(zip(benchmark.ids, benchmark.labels, strict=True))
+    labels = tuple(found.get(each, ()) for each in predictions.ids)
+    if not all(labels) or not np.array_equal(hits(predictions.top5, labels)[:, 0], result.metrics.correct()):
+        raise ResultError(
+            f"the labels of {benchmark.name} are others than those that the finished result was scored with: "
+            "score the model again, into another folder"
+        )
+    return labels
 
 
 def _beyond(classes: ClassMask | None, labels: Sequence[Sequence[int]]) -> list[str]:

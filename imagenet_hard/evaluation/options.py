@@ -149,6 +149,7 @@ class Options(RunOptions, total=False):
         ),
     ]
     tta: Annotated[str | TtaSettings | None, Option(None, recorded="protocol.tta")]
+    metrics: Annotated[Sequence[str], Option((), recorded="package_metrics")]
 
     # Where it is done, and where it goes.
     engine: Annotated[EngineName | Engine, Option("local", recorded="")]

@@ -34,6 +34,7 @@ from imagenet_hard.evaluation.calibration import Count, calibrate
 from imagenet_hard.evaluation.environment import Environment
 from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
 from imagenet_hard.evaluation.options import Options, TransformPolicy
+from imagenet_hard.evaluation.package_metrics import Name, PackageMetric
 from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
 from imagenet_hard.evaluation.sandbox import read_sandboxed
 from imagenet_hard.imagenet.mask import ClassMask
@@ -131,6 +132,11 @@ class Result(Record):
     benchmark: BenchmarkInfo
     protocol: Protocol
     metrics: Metrics
+    package_metrics: dict[Name, PackageMetric] = Field(
+        default_factory=dict,
+        exclude_if=says_nothing,
+        description="by name, those of installed packages that were asked for; nothing is ranked by them",
+    )
     runtime: Runtime
     environment: Environment
     predictions_sha256: Sha256 = Field(description="hash of the predictions' values (predictions.py)")

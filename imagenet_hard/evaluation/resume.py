@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.records import read_record
-from imagenet_hard.base.types import ModelSpec, Witness
+from imagenet_hard.base.types import ModelSpec, Predictions, Witness
 from imagenet_hard.engine.store import Store
 from imagenet_hard.evaluation.result import Result, read_result
 
@@ -55,9 +55,16 @@ class Place:
     stem: str
     plain: str
 
+    @property
+    def file(self) -> Path:
+        """The result's."""
+        return self.folder / f"{self.stem}.json"
 
-def find(out: Path, benchmark: Benchmark, stem: str, key: str) -> tuple[Place, Result | None]:
-    """The place, and the result that is finished there. A result of other settings stays.
+
+def find(
+    out: Path, benchmark: Benchmark, stem: str, key: str
+) -> tuple[Place, tuple[Result, Predictions] | None]:
+    """The place, and the result that is finished there with its predictions. One of other settings stays.
 
     Raises:
         ResultError: what is there cannot be read.
@@ -68,8 +75,8 @@ def find(out: Path, benchmark: Benchmark, stem: str, key: str) -> tuple[Place, R
         path = folder / f"{candidate}.json"
         if not path.exists():
             return Place(folder, candidate, stem), None
-        found, _ = read_result(path)
-        if found.run_key == key:
+        found = read_result(path)
+        if found[0].run_key == key:
             return Place(folder, candidate, stem), found
     raise AssertionError("a run key names one result")
 

@@ -18,6 +18,7 @@ from imagenet_hard.engine.engine import Engine, open_engine
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.evaluation.model_run import Conditions, begin, stem_of
 from imagenet_hard.evaluation.options import Options, TransformPolicy
+from imagenet_hard.evaluation.package_metrics import find_metrics
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.evaluation.shared_pass import Progress, SharedPass
 from imagenet_hard.evaluation.suite import SuiteModel
@@ -62,7 +63,8 @@ def evaluate(
     ``imagenet_hard.tta.settings.tta_settings`` gives; ``tta_show``: a folder for a page that shows where it
     looked. ``classes``: those that compete, those of a variant ("imagenet-a"), a file, or a list (see
     ``imagenet_hard.imagenet.mask``); by default all 1000, as ImageNet-Hard is scored. ``drop_class``: the
-    background class, 0 or 1000, of a model with 1001 outputs.
+    background class, 0 or 1000, of a model with 1001 outputs. ``metrics``: names of metrics that installed
+    packages bring (docs/extending.md), for ``package_metrics`` of the result; of a finished one as well.
     ``on_progress(n, resumed=0)`` is told of each batch.
     A module of the caller's comes back on its device, in its mode (train or eval), with the strides that its
     weights had. What brings code of one's own is run on up to 32 images before anything in ``out`` is read or
@@ -70,7 +72,8 @@ def evaluate(
 
     Raises:
         UsageError: for arguments that don't fit together.
-        DatasetError, ImageError, ClassifierError, ResultError, ClusterError: see ``base.errors``.
+        DatasetError, ImageError, ClassifierError, ResultError, MetricError, ClusterError: see
+            ``base.errors``.
     """
     ((_, found),) = evaluate_all([model], dataset, on_progress=lambda model: on_progress, **options)
     if isinstance(found, Exception):
@@ -106,9 +109,14 @@ def evaluate_all(
     asked["classes"] = None if asked["classes"] is None else class_mask(asked["classes"])
     if asked["tta_show"] is not None:
         check_showable(tta)
+    metrics = find_metrics(asked["metrics"])
     with open_engine(asked["engine"], address=asked["address"], device=settings.device) as engine:
         common = Conditions(
-            settings, engine.device_type(settings.device), tta=tta, options=by_name(Options, asked)
+            settings,
+            engine.device_type(settings.device),
+            tta=tta,
+            options=by_name(Options, asked),
+            metrics=metrics,
         )
         if settings.workers is not None and engine.workers is not None:
             raise UsageError("workers are decode threads of this process: give the engine cpus_per_worker")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from imagenet_hard.base.tables import Table, spreadsheet_csv
 from imagenet_hard.base.types import BenchmarkInfo, ModelSpec
@@ -34,8 +34,10 @@ def results_table(results: Sequence[Result]) -> Table:
     header = ["data set"] * several + ["model", "weights"] + ["protocol"] * protocols
     align = "l" * len(header) + "rrrr"
     header += ["top-1 %", "95 % interval", "top-5 %", "n"]
+    numbers = [_package_metrics(result) for result in ordered]
+    more = _all_names(numbers)
     rows = []
-    for result in ordered:
+    for result, own in zip(ordered, numbers, strict=True):
         metrics, speed = result.metrics, result.runtime.images_per_second
         about = result.benchmark
         row = [" ".join(filter(None, (about.name, about.part, about.fingerprint[:8])))] * several
@@ -43,23 +45,27 @@ def results_table(results: Sequence[Result]) -> Table:
         row += [_percent(metrics.top1), f"{100 * metrics.top1.low:.2f} to {100 * metrics.top1.high:.2f}"]
         row += [_percent(metrics.top5), str(metrics.n_total)]
         row += [_percent(metrics.per_origin.get(name)) for name in origins]
+        row += [f"{own[name]:.6g}" if name in own else "" for name in more]
         row += ["" if speed is None else f"{speed:.1f}"]
         row += [_note(result)] * note
         rows.append(row)
-    header += [*(name or "(none)" for name in origins), "images/s"] + ["note"] * note
-    return Table(header, rows, align + "r" * (len(origins) + 1))
+    header += [*(name or "(none)" for name in origins), *more, "images/s"] + ["note"] * note
+    return Table(header, rows, align + "r" * (len(origins) + len(more) + 1))
 
 
 def results_csv(results: Sequence[Result]) -> str:
     """One line a result with plain numbers: shares in [0, 1], not percent."""
     origins = _origins(results)
+    numbers = [_package_metrics(result) for result in results]
+    more = _all_names(numbers)
     header = (
         *("benchmark", "fingerprint", "backend", "model", "weights", "n_correct", "n_total"),
         *("top1", "low", "high", "top5", "images_per_second", "used_in_curation", "tta", "classes"),
         *(f"top1 {name}" for name in origins),
+        *more,
     )
     rows = []
-    for result in results:
+    for result, own in zip(results, numbers, strict=True):
         about, model, metrics, protocol = result.benchmark, result.model, result.metrics, result.protocol
         top1 = metrics.top1
         rates = [metrics.per_origin.get(name) for name in origins]
@@ -72,6 +78,7 @@ def results_csv(results: Sequence[Result]) -> str:
                 protocol.tta and protocol.tta.label,
                 protocol.classes and protocol.classes.label,
                 *(rate and rate.accuracy for rate in rates),
+                *(own.get(name) for name in more),
             ]
         )
     return spreadsheet_csv(header, rows)
@@ -109,6 +116,18 @@ def comparison_tables(comparison: Comparison, max_flips: int = 20) -> list[Table
 
 def _origins(results: Sequence[Result]) -> list[str]:
     return sorted({name for result in results for name in result.metrics.per_origin})
+
+
+def _package_metrics(result: Result) -> dict[str, float]:
+    return {
+        head: value
+        for name, each in result.package_metrics.items()
+        for head, value in each.named(name).items()
+    }
+
+
+def _all_names(numbers: Sequence[Mapping[str, float]]) -> list[str]:
+    return sorted({name for each in numbers for name in each})
 
 
 def _protocol(result: Result) -> str:

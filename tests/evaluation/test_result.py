@@ -147,6 +147,12 @@ def change(path: str, value: Any) -> Any:
         (change("created", "2026-01-31T12:00:00+01:00"), "created: expected a time in UTC"),
         (change("created", "yesterday"), "created: Input should be a valid datetime"),
         (change("runtime.seconds", -1), "runtime.seconds: Input should be greater than or equal to 0"),
+        (change("package_metrics", {"a b": {"package": "p 1", "values": 1.0}}), r"package_metrics\.a b"),
+        (change("package_metrics", {"a": {"package": "p 1", "values": {}}}), r"package_metrics\.a\.values"),
+        (
+            change("package_metrics", {"a": {"package": "p 1", "values": 1e999}}),
+            r"package_metrics\.a\.values\..*finite number",
+        ),
     ],
 )
 def test_wrong_files_name_the_place(tmp_path: Path, apply: Any, message: str) -> None:
@@ -226,7 +232,8 @@ def test_schema_is_current() -> None:
 def test_schema_describes_a_result() -> None:
     """Every key of a real result is in the schema, and the schema asks for no other."""
     schema, document = json.loads(result_schema()), json.loads(result_json(make_result(make_scored()[0])))
-    assert set(schema["properties"]) == {*document, "witness"}  # which a model known by name has not
+    # A model that is known by name has no witness, and no package's metric was asked for.
+    assert set(schema["properties"]) == {*document, "witness", "package_metrics"}
     assert set(schema["$defs"]["Metrics"]["properties"]) == set(document["metrics"])
     assert schema["additionalProperties"] is False
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from imagenet_hard.base.tables import Table
 from imagenet_hard.base.types import BenchmarkInfo, ModelSpec, Selection
 from imagenet_hard.evaluation.compare import compare
+from imagenet_hard.evaluation.package_metrics import PackageMetric
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.evaluation.table import (
     comparison_tables,
@@ -75,6 +76,24 @@ def test_a_part_is_never_shown_as_the_whole() -> None:
     assert f"{part.benchmark.name} sample-10-seed-3 {part.benchmark.fingerprint[:8]}" in shown(
         results_table([part])
     )
+
+
+def test_two_versions_of_a_metric_share_no_column() -> None:
+    """Nor do their numbers stand beside one another unseen; what has none has an empty cell."""
+    results = [
+        each.model_copy(update={"package_metrics": {"even": PackageMetric(package=package, values=values)}})
+        for each, package, values in zip(two(), ("m 1", "m 2"), (0.25, {"a": 1e-7, "b": 10980}), strict=True)
+    ]
+    table = results_table(results)
+    cells = [dict(zip(table.header, row, strict=True)) for row in table.rows]
+    names = ("even (m 1)", "even a (m 2)", "even b (m 2)")
+    assert [[row[name] for name in names] for row in cells] == [["", "1e-07", "10980"], ["0.25", "", ""]]
+    assert len(table.align) == len(table.header) - 1  # the note
+    first, second = csv.DictReader(io.StringIO(results_csv(results)))
+    assert [[float(row[n]) if row[n] else None for n in names] for row in (first, second)] == [
+        [0.25, None, None],
+        [None, 1e-7, 10980],
+    ]
 
 
 @pytest.mark.parametrize(

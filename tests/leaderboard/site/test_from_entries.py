@@ -64,6 +64,23 @@ def test_entries_are_scored_again_and_ranked(board):
         assert [group.title for group in provenance(e)] == titles
 
 
+def test_metrics_of_packages_are_the_entrys_and_nothing_of_the_boards(board):
+    """Every file of the page is the same with and without them, and so is every check but for its time."""
+
+    def said():
+        (report,) = verify([folder], golds=board.golds)
+        return [(c.name, c.outcome, c.detail) for c in report.checks], dict(
+            site_files(read_site(board.entries))
+        )
+
+    folder = next(board.entries.iterdir())
+    before = said()
+    own = {"best": {"package": "my-metrics 1.0", "values": 0.999}}
+    change(folder, "result", "package_metrics", to=own)
+    assert read_entry(folder).result.package_metrics["best"].values == 0.999
+    assert said() == before
+
+
 def test_the_tier_is_the_boards_not_the_submitters(board):
     """Without a report an entry is self-reported; with one it has that report's tier and checks."""
     folder = next(board.entries.iterdir())
