@@ -25,6 +25,8 @@ _SHA256 = {
     "distinct_names.csv": "953b741f64099830c19ce4fe579f49923afb2a48d36d3c5cee5002b631b6aa61",
     "imagenet1k.csv": "a2bd20a64f98b4cf106423c2e9da7c242d4237c47d20c68e0a81f0561dac9b1a",
     "objectnet.csv": "4027bb6beb0aa9beda4de0f6e6d758bdbfc4f0ce6f6f620584ee0c872b60758d",
+    "wordnet.csv": "4c9f3758be592028c122201cca47768f0fad6eb32ee2d412390aebbc13a89055",
+    "wordnet_others.txt": "9b3a36d9f41e6a76f9557ca4aeb417da951d425b432a3f6839c26f679b6c5d7e",
 }
 _WNID = re.compile(r"n\d{8}")
 
@@ -58,7 +60,7 @@ def names() -> tuple[str, ...]:
 @cache
 def distinct_names() -> tuple[str, ...]:
     """The names with WordNet's own word for the second missile (744) and the first sunglasses (836): 1000."""
-    own = {row["wnid"]: row["name"] for row in csv.DictReader(_lines("distinct_names.csv"))}
+    own = {row["wnid"]: row["name"] for row in csv.DictReader(checked_lines("distinct_names.csv"))}
     return tuple(own.get(wnid, name) for wnid, name in _classes())
 
 
@@ -78,14 +80,14 @@ def devkit_order() -> tuple[int, ...]:
     65
     """
     index = wnid_to_index()
-    return tuple(index[wnid] for wnid in _lines("devkit_ids.txt"))
+    return tuple(index[wnid] for wnid in checked_lines("devkit_ids.txt"))
 
 
 @cache
 def objectnet() -> tuple[ObjectNetClass, ...]:
     """The 113 ObjectNet classes with an ImageNet counterpart, by ObjectNet id."""
     index = wnid_to_index()
-    rows = csv.DictReader(_lines("objectnet.csv"))
+    rows = csv.DictReader(checked_lines("objectnet.csv"))
     return tuple(
         ObjectNetClass(
             int(row["objectnet_id"]),
@@ -110,12 +112,12 @@ def listed(file: str, sha256: str) -> tuple[int, ...]:
         ImageNetHardError: the file is not what it was when it was checked.
     """
     index = wnid_to_index()
-    return tuple(index[wnid] for wnid in _lines(file, sha256))
+    return tuple(index[wnid] for wnid in checked_lines(file, sha256))
 
 
 @cache
 def _classes() -> tuple[tuple[str, str], ...]:
-    rows = tuple((row["wnid"], row["name"]) for row in csv.DictReader(_lines("imagenet1k.csv")))
+    rows = tuple((row["wnid"], row["name"]) for row in csv.DictReader(checked_lines("imagenet1k.csv")))
     ids = [wnid for wnid, _ in rows]
     if len(set(ids)) != N_CLASSES or ids != sorted(ids) or not all(map(_WNID.fullmatch, ids)):
         raise _damaged(
@@ -124,8 +126,12 @@ def _classes() -> tuple[tuple[str, str], ...]:
     return rows
 
 
-def _lines(file: str, sha256: str | None = None) -> list[str]:
-    """The lines of a data file whose content is what it was when it was checked."""
+def checked_lines(file: str, sha256: str | None = None) -> list[str]:
+    """The lines of a data file whose content is what it was when it was checked.
+
+    Raises:
+        ImageNetHardError: it is not.
+    """
     try:
         lines = files("imagenet_hard.imagenet").joinpath("data", file).read_text("utf-8").splitlines()
     except OSError as error:

@@ -134,14 +134,15 @@ def test_a_changed_data_file_is_refused(
     copy.parent.mkdir()
     monkeypatch.setattr(classes, "files", lambda _: tmp_path)
     with pytest.raises(ImageNetHardError, match=f"{file} is damaged: got it cannot be read"):
-        classes._lines(file, sha256)
+        classes.checked_lines(file, sha256)
     copy.write_bytes(source.read_bytes().replace(b"\n", b"\r\n"))
-    assert classes._lines(file, sha256) == source.read_text(encoding="utf-8").splitlines()
-    copy.write_bytes(source.read_bytes().replace(b"n0", b"n1", 1))
+    assert classes.checked_lines(file, sha256) == source.read_text(encoding="utf-8").splitlines()
+    data = source.read_bytes()
+    copy.write_bytes(data[:-2] + b"?" + data[-1:])
     with pytest.raises(
         ImageNetHardError, match=rf"{file} is damaged: got sha256 .* expected .* Install the package"
     ):
-        classes._lines(file, sha256)
+        classes.checked_lines(file, sha256)
 
 
 def test_the_classes_need_no_torch() -> None:
