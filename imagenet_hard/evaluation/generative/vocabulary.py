@@ -1,0 +1,185 @@
+"""What each word or words mean to the matcher: classes, a wider term, or another thing.
+
+Looked up without blanks and hyphens ("golfball", "golf-ball", "golf ball" are one), as written, then with the
+last word in the singular, then with all of them. In order: what a class is called (its name here and
+WordNet's lemmas); what is a kind of it; what it is a kind of; other things.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from imagenet_hard.evaluation.generative.words import name_tokens, singular, singulars
+from imagenet_hard.imagenet import classes, wordnet
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """``classes``: those that are named; ``wider``: synsets above classes that the word means ("duck": both).
+
+    Neither: another thing. ``by``: the rule that says so, for the table in docs/generative.md.
+    """
+
+    classes: frozenset[int] = frozenset()
+    wider: frozenset[str] = frozenset()
+    by: str = "another thing"
+
+    def above(self, other: Meaning) -> bool:
+        """Whether this is a wider term for a class, or a narrower wider term, of ``other``."""
+        wnids = classes.wnids()
+        if self.classes and self.classes == other.classes:
+            return False
+        below = [wordnet.ancestors(wnids[i]) for i in other.classes] or [
+            wordnet.ancestors(each) | {each} for each in other.wider
+        ]
+        return any(self.wider & each for each in below)
+
+    def narrowed(self, wider: Meaning) -> Meaning:
+        """Of several classes, those below ``wider``; all of them where none or every one is."""
+        wnids = classes.wnids()
+        kept = frozenset(i for i in self.classes if wordnet.ancestors(wnids[i]) & wider.wider)
+        return Meaning(kept, by="narrowed by a wider term") if kept and kept < self.classes else self
+
+
+OTHER = Meaning()
+
+
+EVERYDAY: tuple[tuple[str, int], ...] = (
+    *(("tv", 851), ("tv set", 851), ("television set", 851), ("telly", 851)),
+    *(("smartphone", 487), ("smart phone", 487), ("iphone", 487), ("mobile", 487)),
+    *(
+        ("labrador", 208),
+        ("lab retriever", 208),
+        ("yellow lab", 208),
+        ("black lab", 208),
+        ("chocolate lab", 208),
+    ),
+    *(
+        ("alsatian dog", 235),
+        ("westie", 203),
+        ("yorkie", 187),
+        ("rottie", 234),
+        ("dobie", 236),
+        ("frenchie", 245),
+    ),
+    *(("french bull dog", 245), ("bernese", 239), ("malamute dog", 249), ("xolo", 268), ("sheltie", 230)),
+    *(("hairdryer", 589), ("blowdryer", 589), ("espresso maker", 550), ("coffee machine", 505)),
+    *(("hoover", 882), ("ping pong ball", 722), ("table tennis ball", 722), ("flip phone", 487)),
+    *(("clownfish", 393), ("clown fish", 393), ("puffer fish", 397), ("ladybird beetle", 301)),
+    *(("remote", 761), ("tv remote", 761), ("kindle", 590), ("gas pump", 571), ("petrol pump", 571)),
+)
+"""Words of today for classes, which WordNet 3.0 of 2006 and the names lack."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words without blanks -> meaning, as written (``exact``) and all in the singular (``stems``).
+
+    ``longest``: words of the longest entry.
+    """
+
+    exact: Mapping[str, Meaning]
+    stems: Mapping[str, Meaning]
+    longest: int
+
+    def find(self, words: Sequence[str]) -> Meaning | None:
+        """The meaning of tokens, or None."""
+        as_written, begin = self.exact.get("".join(words)), "".join(words[:-1])
+        if as_written is not None and as_written.classes:
+            return as_written
+        for last in singulars(words[-1]):
+            found = self.exact.get(begin + last)
+            if found is not None and (
+                found.classes or as_written is None
+            ):  # "oxen": cattle, and several an ox
+                return found
+        return as_written or self.stems.get("".join(map(singular, words)))
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """All of it; made once, in a fraction of a second."""
+    entries: dict[tuple[str, ...], Meaning] = {}
+    for tier in (_own_names(), _lemmas(), _gathered(EVERYDAY, "everyday word"), _wider(), _kinds()):
+        for words, meaning in tier.items():
+            before = entries.setdefault(words, meaning)
+            if before.classes and not before.wider and meaning.wider:
+                entries[words] = Meaning(before.classes, meaning.wider, before.by)
+    for lemma in wordnet.others():
+        entries.setdefault(tuple(name_tokens(lemma)), OTHER)
+    exact, stems = dict[str, Meaning](), dict[str, Meaning]()
+    for words, meaning in entries.items():
+        exact.setdefault("".join(words), meaning)
+        stems.setdefault("".join(map(singular, words)), meaning)
+    return Vocabulary(exact, stems, max(map(len, entries)))
+
+
+def _gathered(pairs: Iterable[tuple[str, int]], by: str) -> dict[tuple[str, ...], Meaning]:
+    found: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
+    for name, index in pairs:
+        # "bird" in "kite (bird of prey)" says which of the kites it is.
+        found[tuple(name_tokens(name.partition("(")[0]))].add(index)
+    return {words: Meaning(frozenset(indices), by=by) for words, indices in found.items()}
+
+
+def _own_names() -> dict[tuple[str, ...], Meaning]:
+    pairs = [
+        (name, i) for names in (classes.names(), classes.distinct_names()) for i, name in enumerate(names)
+    ]
+    # Of "bell or wind chime" each side of several words is a name, and so is the whole.
+    sides = [(side, i) for name, i in pairs for side in re.split(r" or | / ", name)]
+    return _gathered(pairs, "class name") | {
+        words: meaning for words, meaning in _gathered(sides, "class name").items() if len(words) > 1
+    }
+
+
+def _lemmas() -> dict[tuple[str, ...], Meaning]:
+    """Lemmas of the classes, but those that are a wider term before they are the class (sense numbers)."""
+    own = {wnid: wordnet.synsets()[wnid].lemmas for wnid in classes.wnids()}
+    first = _first_wider()
+    index = classes.wnid_to_index()
+    pairs = [
+        (lemma, index[wnid])
+        for wnid, lemmas in own.items()
+        for lemma, rank in lemmas.items()
+        if rank < first.get(lemma.lower(), 1_000)
+    ]
+    return _gathered(pairs, "WordNet lemma")
+
+
+def _first_wider() -> dict[str, int]:
+    """Word -> the first of its senses that is above a class."""
+    found: dict[str, int] = {}
+    for synset, about in wordnet.synsets().items():
+        if synset not in wordnet.class_of():
+            for lemma, rank in about.lemmas.items():
+                found[lemma.lower()] = min(rank, found.get(lemma.lower(), rank))
+    return found
+
+
+def _wider() -> dict[tuple[str, ...], Meaning]:
+    """What is above classes, by every sense of its words."""
+    found: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for synset, about in wordnet.synsets().items():
+        if synset not in wordnet.class_of():
+            for lemma in about.lemmas:
+                found[tuple(name_tokens(lemma))].add(synset)
+    return {words: Meaning(wider=frozenset(each), by="wider term") for words, each in found.items()}
+
+
+def _kinds() -> dict[tuple[str, ...], Meaning]:
+    """What is below a class, by the first sense of its words alone ("collar" is no necklace)."""
+    return _gathered(
+        (
+            (lemma, index)
+            for synset, indices in wordnet.class_of().items()
+            for lemma, rank in wordnet.synsets()[synset].lemmas.items()
+            for index in indices
+            if rank == 1
+        ),
+        "a kind of the class",
+    )
