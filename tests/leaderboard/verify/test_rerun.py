@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from imagenet_hard.base.errors import DatasetError, UsageError
+from imagenet_hard.base.types import DropClass
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.leaderboard.entry import read_entry
@@ -59,6 +63,74 @@ def test_a_real_model_is_spot_checked_and_reproduced(scored: tuple[Path, Path]) 
     assert report.tier == "reproduced", report.checks[-1]
     assert "20 of 20 images agree" in report.checks[-1].detail
     assert report.checks[-1].miss is None
+
+
+def turned_images(exif: bool = False) -> Benchmark:
+    """Twenty photographs, each with an EXIF orientation that says: lying on its side."""
+    from PIL import Image
+
+    from tests.engine.small import jpeg
+
+    def photograph(i: int) -> bytes:
+        said, out = Image.Exif(), io.BytesIO()
+        said[0x0112] = 6
+        Image.open(io.BytesIO(jpeg(i))).save(out, "JPEG", quality=95, exif=said)
+        return out.getvalue()
+
+    ids = [f"{i:02}.jpg" for i in range(20)]
+    return Benchmark(
+        Source("turned", "folder", exif=exif), ids, [(i,) for i in range(20)], [""] * 20, photograph
+    )
+
+
+@pytest.fixture
+def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """``bundled:small``, one more published model, of 1000 outputs; ``bundled:background`` has 1001."""
+    from imagenet_hard.classifiers import backends, bundled
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.classifiers.examine import examine
+    from tests.engine.small import classifier
+
+    def load(name: str, options: backends.Options) -> Classifier:
+        made = classifier(classes=1001 if name == "background" else 1000)
+        with torch.no_grad():
+            made.module[-1].weight.mul_(40)  # so that it tells images apart
+        spec = made.spec.model_copy(update={"backend": "bundled", "name": name})
+        return examine(replace(made, spec=spec), options.drop_class)
+
+    monkeypatch.setattr(bundled, "BACKEND", replace(bundled.BACKEND, load=load))
+    backends._own.cache_clear()
+    yield
+    backends._own.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "drop_class", "turned"),
+    [("background", 0, False), ("background", 1000, True), ("small", None, True), ("small", None, False)],
+)
+def test_background_class_and_rotation_are_asked_for_again(
+    small_model: None, tmp_path: Path, name: str, drop_class: DropClass | None, turned: bool
+) -> None:
+    """Whatever the maintainer's data set says of rotation, which is the other thing here."""
+    from imagenet_hard.evaluation.run import evaluate
+
+    write_gold(tmp_path / "benchmarks", make_gold(turned_images()))
+    result = evaluate(
+        f"bundled:{name}",
+        turned_images(turned),
+        drop_class=drop_class,
+        device="cpu",
+        out=tmp_path / "results",
+    )
+    assert (result.protocol.drop_class, result.protocol.decode["exif_rotation"]) == (drop_class, turned)
+    (path,) = (tmp_path / "results").glob("*/*.json")
+    submission = make_submission(path, tmp_path / "benchmarks", name="Small", org="Lab")
+    write_submission(tmp_path / "entries", submission)
+    how = Rerun(turned_images(not turned), None, device="cpu")
+    folder = tmp_path / "entries" / submission.entry.id
+    (report,) = verify([folder], golds=tmp_path / "benchmarks", again=how, trusted=True)
+    assert report.tier == "reproduced", report.checks[-1]
+    assert "20 of 20 images agree in all five places" in report.checks[-1].detail
 
 
 def copied(scored: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
@@ -150,7 +222,7 @@ def test_sizes_are_bounded_before_anything_is_made(
     for place in (("model",), ("result", "model")):
         change(board.first, *place, "transform", to=usual | size)
     change(board.first, "result", "protocol", "transform", to="custom")
-    monkeypatch.setattr("imagenet_hard.leaderboard.verify.rerun._subset", lambda *_, exif: None)
+    monkeypatch.setattr("imagenet_hard.leaderboard.verify.rerun.subset", lambda *_, exif: None)
     monkeypatch.setattr("imagenet_hard.evaluation.run.evaluate", unreachable)
     other = board.entries / "Some-Lab__ConvNeXt"
     how = Rerun(images(board), None)
