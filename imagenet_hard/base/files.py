@@ -9,6 +9,9 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import ImageNetHardError, ResultError
 
+MAX_JSON_BYTES = 64 * 2**20
+"""Of a JSON file that may be anybody's."""
+
 
 def write_atomically(path: Path, data: bytes, *, option: str = "--out", flush: bool = True) -> None:
     """Write ``data`` under a temporary name beside ``path``, flush it to disk, then rename it.

@@ -14,12 +14,11 @@ from pydantic import ValidationError
 from typing_extensions import is_typeddict
 
 from imagenet_hard.base.errors import ResultError, UsageError
-from imagenet_hard.base.files import read_bounded
+from imagenet_hard.base.files import MAX_JSON_BYTES, read_bounded
 from imagenet_hard.base.runtime import content_dir
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import Record
 
-MAX_JSON_BYTES = 64 * 2**20
 MAX_BYTES = 2**20
 MAX_DEPTH = 20
 

@@ -54,3 +54,13 @@ class Classifier:
             update={"transform": transform.describe(), "transform_sha256": transform.sha256()}
         )
         return replace(self, spec=spec, transform=transform)
+
+
+def in_eval_mode(module: nn.Module) -> nn.Module:
+    """``module`` with each layer in eval mode; a program of ``torch.export`` stays as it was exported."""
+    try:
+        return module.eval()
+    except NotImplementedError:  # by the program, which may lie inside
+        for layer in module.modules():
+            layer.training = False
+        return module

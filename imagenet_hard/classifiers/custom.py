@@ -14,8 +14,7 @@ from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.base.text import reason
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.classifiers import file_module
-from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.module_state import in_eval_mode
+from imagenet_hard.classifiers.base import Classifier, in_eval_mode
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.own_code import holds_own_code
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform

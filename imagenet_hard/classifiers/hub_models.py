@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from imagenet_hard.base.errors import ClassifierError, WeightsError
+from imagenet_hard.base.files import MAX_JSON_BYTES, read_bounded
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers import open_clip_models, timm_models
 from imagenet_hard.classifiers.backends import Backend, Options
@@ -94,8 +95,8 @@ def load_timm_of_hub(repo: str, path: Path, *, file: str | None = None) -> Class
 
 def _read(repo: str, path: Path) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        config = json.loads(read_bounded(path, MAX_JSON_BYTES, error=WeightsError))
+    except (ValueError, RecursionError) as error:
         raise ClassifierError(f"{path.name} of hf-hub:{repo} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ClassifierError(

@@ -35,16 +35,6 @@ def undisturbed(module: Any) -> Iterator[None]:
                 step()
 
 
-def in_eval_mode(module: nn.Module) -> nn.Module:
-    """``module`` with each layer in eval mode; a program of ``torch.export`` stays as it was exported."""
-    try:
-        return module.eval()
-    except NotImplementedError:  # by the program, which may lie inside
-        for layer in module.modules():
-            layer.training = False
-        return module
-
-
 @contextmanager
 def as_it_was(*modules: Any) -> Iterator[None]:
     """Modules come back with each layer in its mode, and each parameter and buffer the same object, on its

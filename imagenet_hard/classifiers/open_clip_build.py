@@ -33,7 +33,7 @@ WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TOKENIZER_FILES = ("tokenizer_config.json", "tokenizer.json", "spiece.model", "vocab.txt")
 
 
-def published_file(source: Source, name: str, *, progress: bool = False) -> Path:
+def published_file(source: Resolved, name: str, *, progress: bool = False) -> Path:
     """The weights file of a tag, from the Hub's cache or downloaded.
 
     Raises:
@@ -162,7 +162,7 @@ QUICK = "-quickgelu"
 
 
 @dataclass(frozen=True)
-class Source:
+class Resolved:
     """What to build: ``config`` is the name of open_clip's architecture file.
 
     ``pretrained``: open_clip's entry for the tag (hub id, URL, mean, std, ...), empty without one.
@@ -174,7 +174,7 @@ class Source:
     quick_gelu: bool
 
 
-def resolve(arch: str, tag: str | None) -> Source:
+def resolve(arch: str, tag: str | None) -> Resolved:
     """Architecture and tag as open_clip knows them, with the GELU that the weights were trained with.
 
     ``ARCH-quickgelu`` works for every ARCH.
@@ -195,7 +195,7 @@ def resolve(arch: str, tag: str | None) -> Source:
         raise UnknownModelError(unknown_model(arch, "open_clip"))
     own = bool(open_clip.get_model_config(config).get("quick_gelu")) or arch.endswith(QUICK)
     if tag is None:
-        return Source(config, None, {}, own)
+        return Resolved(config, None, {}, own)
     pretrained = get_pretrained_cfg(arch, tag)
     if not pretrained:
         base = arch.removesuffix(QUICK)
@@ -209,7 +209,7 @@ def resolve(arch: str, tag: str | None) -> Source:
     quick = own or bool(pretrained.get("quick_gelu"))
     if quick != own:
         log.info("open_clip:%s/%s was trained with QuickGELU, which is used", arch, tag)
-    return Source(config, tag, pretrained, quick)
+    return Resolved(config, tag, pretrained, quick)
 
 
 def tags_of(arch: str, near: str = "") -> str:
@@ -226,7 +226,7 @@ def tags_of(arch: str, near: str = "") -> str:
     return f"its tags are {', '.join(listed)}" if listed else "open_clip publishes none, pass --weights FILE"
 
 
-def other_gelu_tags(source: Source) -> tuple[str, ...]:
+def other_gelu_tags(source: Resolved) -> tuple[str, ...]:
     """Tags of the same architecture that need QuickGELU where ``source`` has none."""
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imagenet_hard.base.errors import ClassifierError, UsageError
+from imagenet_hard.base.errors import ClassifierError, UsageError, WeightsError
+from imagenet_hard.base.files import MAX_JSON_BYTES, read_bounded
 from imagenet_hard.classifiers import open_clip_build as build
 from imagenet_hard.classifiers.backends import Backend, Options
 from imagenet_hard.classifiers.base import Classifier
@@ -141,9 +142,9 @@ def head_options(options: Options) -> HeadOptions:
 
 def _text_cfg(config: Path, repo: str) -> Mapping[str, Any]:
     try:
-        text_cfg = json.loads(config.read_text(encoding="utf-8"))["model_cfg"]["text_cfg"]
-        return dict(text_cfg)
-    except (ValueError, KeyError, TypeError) as error:
+        data = json.loads(read_bounded(config, MAX_JSON_BYTES, error=WeightsError))
+        return dict(data["model_cfg"]["text_cfg"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ClassifierError(
             f"{build.CONFIG_FILE} of hf-hub:{repo} is not open_clip's: expected JSON with model_cfg.text_cfg"
         ) from error

@@ -11,8 +11,7 @@ from torch import nn
 
 from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.base.types import N_CLASSES, DropClass, OutputForm
-from imagenet_hard.classifiers.base import Classifier, Outputs
-from imagenet_hard.classifiers.module_state import in_eval_mode
+from imagenet_hard.classifiers.base import Classifier, Outputs, in_eval_mode
 
 if TYPE_CHECKING:
     from imagenet_hard.imagenet.mask import ClassMask

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from imagenet_hard.base.records import load_record, parse_record, record_names
+from imagenet_hard.base.records import load_record
 from imagenet_hard.base.types import Record
 from imagenet_hard.imagenet.variants import MASKS, VARIANTS, Layout
 from imagenet_hard.imagenet.zoom import PAPER_SCALES, PAPER_SIZE, ZoomGrid
@@ -224,11 +224,6 @@ class Recipe(Record):
         return ZoomGrid.for_size(size, self.scales)
 
 
-def recipe_names() -> list[str]:
-    """The recipes that come with the project."""
-    return record_names(FOLDER)
-
-
 def load_recipe(name_or_path: str | Path) -> Recipe:
     """A recipe by its name, or from a YAML file.
 
@@ -236,12 +231,3 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
         UsageError: no such recipe, or the file's first wrong line with what is wrong in it.
     """
     return load_record(Recipe, name_or_path, FOLDER)
-
-
-def parse_recipe(data: bytes, where: str) -> Recipe:
-    """YAML text as a recipe; ``where`` stands in front of every message.
-
-    Raises:
-        UsageError: ``where:LINE: place: what is wrong``.
-    """
-    return parse_record(Recipe, data, where)

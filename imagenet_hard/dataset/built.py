@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError
+from imagenet_hard.base.files import MAX_JSON_BYTES, read_bounded
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.dataset.class_folders import class_in_name, class_of, wnid_class
 from imagenet_hard.dataset.files import YAML, File, state
@@ -175,4 +176,4 @@ def saved_folder(folder: Path, files: Sequence[File], *, split: str | None, exif
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads(read_bounded(path, MAX_JSON_BYTES, error=DatasetError))

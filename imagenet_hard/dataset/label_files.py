@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.dataset.files import IMAGE_SUFFIXES, did_you_mean
 from imagenet_hard.dataset.ground_truth import N_VALIDATION, VALIDATION, ground_truth, validation_number
-from imagenet_hard.dataset.labels import FEW, in_range, listed, own_numbering, parse_label
+from imagenet_hard.dataset.labels import FEW, in_range, listed, own_numbering, parse_label, split_labels
 from imagenet_hard.imagenet.classes import wnid_to_index
 
 log = logging.getLogger(__name__)
@@ -198,8 +198,7 @@ def _parts(text: str) -> list[str]:
     """The labels in a cell: "5", "5 6", "[5, 6]", or the wnids of boxes."""
     if _BOXES.fullmatch(text.strip()):
         return [part for part in text.split() if part.startswith("n")]
-    parts = re.split(_BETWEEN, text.strip().strip("[](){}"))
-    return [part.strip("\"'") for part in parts if part]
+    return split_labels(text)
 
 
 def _from_csv(text: str, file: str, delimiter: str) -> Iterator[Row]:

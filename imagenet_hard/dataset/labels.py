@@ -162,9 +162,15 @@ def _one(value: Any, where: str, classes: Sequence[int] | None) -> int:
     return classes[number]
 
 
+def split_labels(text: str) -> list[str]:
+    """The words of a cell: "5 6", "[5, 6]" or "('n01440764', 'n01443537')"."""
+    parts = re.split(r"[\s;,|]+", text.strip().strip("[](){}"))
+    return [part.strip("\"'") for part in parts if part]
+
+
 def _parts(text: str) -> str | list[str]:
     """Several class indices or wnids in one text, as tables have them; any other text as it is."""
-    parts = [part for part in re.split(r"[\s;,|]+", text.strip("[]() ")) if part]
+    parts = split_labels(text)
     several = len(parts) > 1 and all(_NUMBER.fullmatch(p) or p.lower() in wnid_to_index() for p in parts)
     return parts if several else text.strip("[]() ")
 

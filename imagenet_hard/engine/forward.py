@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.base.text import reason
 from imagenet_hard.base.types import N_CLASSES, Precision
-from imagenet_hard.classifiers.module_state import in_eval_mode, undisturbed
+from imagenet_hard.classifiers.base import in_eval_mode
+from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.optimize import compiled, difference, fold_batch_norms, layout_of
 

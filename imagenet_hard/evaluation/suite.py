@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator, with_config
 from typing_extensions import TypedDict  # pydantic refuses typing.TypedDict before Python 3.12
 
-from imagenet_hard.base.records import load_record, parse_record, record_names
+from imagenet_hard.base.records import load_record
 from imagenet_hard.base.types import DropClass, Precision, Record
 
 FOLDER = "evaluate/suites"
@@ -73,11 +73,6 @@ class Suite(Record):
         return self
 
 
-def suite_names() -> list[str]:
-    """The suites that come with the project."""
-    return record_names(FOLDER)
-
-
 def load_suite(name_or_path: str | Path) -> Suite:
     """A suite by its name, or from a YAML file (with a ``.yaml`` or ``.yml`` suffix, or a path separator).
 
@@ -85,12 +80,3 @@ def load_suite(name_or_path: str | Path) -> Suite:
         UsageError: no such suite, or the file's first wrong line with what is wrong in it.
     """
     return load_record(Suite, name_or_path, FOLDER)
-
-
-def parse_suite(data: bytes, where: str) -> Suite:
-    """YAML text as a suite; ``where`` stands in front of every message.
-
-    Raises:
-        UsageError: ``where:LINE: place: what is wrong``.
-    """
-    return parse_record(Suite, data, where)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.hub.checks import Token, check_repo_id, check_token
+from imagenet_hard.hub.checks import check_repo_id, check_token
 from imagenet_hard.hub.errors import Kind, is_transient, translated_errors
 from imagenet_hard.hub.retry import retry
 
@@ -31,7 +31,6 @@ def open_pull_request(
     description: str,
     marker: str,
     kind: Kind = "dataset",
-    token: Token = None,
     waits: Sequence[float] = (1, 4, 16),
 ) -> PullRequest:
     """Open a pull request with ``files`` (path -> content), or find the one with this ``marker``.
@@ -46,9 +45,9 @@ def open_pull_request(
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    check_token(token)
+    check_token(None)
     check_repo_id(repo)
-    api = HfApi(token=token)
+    api = HfApi()
     marked = f"{title} [{marker}]"
 
     def existing() -> PullRequest | None:
@@ -76,7 +75,7 @@ def open_pull_request(
         assert done.pr_url is not None
         return PullRequest(done.pr_num, done.pr_url, opened=True)
 
-    with translated_errors(repo, kind=kind, action="propose", token=token, error=ResultError):
+    with translated_errors(repo, kind=kind, action="propose", error=ResultError):
         try:
             return retry(attempt, waits, lambda text: log.warning("%s: %s", repo, text))
         except Exception as error:

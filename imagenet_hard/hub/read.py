@@ -35,17 +35,17 @@ def offline() -> bool:
     return bool(HF_HUB_OFFLINE)
 
 
-def account(token: Token = None) -> str:
-    """The name of the account that the token belongs to.
+def account() -> str:
+    """The name of the account of the environment's token.
 
     Raises:
         ResultError: there is no token, or the Hub refuses it or cannot be reached.
     """
     from huggingface_hub import HfApi
 
-    check_token(token)
-    with translated_errors("this account", action="propose", token=token, error=ResultError):
-        return str(HfApi(token=token).whoami()["name"])
+    check_token(None)
+    with translated_errors("this account", action="propose", error=ResultError):
+        return str(HfApi().whoami()["name"])
 
 
 def resolve(repo: str, revision: str | None, token: Token = None) -> str:
@@ -110,7 +110,7 @@ def files_at(
     }
 
 
-def download(repo: str, revision: str, paths: Iterable[str], into: Path, token: Token = None) -> None:
+def download(repo: str, revision: str, paths: Iterable[str], into: Path) -> None:
     """Files of a data set repository as real files below ``into``, where the cache would have links.
 
     Raises:
@@ -118,12 +118,12 @@ def download(repo: str, revision: str, paths: Iterable[str], into: Path, token: 
     """
     from huggingface_hub import hf_hub_download
 
-    with translated_errors(repo, revision=revision, token=token):
+    with translated_errors(repo, revision=revision):
         for path in paths:
-            hf_hub_download(repo, path, revision=revision, repo_type="dataset", local_dir=into, token=token)
+            hf_hub_download(repo, path, revision=revision, repo_type="dataset", local_dir=into)
 
 
-def model_card(repo: str, token: Token = None) -> str | None:
+def model_card(repo: str) -> str | None:
     """The text of a model's README; None where it has none.
 
     Raises:
@@ -132,14 +132,14 @@ def model_card(repo: str, token: Token = None) -> str | None:
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
-    with translated_errors(repo, kind="model", token=token):
+    with translated_errors(repo, kind="model"):
         try:
-            return Path(hf_hub_download(repo, "README.md", token=token)).read_text(encoding="utf-8")
+            return Path(hf_hub_download(repo, "README.md")).read_text(encoding="utf-8")
         except EntryNotFoundError:
             return None
 
 
-def branch_point(repo: str, revision: str, token: Token = None) -> str:
+def branch_point(repo: str, revision: str) -> str:
     """The commit of main that a request began at: what main got since then is no change of the request's.
 
     Raises:
@@ -147,13 +147,13 @@ def branch_point(repo: str, revision: str, token: Token = None) -> str:
     """
     from huggingface_hub import HfApi
 
-    api = HfApi(token=token)
+    api = HfApi()
     main = {commit.commit_id for commit in api.list_repo_commits(repo, repo_type="dataset")}
     commits = api.list_repo_commits(repo, repo_type="dataset", revision=revision)
     return next((commit.commit_id for commit in commits if commit.commit_id in main), "main")
 
 
-def request_author(repo: str, number: int, token: Token = None) -> str:
+def request_author(repo: str, number: int) -> str:
     """The account that opened pull request ``number`` of a data set repository.
 
     Raises:
@@ -161,7 +161,7 @@ def request_author(repo: str, number: int, token: Token = None) -> str:
     """
     from huggingface_hub import HfApi
 
-    return str(HfApi(token=token).get_discussion_details(repo, number, repo_type="dataset").author)
+    return str(HfApi().get_discussion_details(repo, number, repo_type="dataset").author)
 
 
 def model_file(

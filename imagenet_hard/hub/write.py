@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError, UsageError
@@ -82,9 +82,8 @@ def upload(
     secret = check_upload(repo, branch=branch, pull_request=pull_request, token=token, writes=not dry_run)
     from huggingface_hub import HfApi
 
-    work = _Upload(
-        HfApi(token=secret or False), repo, kind, branch, private, pull_request, content, say, error
-    )
+    api = HfApi(token=secret or False)
+    work = _Upload(api, repo, content, kind, branch, private, pull_request, say, error)
     known: dict[str, Any] = {"kind": kind, "token": secret or False, "error": error}
     with translated_errors(repo, revision=branch, **known):
         plan = retry(work.plan, waits, say)
@@ -130,28 +129,27 @@ class _State:
     tags: Mapping[str, str]
 
 
+@dataclass
 class _Upload:
-    """Content on its way to a repository. ``attempt`` may be called again after any failure."""
+    """Content on its way to a repository. ``attempt`` may be called again after any failure.
 
-    def __init__(
-        self,
-        api: HfApi,
-        repo: str,
-        kind: Kind,
-        branch: str,
-        private: bool,
-        pull_request: bool,
-        content: Content,
-        say: Say,
-        error: type[ImageNetHardError],
-    ) -> None:
-        self.api, self.repo, self.kind, self.branch = api, repo, kind, branch
-        self.private, self.pull_request, self.content = private, pull_request, content
-        self.say, self.error = say, error
-        self.outcome: Outcome | None = None
-        self.commit: str | None = None
-        self.sent_on: str | None = None  # the head under a commit whose reply is missing
-        self.additions: dict[str, CommitOperationAdd] = {}  # remember what they have uploaded
+    ``sent_on``: the head under a commit whose reply is missing; ``additions``: they remember what they have
+    uploaded.
+    """
+
+    api: HfApi
+    repo: str
+    content: Content
+    kind: Kind
+    branch: str
+    private: bool
+    pull_request: bool
+    say: Say
+    error: type[ImageNetHardError]
+    outcome: Outcome | None = None
+    commit: str | None = None
+    sent_on: str | None = None
+    additions: dict[str, CommitOperationAdd] = field(default_factory=dict)
 
     def plan(self) -> Outcome:
         """What there is to do. Only reads.

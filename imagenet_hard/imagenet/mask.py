@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.files import read_bounded
 from imagenet_hard.base.types import N_CLASSES, Record
 from imagenet_hard.imagenet.names import meanings, one_case
 from imagenet_hard.imagenet.variants import MASKS, mask
@@ -86,12 +87,8 @@ def class_mask(given: str | Path | Sequence[int | str] | ClassMask) -> ClassMask
 
 def _entries(path: Path) -> list[str]:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise UsageError(f"{path} has more than {MAX_BYTES} bytes: expected a list of classes")
-        text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_bounded(path, MAX_BYTES, error=UsageError).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
         raise UsageError(f"cannot read the classes of {path}: {error}") from error
     if not text.lstrip().startswith("["):
         return text.splitlines()

@@ -10,7 +10,7 @@ import yaml
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
-from imagenet_hard.hub.checks import Token, check_repo_id
+from imagenet_hard.hub.checks import check_repo_id
 from imagenet_hard.hub.pull_request import PullRequest, open_pull_request
 from imagenet_hard.hub.read import model_card
 from imagenet_hard.leaderboard.entry import Entry
@@ -106,7 +106,7 @@ def write_eval_results(folder: Path, entry: Entry) -> tuple[Path, Path]:
     return results, card
 
 
-def propose_eval_results(repo: str, entry: Entry, marker: str, *, token: Token = None) -> PullRequest:
+def propose_eval_results(repo: str, entry: Entry, marker: str) -> PullRequest:
     """Both in one pull request on the model's own repository; one for one submission.
 
     Raises:
@@ -115,7 +115,7 @@ def propose_eval_results(repo: str, entry: Entry, marker: str, *, token: Token =
     """
     check_repo_id(repo)
     results = eval_results_yaml(entry)
-    new_card = card_with_result(model_card(repo, token), entry, repo.rpartition("/")[2])
+    new_card = card_with_result(model_card(repo), entry, repo.rpartition("/")[2])
     files = {FILE: results.encode(), CARD: new_card.encode()}
     return open_pull_request(
         repo,
@@ -124,7 +124,6 @@ def propose_eval_results(repo: str, entry: Entry, marker: str, *, token: Token =
         description=_notes(entry),
         marker=marker,
         kind="model",
-        token=token,
     )
 
 

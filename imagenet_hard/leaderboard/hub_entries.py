@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES
-from imagenet_hard.hub.checks import Token, check_repo_id, check_token
+from imagenet_hard.hub.checks import check_repo_id, check_token
 from imagenet_hard.hub.errors import translated_errors
 from imagenet_hard.hub.read import RemoteFile, branch_point, download, files_at, request_author
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, PREDICTIONS_FILE, TOP1_FILE, TOP5_FILE
@@ -40,7 +40,7 @@ class Fetched:
     problems: tuple[str, ...] = ()
 
 
-def fetch(repo: str, into: Path, *, pr: int | None = None, token: Token = None) -> Fetched:
+def fetch(repo: str, into: Path, *, pr: int | None = None) -> Fetched:
     """The entries of ``repo`` to verify, with what they are compared with: all, or those that ``pr`` changes.
 
     Sizes are looked at before anything is downloaded.
@@ -50,19 +50,19 @@ def fetch(repo: str, into: Path, *, pr: int | None = None, token: Token = None) 
         DatasetError: the Hub refuses or cannot be reached.
         UsageError: ``repo`` is no Hub id.
     """
-    check_token(token)
+    check_token(None)
     check_repo_id(repo)
     revision = None if pr is None else f"refs/pr/{pr}"
-    with translated_errors(repo, revision=revision, token=token):
-        main = files_at(repo, "main", token=token)
-        head = main if revision is None else files_at(repo, revision, token=token)
-        author = None if pr is None else Author.parse(f"hub:{request_author(repo, pr, token)}")
-        before = {} if revision is None else files_at(repo, branch_point(repo, revision, token), token=token)
+    with translated_errors(repo, revision=revision):
+        main = files_at(repo, "main")
+        head = main if revision is None else files_at(repo, revision)
+        author = None if pr is None else Author.parse(f"hub:{request_author(repo, pr)}")
+        before = {} if revision is None else files_at(repo, branch_point(repo, revision))
     changed = sorted(p for p in {*head, *before} if head.get(p) != before.get(p))
     names = {PurePosixPath(p).parts[1] for p in changed if _is_entry_file(p)}
     base, submitted = into / "main", into / "submitted"
     trusted = [p for p in main if _is_entry_file(p) or p.startswith((f"{BENCHMARKS}/", f"{WITHDRAWN}/"))]
-    download(repo, "main", trusted, base, token)
+    download(repo, "main", trusted, base)
     verdict = Verdict(tuple(sorted(names)), ())
     if pr is not None:
 
@@ -70,7 +70,7 @@ def fetch(repo: str, into: Path, *, pr: int | None = None, token: Token = None) 
             record = f"{WITHDRAWN}/{name}.json"
             if record in head:
                 _check_sizes(head, [record])
-                download(repo, f"refs/pr/{pr}", [record], submitted, token)
+                download(repo, f"refs/pr/{pr}", [record], submitted)
             return withdrawal_problem(submitted / record, base / ENTRIES / name, author)
 
         verdict = judge(
@@ -81,7 +81,7 @@ def fetch(repo: str, into: Path, *, pr: int | None = None, token: Token = None) 
         )
         wanted = [p for p in head if _is_entry_file(p) and PurePosixPath(p).parts[1] in verdict.entries]
         _check_sizes(head, wanted)
-        download(repo, f"refs/pr/{pr}", wanted, submitted, token)
+        download(repo, f"refs/pr/{pr}", wanted, submitted)
     root = base if pr is None else submitted
     folders = tuple(root / ENTRIES / name for name in verdict.entries)
     return Fetched(folders, base / ENTRIES, base / BENCHMARKS, author, verdict.problems)

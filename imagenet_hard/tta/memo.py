@@ -16,7 +16,8 @@ import torch
 
 from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.base.types import N_CLASSES
-from imagenet_hard.classifiers.module_state import in_eval_mode, undisturbed
+from imagenet_hard.classifiers.base import in_eval_mode
+from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.forward import REWRITE_TOLERANCE, exact_float32
 from imagenet_hard.engine.optimize import layout_of

@@ -15,15 +15,11 @@ from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.extensions import extensions
 
 if TYPE_CHECKING:
-    import torch
-
-    from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.engine.forward import Predictor
-    from imagenet_hard.engine.settings import RunSettings
-    from imagenet_hard.tta.settings import TtaSettings
 
-Make = Callable[["Classifier", "TtaSettings", "RunSettings", "torch.device"], "Predictor"]
-"""What runs a method: it is given the classifier, and makes the engine's predictor of it."""
+Make = Callable[..., "Predictor"]
+"""What runs a method: it is given the ``Classifier``, ``TtaSettings``, ``RunSettings``, ``torch.device``, and
+makes the engine's predictor."""
 
 GROUP = "tta"
 

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.curation.recipe import Recipe, load_recipe, parse_recipe, recipe_names
+from imagenet_hard.base.records import parse_record, record_names
+from imagenet_hard.curation.recipe import FOLDER, Recipe, load_recipe
 from imagenet_hard.imagenet.zoom import PAPER_SCALES
 
 SMALL = """name: small
@@ -24,8 +25,8 @@ def test_the_shipped_recipes_are_valid():
     """By name, with the paper's zooms and exclusions that exist."""
     from imagenet_hard.base.runtime import content_dir
 
-    assert recipe_names() == ["imagenet-hard", "imagenet-hard-lite", "template"]
-    for name in recipe_names():
+    assert record_names(FOLDER) == ["imagenet-hard", "imagenet-hard-lite", "template"]
+    for name in record_names(FOLDER):
         recipe = load_recipe(name)
         assert recipe.name == name
         assert recipe.scales == PAPER_SCALES
@@ -128,10 +129,10 @@ def test_a_wrong_recipe_names_the_line(old, new, message):
     text = SMALL.replace(old, new)
     assert text != SMALL
     if message is None:
-        assert parse_recipe(text.encode(), "r.yaml").sources[0].labels == "val.txt"
+        assert parse_record(Recipe, text.encode(), "r.yaml").sources[0].labels == "val.txt"
         return
     with pytest.raises(UsageError, match=r"^r.yaml") as error:
-        parse_recipe(text.encode(), "r.yaml")
+        parse_record(Recipe, text.encode(), "r.yaml")
     assert error.match(message)
 
 
@@ -141,7 +142,7 @@ def test_real_needs_its_label_file():
         "{variant: imagenet, path: val, labels: val.txt}", "{variant: imagenet-real, path: v}"
     )
     with pytest.raises(UsageError, match="imagenet-real needs labels: the path of real.json"):
-        parse_recipe(text.encode(), "r.yaml")
+        parse_record(Recipe, text.encode(), "r.yaml")
 
 
 def test_an_unknown_name_shows_the_nearest():
@@ -154,10 +155,10 @@ def test_an_unknown_name_shows_the_nearest():
 
 def test_the_scoring_hash_ignores_texts_and_places():
     """A better summary does not invalidate scores; other zooms, classifiers or masks do."""
-    base = parse_recipe(SMALL.encode(), "r").scoring_sha256()
+    base = parse_record(Recipe, SMALL.encode(), "r").scoring_sha256()
 
     def changed(old: str, new: str) -> bool:
-        return parse_recipe(SMALL.replace(old, new).encode(), "r").scoring_sha256() != base
+        return parse_record(Recipe, SMALL.replace(old, new).encode(), "r").scoring_sha256() != base
 
     assert not changed("version: 1.0.0", "version: 2.0.0\ndescription: better")
     assert not changed("path: val", "path: elsewhere, licence: MIT")
@@ -184,15 +185,15 @@ def test_the_scoring_hash_is_what_it_was():
         data["rule"] = "any-zoom"  # a key with one value, then
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
-    for name in recipe_names():
+    for name in record_names(FOLDER):
         assert load_recipe(name).scoring_sha256() == by_hand(load_recipe(name))
-    limited = parse_recipe(SMALL.replace("path: val", "path: val, limit: 9").encode(), "r")
+    limited = parse_record(Recipe, SMALL.replace("path: val", "path: val, limit: 9").encode(), "r")
     assert limited.scoring_sha256() != by_hand(limited)
 
 
 def test_another_input_size_keeps_the_regions():
     """Scales grow with the crop."""
-    recipe = parse_recipe(SMALL.encode(), "r")
+    recipe = parse_record(Recipe, SMALL.encode(), "r")
     assert recipe.grid() == recipe.grid(224)
     assert recipe.grid(448).scales[0] == 20
     assert recipe.grid(448).size == 448

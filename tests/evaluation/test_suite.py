@@ -9,14 +9,15 @@ from typing import get_args, get_type_hints
 import pytest
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.records import parse_record, record_names
 from imagenet_hard.classifiers.transform import IMAGENET_MEAN, IMAGENET_STD, INTERPOLATIONS
-from imagenet_hard.evaluation.suite import Suite, TransformOptions, load_suite, parse_suite, suite_names
+from imagenet_hard.evaluation.suite import FOLDER, Suite, TransformOptions, load_suite
 
 
 def test_the_suites_that_come_along() -> None:
     """Each is named like its file and says what it is for."""
-    assert suite_names() == ["demo", "openclip", "paper"]
-    for name in suite_names():
+    assert record_names(FOLDER) == ["demo", "openclip", "paper"]
+    for name in record_names(FOLDER):
         suite = load_suite(name)
         assert suite.name == name
         assert suite.description
@@ -160,7 +161,7 @@ def test_unknown_suites(name: str, message: str) -> None:
 def test_wrong_files_name_the_line(text: str, message: str) -> None:
     """The first mistake is named with its line, its key and what stands there, on one line."""
     with pytest.raises(UsageError, match=message) as caught:
-        parse_suite(text.encode(), "S")
+        parse_record(Suite, text.encode(), "S")
     assert "\n" not in str(caught.value)
 
 

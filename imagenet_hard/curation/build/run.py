@@ -18,7 +18,7 @@ from imagenet_hard.curation.build.manifest import (
     rows_sha256,
 )
 from imagenet_hard.curation.build.selection import NOTHING, Selection, select
-from imagenet_hard.curation.build.shards import Images, partition, shard_names, write_shard
+from imagenet_hard.curation.build.shards import SelectedImages, partition, shard_names, write_shard
 from imagenet_hard.curation.build.verification import verify_build
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import Decision, OpenSource, ScoreSummary, Survivor
@@ -66,7 +66,7 @@ def build(
     recipe_text = recipe_path.read_bytes()
     excluded = read_exclusions(recipe.exclusions, recipe_path, sources)
     selection = select(sources, survivors, decisions, excluded, predicted)
-    rows, images = selection.rows, Images(sources)
+    rows, images = selection.rows, SelectedImages(sources)
     sizes = images.sizes(rows, on_progress)
     parts = partition(sizes, recipe.output.shard_bytes)
     shards = shard_names(len(parts), rows_sha256(rows))

@@ -21,7 +21,7 @@ GROUP_BYTES = 32 * 2**20
 SPLIT = "validation"
 
 
-class Images:
+class SelectedImages:
     """The bytes of selected rows, each compared with the hash that was scored."""
 
     def __init__(self, sources: Sequence[OpenSource]) -> None:

@@ -32,7 +32,7 @@ def imagenet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     """
     folder = folder_of(spec, root)
     if spec.labels is None and not is_built(folder, walk(folder)):
-        found = recognise(images_of(folder).files)
+        found = recognise(images_of(folder)[0])
         # ImageNet-C is made of these images too, so the spec's own variant may be another.
         _expect("imagenet", folder, found, found.kind in ("wnids", "flat"))
         if found.kind == "flat":
@@ -51,7 +51,7 @@ def class_folders(spec: SourceSpec, root: Path, exif: bool) -> Listing:
         DatasetError: folders of another variant.
     """
     folder = folder_of(spec, root)
-    found = recognise(images_of(folder).files)
+    found = recognise(images_of(folder)[0])
     _expect(spec.variant, folder, found, found.kind == spec.layout)
     return from_benchmark(load_dataset(folder, exif=exif, quiet=True), str(folder))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.curation.recipe import SourceSpec
@@ -79,15 +79,8 @@ def file_of(name: str, root: Path, key: str) -> Path:
     return path
 
 
-class Images(NamedTuple):
-    """The images below a folder, and what else was seen there, for the notes."""
-
-    files: list[File]
-    notes: tuple[str, ...]
-
-
-def images_of(folder: Path) -> Images:
-    """The image files below a folder, by their names or else by their content.
+def images_of(folder: Path) -> tuple[list[File], list[str]]:
+    """The image files below a folder, by name or else by content, and notes on what else is there.
 
     Raises:
         DatasetError: there are none.
@@ -98,7 +91,7 @@ def images_of(folder: Path) -> Images:
         raise DatasetError(f"no image in {folder}: it holds {len(others)} other files")
     unread = not_images(file for file in others if file.ending not in OTHER_SUFFIXES and "/" in file.id)
     system = sum(file.system and file.is_image for file in files)
-    return Images(images, tuple(told({"system_images": system, **unread})))
+    return images, told({"system_images": system, **unread})
 
 
 def stable_name(path: str) -> str:

@@ -12,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ImageError
+from imagenet_hard.base.files import MAX_JSON_BYTES, read_bounded
 from imagenet_hard.curation.recipe import SourceSpec
 from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, images_of, recognise
 from imagenet_hard.dataset.class_folders import check_depth, check_one_set, places
@@ -97,8 +98,8 @@ def without_border(data: bytes, border: int, id: str = "", *, exif: bool = False
 def _by_number(images: list[File], path: Path) -> dict[str, tuple[int, ...]]:
     """Labels of a flat folder from ObjectNet's class numbers; unmapped classes are left out."""
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        table = json.loads(read_bounded(path, MAX_JSON_BYTES, error=DatasetError))
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(table, dict) or not all(type(n) is int and 0 <= n < 313 for n in table.values()):
         raise DatasetError(

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import imagenet_hard
 from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
+from imagenet_hard.base.records import parse_record
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.curation.build.card import cell, distribution_svg
 from imagenet_hard.curation.build.manifest import rows_sha256
@@ -26,7 +27,7 @@ from imagenet_hard.curation.build.run import build
 from imagenet_hard.curation.build.selection import Selected
 from imagenet_hard.curation.build.shards import partition
 from imagenet_hard.curation.publish import read_build
-from imagenet_hard.curation.recipe import Recipe, parse_recipe
+from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import Decision, ScoreSummary, Survivor
 from tests.curation.small import Made, sha256
 from tests.engine.small import jpeg
@@ -61,7 +62,7 @@ class Parts:
         self.path = folder / "recipe.yaml"
         folder.mkdir(parents=True, exist_ok=True)
         self.path.write_bytes(RECIPE)
-        self.recipe: Recipe = parse_recipe(RECIPE, "recipe")
+        self.recipe: Recipe = parse_record(Recipe, RECIPE, "recipe")
         ids = [f'imagenet/n{i:02}/a, "b" 🐟{i}.JPEG' for i in range(n)]
         data = [jpeg(seed + i, (300, 200)) for i in range(n)]
         self.made = Made(ids, data, [(i % 1000, 999 - i) for i in range(n)], set(ids))
