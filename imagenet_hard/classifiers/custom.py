@@ -117,7 +117,8 @@ def from_module(
     """
     import torch
 
-    from imagenet_hard.classifiers.examine import examine, random_numbers_kept
+    from imagenet_hard.classifiers.examine import examine
+    from imagenet_hard.classifiers.module_state import random_numbers_kept
     from imagenet_hard.classifiers.outputs import LogitsOf
     from imagenet_hard.classifiers.trial import probe
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,7 +54,7 @@ def examine(classifier: Classifier, drop_class: int | None = None) -> Classifier
     if isinstance(classifier.module, AsLogits) and drop in (None, classifier.outputs.drop_class):
         return classifier  # it was examined
     name, module, transform = classifier.spec.name, classifier.module, classifier.transform
-    with random_numbers_kept(), undisturbed(module):
+    with undisturbed(module):
         seen = views(module, transform, name)
         rows, found = _of_model(module, seen, name, drop)
         noted = [] if isinstance(transform, Transform | ZoomTransform) else _of_transform(transform)
@@ -199,15 +198,3 @@ def _draws(runs: Sequence[_Seeded]) -> bool:
         all(run.before[k] != run.after[k] for run in runs) and len({run.after[k] for run in runs}) > 1
         for k in range(len(runs[0].before))
     )
-
-
-@contextmanager
-def random_numbers_kept() -> Iterator[None]:
-    """Random numbers go on after the block as if it had not been."""
-    python, numpy_, torch_ = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy_)
-        torch.set_rng_state(torch_)

@@ -36,6 +36,17 @@ def undisturbed(module: Any) -> Iterator[None]:
 
 
 @contextmanager
+def random_numbers_kept() -> Iterator[None]:
+    """Random numbers go on after the block as if it had not been."""
+    undo = list(_generators())
+    try:
+        yield
+    finally:
+        for step in undo:
+            step()
+
+
+@contextmanager
 def as_it_was(*modules: Any) -> Iterator[None]:
     """Modules come back with each layer in its mode, and each parameter and buffer the same object, on its
     device, with its strides and its flag for gradients. What is no module has nothing to come back.

@@ -12,6 +12,7 @@ from PIL import Image
 
 from imagenet_hard.base.errors import ClassifierError, UsageError
 from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.outputs import check_shape
 from imagenet_hard.classifiers.transform import (
     INTERPOLATIONS,
     ImageTransform,
@@ -20,7 +21,7 @@ from imagenet_hard.classifiers.transform import (
     paper_transform,
     to_rgb,
 )
-from imagenet_hard.classifiers.trial import check_logits, probe
+from imagenet_hard.classifiers.trial import probe
 from imagenet_hard.imagenet.zoom import PAPER_SIZE, ZoomGrid, resize
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def with_policy(classifier: Classifier, transform: str | Mapping[str, Any]) -> C
     name = classifier.spec.name
     if size != classifier.spec.input_size:
         try:
-            check_logits(probe(classifier.module, found, name), name)
+            check_shape(probe(classifier.module, found, name), name)
         except ClassifierError as error:
             native = classifier.spec.input_size
             raise ClassifierError(

@@ -12,7 +12,6 @@ from PIL import Image
 from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.base.text import reason
 from imagenet_hard.classifiers.module_state import undisturbed
-from imagenet_hard.classifiers.outputs import check_shape
 from imagenet_hard.classifiers.transform import ImageTransform, fixed_images
 
 HINTS = (
@@ -59,15 +58,6 @@ def probe(module: Any, transform: ImageTransform, name: str) -> Any:
     view = views(module, transform, name)[0]
     with undisturbed(module):
         return run(module, view.batch, name, view.what)
-
-
-def check_logits(output: Any, name: str) -> None:
-    """Refuse what is not float (1, 1000).
-
-    Raises:
-        ClassifierError: naming the type or the shape.
-    """
-    check_shape(output, name)
 
 
 def views(module: Any, transform: ImageTransform, name: str) -> list[View]:

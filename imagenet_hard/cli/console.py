@@ -1,15 +1,20 @@
-"""Standard output: answers only, and tables among them."""
+"""Standard output, for answers and tables only; standard error, with the progress bars."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from imagenet_hard.base.errors import DatasetError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from tqdm import tqdm
+
+    from imagenet_hard.dataset.benchmark import Benchmark
 
 PIPE_WIDTH = 160
 """Of a pipe or a log file, which has no width of its own."""
@@ -55,3 +60,40 @@ def _flush() -> None:
             stream.flush()
     with suppress(OSError, TypeError, AttributeError):  # Windows has no C library by that way
         ctypes.CDLL(None).fflush(None)
+
+
+@contextmanager
+def progress_bars(benchmark: Benchmark, quiet: bool) -> Iterator[Callable[[str], Callable[..., None]]]:
+    """A progress bar for each classifier on stderr, below one another where several share a pass."""
+    from tqdm import tqdm
+
+    try:
+        total = len(benchmark)
+    except DatasetError:  # a stream whose publisher doesn't state its length
+        total = None
+    open_bars: list[tqdm[Any]] = []
+
+    def bar(name: str) -> Callable[..., None]:
+        mine: tqdm[Any] | None = None
+
+        def update(n: int, resumed: int = 0) -> None:
+            nonlocal mine
+            if mine is None:  # with the first batch: loading weights is not scoring
+                mine = tqdm(
+                    total=total,
+                    initial=resumed,
+                    desc=name,
+                    unit=" images",
+                    disable=quiet,
+                    smoothing=0.1,
+                )
+                open_bars.append(mine)
+            mine.update(n)
+
+        return update
+
+    try:
+        yield bar
+    finally:
+        for each in open_bars:
+            each.close()

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_hard.base.errors import DatasetError, ImageNetHardError
-from imagenet_hard.cli.console import at_work, console
+from imagenet_hard.base.errors import ImageNetHardError
+from imagenet_hard.cli.console import at_work, console, progress_bars
 from imagenet_hard.cli.engine import engine_options, opened
 from imagenet_hard.cli.options import FOLDER, flags_of, given, path_option
 from imagenet_hard.evaluation.options import Options
 from imagenet_hard.tta.settings import TtaOptions
 
 if TYPE_CHECKING:
-    from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.evaluation.result import Result
     from imagenet_hard.evaluation.suite import SuiteModel
 
@@ -147,9 +144,13 @@ def _score(models: list[str | SuiteModel], options: dict[str, Any]) -> tuple[lis
             click.echo("--streaming reads the images here, one after another, and sends them out", err=True)
         benchmark, asked = images_of(options["dataset"], given(Options, options))
         asked |= {"engine": engine, "address": None, "verbose": not options["quiet"]}
-        with _progress_bars(benchmark, options["quiet"]) as bar:
+        with progress_bars(benchmark, options["quiet"]) as bar:
             for model, found in evaluate_all(
-                models, benchmark, together=options["together"], on_progress=bar, **asked
+                models,
+                benchmark,
+                together=options["together"],
+                on_progress=lambda model: bar(_name(model)),
+                **asked,
             ):
                 if not isinstance(found, Exception):
                     results.append(found)
@@ -165,45 +166,6 @@ def _score(models: list[str | SuiteModel], options: dict[str, Any]) -> tuple[lis
 
 def _name(model: str | SuiteModel) -> str:
     return model if isinstance(model, str) else model.model
-
-
-@contextmanager
-def _progress_bars(
-    benchmark: Benchmark, quiet: bool
-) -> Iterator[Callable[[str | SuiteModel], Callable[..., None]]]:
-    """A progress bar for each classifier on stderr, below one another where several share a pass."""
-    from tqdm import tqdm
-
-    try:
-        total = len(benchmark)
-    except DatasetError:  # a stream whose publisher doesn't state its length
-        total = None
-    open_bars: list[tqdm[Any]] = []
-
-    def bar(model: str | SuiteModel) -> Callable[..., None]:
-        mine: tqdm[Any] | None = None
-
-        def update(n: int, resumed: int = 0) -> None:
-            nonlocal mine
-            if mine is None:  # with the first batch: loading weights is not scoring
-                mine = tqdm(
-                    total=total,
-                    initial=resumed,
-                    desc=_name(model),
-                    unit=" images",
-                    disable=quiet,
-                    smoothing=0.1,
-                )
-                open_bars.append(mine)
-            mine.update(n)
-
-        return update
-
-    try:
-        yield bar
-    finally:
-        for each in open_bars:
-            each.close()
 
 
 def _report(results: list[Result], form: str) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.options import device_option, links_option, path_option
-
-if TYPE_CHECKING:
-    from imagenet_hard.dataset.benchmark import Benchmark
 
 
 @click.command("evaluate")
@@ -45,7 +40,7 @@ def evaluate_command(model: str, **options: Any) -> int:
     Running the command again does nothing that is done. The entry and its record are two files to commit
     together.
     """
-    from imagenet_hard.cli.console import at_work
+    from imagenet_hard.cli.console import at_work, progress_bars
     from imagenet_hard.leaderboard.own_run import SUBMITTER, evaluate_for_board
     from imagenet_hard.leaderboard.verify.ownership import Author
     from imagenet_hard.leaderboard.verify.report import text_report
@@ -53,7 +48,7 @@ def evaluate_command(model: str, **options: Any) -> int:
     options["owners"] = [Author.parse(each) for each in options["owners"]]
     options["submitter"] = options["submitter"] or SUBMITTER
     with at_work():
-        done = evaluate_for_board(model, bars=_bars, **options)
+        done = evaluate_for_board(model, bars=progress_bars, **options)
     click.echo(text_report([done.report]), err=True)
     click.echo(f"{'wrote' if done.wrote else 'unchanged:'} {done.folder}")
     click.echo(f"record: {done.record}")
@@ -78,15 +73,3 @@ def request_command(file: Any) -> int:
     click.echo(f"why: {request.why}", err=True)
     click.echo(request.command())
     return 0
-
-
-@contextmanager
-def _bars(images: Benchmark, quiet: bool) -> Iterator[Callable[[str], Callable[..., None]]]:
-    from tqdm import tqdm
-
-    with tqdm(total=len(images), unit=" images", disable=quiet, smoothing=0.1) as bar:
-
-        def update(n: int, resumed: int = 0) -> None:
-            bar.update(n + (resumed if not bar.n else 0))
-
-        yield lambda name: update

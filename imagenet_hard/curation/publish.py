@@ -65,19 +65,11 @@ def publish(
     confirm: Callable[[PublishReport], None] = lambda _: None,
     waits: Sequence[float] = WAITS,
 ) -> PublishReport:
-    """Make the data set ``repo`` (OWNER/NAME) hold the build in ``folder``.
+    """Make the data set ``repo`` (OWNER/NAME) hold the build in ``folder``, as ``hub.write.upload`` does.
 
-    A new repository is made, ``private`` or public; an existing one gets one commit on ``revision``
-    (a branch; None is main) or, with ``pull_request``, a pull request on main. Files that are there
-    with the same content are not sent again; files below ``data/`` that the build does not have are
-    removed in the same commit, others are left alone. The commit is tagged ``v<version>``; a pull
-    request is not, publish again once it is merged. Run again, it finishes what was begun or
-    changes nothing, also where an earlier reply was lost.
-
-    ``token``: None takes the one of the environment (``HF_TOKEN``) or of ``hf auth login``. With
-    ``dry_run`` the Hub is only read. ``confirm`` is called with the plan before the first write, and
-    stops by raising. ``waits``: seconds between the attempts where the Hub is busy, the connection
-    is lost or another commit comes first.
+    ``revision``: a branch; None is main. Files below ``data/`` that the build does not have are removed in
+    the same commit, others are left alone. The commit is tagged ``v<version>`` unless ``tag`` is False; a
+    pull request is not, publish again once it is merged.
 
     Raises:
         UsageError: no folder, no such kind of id, no token, or options that exclude each other.

@@ -174,7 +174,8 @@ def write_imported(board: Path, imported: Imported, *, accepted: bool = False) -
             write_answers(folder, answers)
             write_atomically(folder / ENTRY_FILE, entry_json(entry).encode())
         reports = verify(folders, golds=golds if known else stage / BENCHMARKS, base=entries, trusted=True)
-        _refuse_failed(reports)
+        if failed := next((report for report in reports if report.failed), None):
+            raise ResultError(f"{failed.entry} fails, nothing was written: {failed.failures}")
         if not known:
             write_gold(golds, imported.gold)
         entries.mkdir(parents=True, exist_ok=True)
@@ -206,10 +207,3 @@ def _is_new(entries: Path, entry: Entry) -> bool:
         f"the board has {taken[0].name} already, and it is another entry: nothing was written. Rename the "
         "model, or withdraw the entry"
     )
-
-
-def _refuse_failed(reports: Sequence[Report]) -> None:
-    for report in reports:
-        for check in report.checks:
-            if check.outcome == "failed":
-                raise ResultError(f"{report.entry} fails, nothing was written: {check.name}: {check.detail}")

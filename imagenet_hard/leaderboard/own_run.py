@@ -145,8 +145,7 @@ def _accepted(board: Path, submission: Submission, result: Result, wrote: bool) 
         return OwnRun(folder, record, before, wrote)
     (report,) = verify([folder], golds=board / BENCHMARKS, base=board / ENTRIES, trusted=True)
     if report.failed:
-        failures = "; ".join(f"{c.name}: {c.detail}" for c in report.checks if c.outcome == "failed")
-        raise ResultError(f"{entry.id} is written and does not pass: {failures}")
+        raise ResultError(f"{entry.id} is written and does not pass: {report.failures}")
     runtime = result.runtime
     done = check(
         REPRODUCTION,

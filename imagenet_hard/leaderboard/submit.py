@@ -158,8 +158,7 @@ def _verified(entry: Entry, predictions: Predictions, golds: Path) -> Report:
         _write(folder, entry, predictions)
         (report,) = verify([folder], golds=golds, trusted=True)
     if report.failed:
-        failures = "; ".join(f"{c.name}: {c.detail}" for c in report.checks if c.outcome == "failed")
-        raise ResultError(f"the board would refuse the entry {entry.id}: {failures}")
+        raise ResultError(f"the board would refuse the entry {entry.id}: {report.failures}")
     return report
 
 

@@ -114,14 +114,14 @@ def from_benchmark(images: Benchmark, where: str, notes: tuple[str, ...] = ()) -
     )
 
 
-def hub_listing(spec: SourceSpec, exif: bool, token: str | bool | None) -> Listing:
+def hub_listing(spec: SourceSpec, exif: bool) -> Listing:
     """A data set on the Hub with image and label columns.
 
     Raises:
         DatasetError: as ``load_dataset``.
     """
     assert spec.hub is not None
-    images = load_dataset(spec.hub, revision=spec.revision, split=spec.split, exif=exif, token=token)
+    images = load_dataset(spec.hub, revision=spec.revision, split=spec.split, exif=exif)
     return from_benchmark(images, spec.hub)
 
 

@@ -34,9 +34,7 @@ READERS: Mapping[Layout, Callable[[SourceSpec, Path, bool], Listing]] = {
 SHOWN = 5
 
 
-def open_source(
-    spec: SourceSpec, root: Path, *, exif: bool = False, token: str | bool | None = None
-) -> OpenSource:
+def open_source(spec: SourceSpec, root: Path, *, exif: bool = False) -> OpenSource:
     """List the images and labels of one source; no image is read.
 
     ``root``: what relative paths of ``spec`` are relative to. Every id is ``<spec.id>/<stable name>``,
@@ -50,15 +48,15 @@ def open_source(
         if spec.hub is None:
             listing = READERS[spec.layout](spec, root, exif)
         elif spec.layout == "objects":
-            listing = objectnet.unframed(hub_listing(spec, exif, token), spec.border, exif)
+            listing = objectnet.unframed(hub_listing(spec, exif), spec.border, exif)
         else:
-            listing = hub_listing(spec, exif, token)
+            listing = hub_listing(spec, exif)
         return _checked(spec, listing, exif)
     except ImageNetHardError as error:
         raise DatasetError(f"{spec.id}: {error}") from error
 
 
-def open_sources(recipe: Recipe, root: Path, *, token: str | bool | None = None) -> list[OpenSource]:
+def open_sources(recipe: Recipe, root: Path) -> list[OpenSource]:
     """All sources of a recipe, in its order.
 
     Raises:
@@ -67,7 +65,7 @@ def open_sources(recipe: Recipe, root: Path, *, token: str | bool | None = None)
     opened, problems = [], []
     for spec in recipe.sources:
         try:
-            opened.append(open_source(spec, root, exif=recipe.exif, token=token))
+            opened.append(open_source(spec, root, exif=recipe.exif))
         except DatasetError as error:
             problems.append(str(error))
     if len(problems) == 1:

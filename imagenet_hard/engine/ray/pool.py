@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from imagenet_hard.base.errors import ClusterError, ClusterLostError, UsageError
 from imagenet_hard.engine.ray.cluster import Capacity, cause_of, connect, find_capacity, first_line, sent
@@ -24,9 +24,6 @@ from imagenet_hard.engine.ray.worker import (
     check_versions,
     worker_info,
 )
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 log = logging.getLogger(__name__)
 
@@ -170,9 +167,7 @@ class WorkerPool:
     def __enter__(self) -> WorkerPool:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _start(self) -> None:

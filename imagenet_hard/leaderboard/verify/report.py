@@ -93,6 +93,11 @@ class Report(Record):
         return any(check.outcome == "failed" for check in self.checks)
 
     @property
+    def failures(self) -> str:
+        """The checks that did not hold, and why."""
+        return "; ".join(f"{c.name}: {c.detail}" for c in self.checks if c.outcome == "failed")
+
+    @property
     def flags(self) -> tuple[Check, ...]:
         """What a person should look at."""
         return tuple(check for check in self.checks if check.outcome == "flagged")
