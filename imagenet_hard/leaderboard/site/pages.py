@@ -221,11 +221,11 @@ def _changes(site: SiteData) -> list[dict[str, Any]]:
     days: dict[str, dict[str, list[tuple[str, str, str]]]] = defaultdict(lambda: defaultdict(list))
     for board in site.boards:
         for e in board.entries:
-            line = f"on {board.title}: {pct(e.top1.accuracy)} %, rank {e.rank.place}."
+            line = f"on {board.title}: {pct(e.top1.accuracy)}\u00a0%, rank {e.rank.place}."
             days[e.date.isoformat()]["entries"].append((e.id, e.name, line))
             for day, before, after in _replacements(e):
                 line = (
-                    f"on {board.title}: {pct(before)} % before, {pct(after)} % after "
+                    f"on {board.title}: {pct(before)}\u00a0% before, {pct(after)}\u00a0% after "
                     f"({points(after - before)} points)."
                 )
                 days[day]["replaced"].append((e.id, e.name, line))

@@ -340,7 +340,7 @@ def test_the_changes_of_an_eventful_board(eventful, visit):
     """Replaced and withdrawn entries stand by their days; many entries of one day are folded."""
     page = visit(eventful).open("changes.html")
     text = page.inner_text("main")
-    assert "Model 11 on Made up: 16.67 % before, " in text
+    assert "Model 11 on Made up: 16.67\u00a0% before, " in text
     assert "lab0__gone by github:alice: scored with the wrong weights" in text
     headings = page.locator("section:has(h3) :is(h2, h3)").all_inner_texts()
     assert headings == ["2026-02-01", "Withdrawn", "2026-01-02", "Replaced"]
