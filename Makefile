@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-dev
+# A process a core; each takes over what is left of another's share in the end.
+SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist worksteal
 
 .PHONY: demo test test-slow check bench clean
 
@@ -17,10 +19,10 @@ demo: $(STAMP)  ## score real weights on real images, offline, and show the resu
 	$(BIN)/imagenet-hard leaderboard preview results/demo --out results/demo-page
 
 test: $(STAMP)  ## the whole suite without its slow part
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(SIDE_BY_SIDE)
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow $(SIDE_BY_SIDE)
 
 check: $(STAMP)  ## what CI asks of the sources
 	$(BIN)/ruff check .

@@ -176,6 +176,8 @@ def test_the_page_is_served_until_it_is_interrupted(tmp_path, scored, recipe):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Python heeds Ctrl-C only where it is not ignored from the start, as in a shell's background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stderr is not None
         line = next(line for line in process.stderr if "only this machine" in line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from imagenet_hard.curation.sources.exclusions import hashes
 from imagenet_hard.curation.sources.imagenet_c import corrupt, corruptions
 from imagenet_hard.curation.sources.listing import Listing
 from imagenet_hard.curation.sources.objectnet import unframed, without_border
+from imagenet_hard.curation.sources.opening import spread
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.imagenet.classes import objectnet, wnids
 from imagenet_hard.imagenet.variants import MASKS, mask
@@ -29,6 +31,7 @@ from tests.engine.small import jpeg
 
 A = [wnids()[c] for c in sorted(MASKS["imagenet-a"]())]
 R = [wnids()[c] for c in sorted(MASKS["imagenet-r"]())]
+ROWS = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["fog/1", "fog/2", "snow/1"])), max_size=60)
 
 
 def put(path: Path, data: bytes = b"") -> Path:
@@ -454,6 +457,41 @@ def test_a_limit_takes_the_same_images_in_every_layout(tmp_path):
     assert set(flat.images.ids) == set(tree.images.ids)
     assert [int(id[-2:]) for id in flat.images.ids] != [1, 2, 3, 4, 5]
     assert "5 of 12 images, spread over classes (limit)" in flat.notes
+
+
+@given(rows=ROWS, limit=st.integers(1, 70), data=st.data())
+def test_a_spread_is_even_and_depends_on_no_order(rows, limit, data):
+    """As many as asked for, each once; parts level off; the same names from any order."""
+    names = [f"{part}/{label}/{i}" for i, (label, part) in enumerate(rows)]
+    classes, parts = [label for label, _ in rows], [part for _, part in rows]
+    chosen = spread(names, classes, parts, limit)
+    assert len(chosen) == len(set(chosen)) == min(limit, len(rows))
+    assert chosen == sorted(chosen)
+    taken, there = Counter(parts[row] for row in chosen), Counter(parts)
+    most = max(taken.values(), default=0)
+    assert all(taken[part] == there[part] or taken[part] >= most - 1 for part in there)
+    order = data.draw(st.permutations(range(len(rows))))
+    again = spread([names[i] for i in order], [classes[i] for i in order], [parts[i] for i in order], limit)
+    assert {names[row] for row in chosen} == {names[order[row]] for row in again}
+
+
+@given(
+    classes=st.integers(1, 8),
+    corruptions=st.integers(1, 5),
+    images=st.integers(1, 4),
+    limit=st.integers(1, 160),
+)
+def test_whole_sets_are_spread_over_classes_too(classes, corruptions, images, limit):
+    """Where every part has every class, classes differ by one image at most, as parts do."""
+    rows = [
+        (c, f"{k}", f"{k}/{c}/{i}") for k in range(corruptions) for c in range(classes) for i in range(images)
+    ]
+    chosen = spread([n for _, _, n in rows], [c for c, _, _ in rows], [p for _, p, _ in rows], limit)
+    for kind, n in ((0, classes), (1, corruptions)):
+        taken = Counter(rows[row][kind] for row in chosen)
+        counts = [*taken.values(), *[0] * (n - len(taken))]
+        if limit < len(rows) - max(classes, corruptions) * images:
+            assert max(counts) - min(counts) <= 1
 
 
 def test_duplicates_are_found_by_content(tmp_path):

@@ -1,4 +1,4 @@
-"""Effective robustness against scipy's regression, on the published accuracies of a test bed."""
+"""Correlation and effective robustness against scipy, on made-up scores and on those of a test bed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import expit, logit
 from scipy.stats import linregress
 
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.entry import ReportedTop1
 from imagenet_hard.leaderboard.site.imagenet import ranked
-from imagenet_hard.leaderboard.stats.imagenet import Line, fit, rank_differences
+from imagenet_hard.leaderboard.stats.imagenet import Line, correlate, fit, rank_differences
 from tests.leaderboard.site.boards import PAPER, made_up
 
 
@@ -72,3 +73,20 @@ def test_entries_that_chose_the_images_bend_no_line():
     assert [e.rank_diff for e in more] == [1, 0, 0, -1, None]
     assert more[4].effective_robustness is None
     assert {(e.rank_diff, e.effective_robustness) for e in against(*fair[:2])} == {(None, None)}
+
+
+def test_correlation_is_scipys():
+    """All three coefficients; nothing for too few or constant scores; intervals hold the value."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=40)
+    y = x + rng.normal(size=40)
+    found = correlate(x, y)
+    assert found.pearson.value == pytest.approx(stats.pearsonr(x, y).statistic)
+    assert found.spearman.value == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert found.kendall.value == pytest.approx(stats.kendalltau(x, y).statistic)
+    for each in (found.pearson, found.spearman, found.kendall):
+        assert -1 <= each.low < each.value < each.high <= 1
+    assert correlate([1, 2], [1, 2]) is None
+    assert correlate([1, 1, 1], [1, 2, 3]) is None
+    with pytest.raises(ValueError, match="3 and 2 scores do not pair"):
+        correlate([1, 2, 3], [1, 2])

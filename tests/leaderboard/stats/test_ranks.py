@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.leaderboard.stats.ranks import ranks, resampled, told_apart
-from tests.leaderboard.stats.test_stats import BOARDS, board
+from tests.leaderboard.stats.test_pairs import BOARDS, board
 
 NAMES = ("place", "low", "high")
 

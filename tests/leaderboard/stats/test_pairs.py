@@ -1,4 +1,4 @@
-"""Statistics of a board against scipy, statsmodels and scikit-learn, and laws that ranks must obey."""
+"""Entries by pairs, against scipy, statsmodels and scikit-learn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from statsmodels.stats.multitest import multipletests
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.evaluation.intervals import mcnemar_exact
 from imagenet_hard.leaderboard.stats.correctness import Correctness
-from imagenet_hard.leaderboard.stats.imagenet import correlate
 from imagenet_hard.leaderboard.stats.pairs import error_consistency, holm, mcnemar, side_by_side
 
 
@@ -91,20 +90,3 @@ def test_similar_entries_stand_side_by_side():
     correct = np.stack([parents[i % 2] ^ (rng.random(400) < 0.05) for i in range(8)])
     families = [i % 2 for i in side_by_side(error_consistency(Correctness.of(correct)))]
     assert families in ([0] * 4 + [1] * 4, [1] * 4 + [0] * 4)
-
-
-def test_correlation_is_scipys():
-    """All three coefficients; nothing for too few or constant scores; intervals hold the value."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=40)
-    y = x + rng.normal(size=40)
-    found = correlate(x, y)
-    assert found.pearson.value == pytest.approx(stats.pearsonr(x, y).statistic)
-    assert found.spearman.value == pytest.approx(stats.spearmanr(x, y).statistic)
-    assert found.kendall.value == pytest.approx(stats.kendalltau(x, y).statistic)
-    for each in (found.pearson, found.spearman, found.kendall):
-        assert -1 <= each.low < each.value < each.high <= 1
-    assert correlate([1, 2], [1, 2]) is None
-    assert correlate([1, 1, 1], [1, 2, 3]) is None
-    with pytest.raises(ValueError, match="3 and 2 scores do not pair"):
-        correlate([1, 2, 3], [1, 2])
