@@ -1,7 +1,7 @@
 """A Hub on loopback for tests, and clients that talk to it in processes of their own.
 
 ``huggingface_hub`` fixes its endpoint when it is imported, so a test never talks to the server
-from its own process: it hands a few lines to ``hub.client``, which run in a fresh interpreter.
+from its own process: it hands a few lines to ``hub.client``, which run in an interpreter of their own.
 
     def test_it(minihub):
         commit = minihub.push("model", "alice/tiny", {"config.json": b"{}"})
@@ -26,6 +26,7 @@ import pytest
 
 from tests.hub import minihub as minihub_module
 from tests.hub.minihub import LFS_GLOBS, Fault, MiniHub, Repo
+from tests.hub.warm import WarmInterpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKENS = {"alice": "hf_alice", "bob": "hf_bob"}  # alice owns alice/* and lab/*; bob owns bob/*
@@ -36,8 +37,8 @@ __all__ = ["TOKENS", "Fault", "LoopbackHub", "hub_client_env", "minihub", "run_c
 class LoopbackHub(MiniHub):
     """``MiniHub`` with repositories filled from the server's side, and clients."""
 
-    def __init__(self, root: Path, **options: Any) -> None:
-        self.home = root / "client"
+    def __init__(self, root: Path, interpreter: WarmInterpreter, **options: Any) -> None:
+        self.home, self.interpreter = root / "client", interpreter
         super().__init__(root / "server", **options)
 
     def push(
@@ -113,7 +114,7 @@ def run_client(
     cwd: Path | None = None,
     timeout: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """Run ``code`` in a fresh interpreter whose Hub is ``hub``.
+    """Run ``code`` in an interpreter of its own whose Hub is ``hub``.
 
     The clients of one hub share their caches, so a second call finds what the first one loaded.
     ``cwd`` is an empty folder unless given: a folder named like a data set would win over the Hub.
@@ -121,28 +122,34 @@ def run_client(
     if cwd is None:
         cwd = hub.home / "empty"
         cwd.mkdir(parents=True, exist_ok=True)
-    return subprocess.run(
-        [sys.executable, "-c", code],
+    return hub.interpreter.run(
+        code,
         env={**hub_client_env(hub, token=token, offline=offline), **(env or {})},
         cwd=cwd,
         timeout=timeout,
-        capture_output=True,
-        text=True,
-        check=False,
+        streams=hub.home,
     )
 
 
+@pytest.fixture(scope="session")
+def interpreter() -> Iterator[WarmInterpreter]:
+    """What the clients of all hubs start from."""
+    started = WarmInterpreter()
+    yield started
+    started.close()
+
+
 @pytest.fixture
-def minihub(tmp_path: Path) -> Iterator[LoopbackHub]:
+def minihub(tmp_path: Path, interpreter: WarmInterpreter) -> Iterator[LoopbackHub]:
     """An empty Hub on loopback: ``push`` fills it, ``client`` runs code against it, ``faults`` break it."""
     if shutil.which("git") is None:
         pytest.skip("the loopback Hub keeps its repositories in git, which is not installed")
-    with LoopbackHub(tmp_path / "hub") as hub:
+    with LoopbackHub(tmp_path / "hub", interpreter) as hub:
         yield hub
 
 
 @pytest.fixture
-def minihub_xet(tmp_path: Path) -> Iterator[LoopbackHub]:
+def minihub_xet(tmp_path: Path, interpreter: WarmInterpreter) -> Iterator[LoopbackHub]:
     """The same in xet mode: files travel by ``hf_xet``."""
     pytest.importorskip("hf_xet")
     if shutil.which("git") is None:
@@ -152,5 +159,5 @@ def minihub_xet(tmp_path: Path) -> Iterator[LoopbackHub]:
     from tests.hub import minihub_xet as xet_module
 
     sys.modules.setdefault("minihub_xet", xet_module)
-    with LoopbackHub(tmp_path / "hub", xet=True) as hub:
+    with LoopbackHub(tmp_path / "hub", interpreter, xet=True) as hub:
         yield hub
