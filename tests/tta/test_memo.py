@@ -148,7 +148,7 @@ def test_what_memo_refuses():
         build_predictor(tta, model, dataclasses.replace(CPU, precision="bf16"), DEVICE)
     with pytest.raises(UsageError, match="leave out --batch-size"):
         build_predictor(tta, model, dataclasses.replace(CPU, batch_size=4), DEVICE)
-    clip = dataclasses.replace(model, spec=model.spec.model_copy(update={"backend": "open_clip"}))
+    clip = dataclasses.replace(model, spec=model.spec.model_copy(update={"head": {"templates": 80}}))
     with pytest.raises(UsageError, match="zero-shot model.*use --tta zoom"):
         build_predictor(tta, clip, CPU, DEVICE)
     with pytest.raises(UsageError, match="shows no weights to adapt"):
