@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "eval": ("imagenet_hard.cli.eval", "Score classifiers on ImageNet-Hard or any ImageNet variant."),
     "models": ("imagenet_hard.cli.models", "List and search the classifiers that can be scored."),
     "compare": ("imagenet_hard.cli.compare", "Compare two results image by image."),
+    "match": ("imagenet_hard.cli.match", "Score answers in words that were produced elsewhere."),
     "doctor": ("imagenet_hard.cli.doctor", "Check versions, devices, hashes, the Hub and disk space."),
     "curate": ("imagenet_hard.cli.curate.group", "Make a data set of the images that no zoom solves."),
     "study": ("imagenet_hard.cli.study", "Study what zooming does: accuracies, biases, covers, a report."),

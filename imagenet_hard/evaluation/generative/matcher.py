@@ -128,7 +128,7 @@ _REFUSALS = re.compile(
     r"\bno (image|picture|photo|idea|answer|clue|discernible|visible|recogni[sz]able|identifiable|clear)\b|"
     r"\bnot (possible|clear|clearly|allowed|visible|appropriate|applicable|comfortable|attached|"
     r"recogni[sz]able|identifiable)\b|"
-    r"\b(did|do|does) not (provide|attach|upload|receive|show up|load)\b|"
+    r"\b(can|could|will) not( \.)?$|\b(did|do|does) not (provide|attach|upload|receive|show up|load)\b|"
     r"\bplease (provide|upload|share|attach|try)\b|\b(content|usage) policy\b|\bguidelines\b|\bdecline\b|"
     r"\b(difficult|hard|impossible) to (say|\w+ out|\w+)\b|\btoo (blurry|dark|unclear|small|low|blurred)\b"
 )

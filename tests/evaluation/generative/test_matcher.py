@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import time
 from pathlib import Path
 
@@ -182,3 +183,17 @@ def test_what_decided_is_told():
     assert match("lioness").rule == "a kind of the class"
     assert match("TV").rule == "everyday word"
     assert match("crane (bird)").rule == "narrowed by a wider term"
+
+
+def test_the_page_has_the_tables_of_today():
+    """docs/generative.md, as ``python benchmarks/matcher.py --write`` makes it."""
+    folder = ANSWERS.parents[1] / "benchmarks"
+    page = ANSWERS.parents[1] / "docs" / "generative.md"
+    if not folder.is_dir() or not page.is_file():
+        pytest.skip("there are no benchmarks and docs beside these tests")
+    spec = importlib.util.spec_from_file_location("matcher_tables", folder / "matcher.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    assert tables.text() in page.read_text("utf-8")

@@ -1,0 +1,87 @@
+"""``imagenet-hard match``: score answers in words that were produced elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from imagenet_hard.base.types import BenchmarkInfo
+from imagenet_hard.cli.console import at_work, console
+from imagenet_hard.cli.options import PATH, path_option
+
+
+class _Benchmark(NamedTuple):
+    ids: Sequence[str]
+    labels: Sequence[Sequence[int]]
+    origins: Sequence[str]
+    info: BenchmarkInfo
+
+
+@click.command("match")
+@click.argument("answers", type=PATH, metavar="ANSWERS.jsonl")
+@click.option(
+    "--dataset", "-d", metavar="NAME", help="The benchmark: imagenet-hard, sample, a folder, or a Hub id."
+)
+@click.option(
+    "--gold", metavar="NAME", help="The benchmark by its gold: a name, or the beginning of a fingerprint."
+)
+@path_option("--golds", help="Gold labels [default: leaderboard/benchmarks, here or the package's].")
+@click.option("--name", help="Whose answers they are [default: the file's name].")
+@path_option("--out", "-o", default=Path("results"), help="Where the record and the raw answers go.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
+def command(
+    answers: Path,
+    dataset: str | None,
+    gold: str | None,
+    golds: Path | None,
+    name: str | None,
+    out: Path,
+    as_json: bool,
+) -> int:
+    """Score answers in words, one to each image of a benchmark: top-1 only.
+
+    ANSWERS.jsonl has a line an image, {"id": "...", "answer": "..."}. Which classes an answer names is
+    decided by fixed rules, without a model; an answer counts as right if it names a label of the image.
+    Answers that name no class, several, or a wider term are wrong, and counted apart.
+    """
+    if (dataset is None) == (gold is None):
+        raise click.UsageError("give --dataset or --gold, one of them")
+    if golds is not None and gold is None:
+        raise click.UsageError("--golds goes with --gold")
+    if name is not None and not 0 < len(name) <= 256:
+        raise click.UsageError("--name: expected 1 to 256 characters")
+    from imagenet_hard.evaluation.generative.answers import check_same_ids, read_jsonl
+    from imagenet_hard.evaluation.generative.score import matched_tables, score_answers, write_matched
+
+    with at_work():
+        raw = read_jsonl(answers)
+        if dataset is not None:
+            from imagenet_hard.dataset.load import load_dataset
+
+            loaded = load_dataset(dataset)
+            # Before the images are read for the fingerprint.
+            check_same_ids(raw, loaded.ids, loaded.name, str(answers))
+            info = loaded.info(loaded.fingerprint())
+            benchmark = _Benchmark(loaded.ids, loaded.labels, loaded.origins, info)
+        else:
+            benchmark = _of_gold(str(gold), golds)
+        record = score_answers(raw, *benchmark, name=name or answers.stem, where=str(answers))
+        path = write_matched(out, answers.stem, record, raw)
+    click.echo(f"wrote {path} and the raw answers beside it", err=True)
+    if as_json:
+        click.echo(record.model_dump_json(indent=2))
+    else:
+        for table in matched_tables(record):
+            console().print(table.terminal())
+    return 0
+
+
+def _of_gold(gold: str, golds: Path | None) -> _Benchmark:
+    from imagenet_hard.cli.verify import golds_folder
+    from imagenet_hard.leaderboard.importing import find_gold
+
+    found = find_gold(golds_folder(golds, Path("leaderboard/entries")), gold)
+    return _Benchmark(found.ids, found.labels, found.origins, found.benchmark)
