@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 from imagenet_hard.evaluation.generative import vocabulary, words
 from imagenet_hard.evaluation.generative.vocabulary import OTHER, Meaning
-from imagenet_hard.imagenet import classes
+from imagenet_hard.imagenet import classes, wordnet
 
 VERSION = 1
 """Raised with every change of a rule or a fact that may change what an answer names."""
@@ -490,7 +490,7 @@ def _with_aside(said: Match | None, aside: Meaning) -> Match:
     return said
 
 
-_MODULES: tuple[ModuleType, ...] = (words, vocabulary)
+_MODULES: tuple[ModuleType, ...] = (words, vocabulary, wordnet)
 
 
 @cache
