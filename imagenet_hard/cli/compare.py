@@ -17,16 +17,38 @@ from imagenet_hard.cli.options import PATH
 @click.option(
     "--flips", type=click.IntRange(min=0), default=20, show_default=True, help="How many flips to show."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap, or of the draw.")
+@click.option(
+    "--sequential",
+    is_flag=True,
+    help="Which is better, by as few images as it takes, in the order in which an estimate draws them.",
+)
+@click.option(
+    "--difficulty",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Table of --sequential, as `imagenet-hard difficulty` makes it [default: the benchmark's].",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
-def command(a: Path, b: Path, flips: int, seed: int, as_json: bool) -> int:
+def command(
+    a: Path, b: Path, flips: int, seed: int, sequential: bool, difficulty: Path | None, as_json: bool
+) -> int:
     """Compare the results A.json and B.json image by image.
 
     Shows who is right where, McNemar's exact test, a paired bootstrap interval of the difference,
-    and the images on which the two flip. Both must be results on the very same images.
+    and the images on which the two flip. Both must be results on the very same images. With
+    --sequential, they may be estimates of one seed and table as well.
     """
     from imagenet_hard.evaluation.compare import compare
 
+    if difficulty is not None and not sequential:
+        raise click.UsageError("--difficulty: it is for --sequential")
+    if sequential:
+        from imagenet_hard.evaluation.sequential import compare_sequentially
+
+        decision = compare_sequentially(a, b, seed=seed, difficulty=difficulty)
+        click.echo(json.dumps(decision.model_dump(mode="json"), indent=2) if as_json else decision.words)
+        return 0
     comparison = compare(a, b, seed=seed)
     click.echo(f"A is {a}, B is {b}", err=True)
     if as_json:

@@ -18,6 +18,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "models": ("imagenet_hard.cli.models", "List and search the classifiers that can be scored."),
     "compare": ("imagenet_hard.cli.compare", "Compare two results image by image."),
     "match": ("imagenet_hard.cli.match", "Score answers in words that were produced elsewhere."),
+    "difficulty": (
+        "imagenet_hard.cli.difficulty",
+        "Make the table of difficulties that estimates draw by.",
+    ),
+    "plan-comparison": (
+        "imagenet_hard.cli.plan_comparison",
+        "How many images it takes to tell two models apart.",
+    ),
     "doctor": ("imagenet_hard.cli.doctor", "Check versions, devices, hashes, the Hub and disk space."),
     "curate": ("imagenet_hard.cli.curate.group", "Make a data set of the images that no zoom solves."),
     "study": ("imagenet_hard.cli.study", "Study what zooming does: accuracies, biases, covers, a report."),

@@ -101,9 +101,14 @@ def compare(a: str | Path | Pair, b: str | Path | Pair, *, seed: int = 0) -> Com
     Raises:
         ResultError: a file is malformed, or the two results are not of the same images, labels and classes.
     """
-    (result_a, predictions_a), (result_b, predictions_b) = _pair(a), _pair(b)
+    (result_a, predictions_a), (result_b, predictions_b) = read_pair(a), read_pair(b)
     _same_images(result_a, result_b)
-    _same_classes(result_a, result_b)
+    if result_a.estimate or result_b.estimate:
+        raise ResultError(
+            "these are estimates: their images are not in proportion, so that counts of them say nothing of "
+            "all images. Compare results on all images, or give --sequential, which weighs them"
+        )
+    check_same_classes(result_a, result_b)
     if predictions_a.ids != predictions_b.ids:
         raise ResultError("the two prediction files have different ids under one fingerprint: score again")
 
@@ -135,7 +140,12 @@ def compare(a: str | Path | Pair, b: str | Path | Pair, *, seed: int = 0) -> Com
     )
 
 
-def _pair(source: str | Path | Pair) -> Pair:
+def read_pair(source: str | Path | Pair) -> Pair:
+    """Read where it is a path, and checked.
+
+    Raises:
+        ResultError: a file is malformed, or the two do not belong together.
+    """
     if isinstance(source, str | Path):
         return read_result(source)
     check_together(*source)
@@ -155,7 +165,12 @@ def _same_images(a: Result, b: Result) -> None:
         )
 
 
-def _same_classes(a: Result, b: Result) -> None:
+def check_same_classes(a: Result, b: Result) -> None:
+    """Do the same classes compete in both?
+
+    Raises:
+        ResultError: they do not.
+    """
     masks = [each.protocol.classes for each in (a, b)]
     if len({mask.indices if mask else () for mask in masks}) > 1:
         said = [

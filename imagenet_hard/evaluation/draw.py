@@ -100,28 +100,41 @@ def difficulties_for(benchmark: Benchmark, path: str | Path | None = None) -> Di
         ResultError: the file is no such table.
         DatasetError, ImageError: the benchmark cannot be read.
     """
-    table = None if path is None else read_record(Path(path), Difficulties)
-    if table is not None and table.ids != tuple(sorted(benchmark.ids)):
+    if path is not None and (table := read_record(Path(path), Difficulties)).ids != _sorted(benchmark):
         raise UsageError(
             f"the difficulties in {path} are of {table.benchmark} ({len(table.ids):,} images, fingerprint "
             f"{table.fingerprint[:12]}...): {benchmark.name} has {len(benchmark):,} images, and other ids. "
             "Make a table of results on it: imagenet-hard difficulty RESULTS... --out FILE"
         )
-    digest = benchmark.fingerprint()
-    if table is None:
-        known = content_dir(KNOWN) / "difficulty" / f"{digest}.json"
+    return known_difficulties(benchmark.name, benchmark.fingerprint(), path)
+
+
+def _sorted(benchmark: Benchmark) -> tuple[str, ...]:
+    return tuple(sorted(benchmark.ids))
+
+
+def known_difficulties(name: str, fingerprint: str, path: str | Path | None = None) -> Difficulties:
+    """The table at ``path``, else the one that is known, for the benchmark ``name`` of this fingerprint.
+
+    Raises:
+        UsageError: none is known, or it is another benchmark's.
+        ResultError: the file is no such table.
+    """
+    if path is None:
+        known = content_dir(KNOWN) / "difficulty" / f"{fingerprint}.json"
         if not known.is_file():
             raise UsageError(
-                f"no difficulties are known for {benchmark.name} (fingerprint {digest[:12]}...): give "
+                f"no difficulties are known for {name} (fingerprint {fingerprint[:12]}...): give "
                 "--difficulty FILE, which `imagenet-hard difficulty RESULTS... --out FILE` makes of the "
                 "results that known models have on all of it"
             )
-        table = read_record(known, Difficulties)
-    if table.fingerprint != digest:
+        path = known
+    table = read_record(Path(path), Difficulties)
+    if table.fingerprint != fingerprint:
         raise UsageError(
-            f"the difficulties{f' in {path}' if path else ''} are for the fingerprint "
-            f"{table.fingerprint[:12]}... ({table.benchmark}): {benchmark.name} has {digest[:12]}..., other "
-            "images or labels. Make a table of results on it: imagenet-hard difficulty RESULTS... --out FILE"
+            f"the difficulties in {path} are for the fingerprint {table.fingerprint[:12]}... "
+            f"({table.benchmark}): {name} has {fingerprint[:12]}..., other images or labels. Make a table of "
+            "results on it: imagenet-hard difficulty RESULTS... --out FILE"
         )
     return table
 
@@ -143,6 +156,10 @@ class Draw:
         """The first so many of each stratum."""
         kept = tuple(ids[: int(n)] for ids, n in zip(self.order, drawn, strict=True))
         return replace(self, order=kept)
+
+    def even(self) -> Draw:
+        """With nothing expected of any stratum."""
+        return replace(self, guess=np.full(len(self.sizes), 0.5))
 
     @property
     def drawn(self) -> NDArray[np.int64]:

@@ -84,6 +84,14 @@ class Estimate(Record):
         return sum(each.drawn for each in self.strata)
 
     @property
+    def warning(self) -> str:
+        """What a reader of the counts must know."""
+        return (
+            f"an estimate: the metrics count the {self.drawn:,} images that were drawn of {self.images:,}, "
+            "hard and easy ones not in their proportion, and are no score"
+        )
+
+    @property
     def half_width(self) -> float:
         """Of the interval, in points."""
         return 50 * (self.high - self.low)

@@ -257,3 +257,10 @@ def confidence(predictions: Predictions) -> NDArray[np.float64]:
 
 def _counts(rates: Mapping[Key, Rate]) -> dict[Key, tuple[int, int]]:
     return {key: (rate.n_correct, rate.n_total) for key, rate in rates.items()}
+
+
+def right_of(scored: Scored) -> dict[str, bool]:
+    """Id -> whether the top-1 is among the labels."""
+    return dict(
+        zip(scored.predictions.ids, hits(scored.predictions.top5, scored.labels)[:, 0].tolist(), strict=True)
+    )

@@ -24,9 +24,11 @@ from imagenet_hard.engine.job import Job, RunReport
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.engine.witness import IMAGES, needs_witness, witness
+from imagenet_hard.evaluation.draw import DrawnBenchmark
 from imagenet_hard.evaluation.duplicate_names import duplicate_names_warning
 from imagenet_hard.evaluation.environment import environment
-from imagenet_hard.evaluation.metrics import Metrics, hits, near_tie_epsilon
+from imagenet_hard.evaluation.estimate import estimate_of
+from imagenet_hard.evaluation.metrics import Metrics, hits, near_tie_epsilon, right_of
 from imagenet_hard.evaluation.options import TransformPolicy
 from imagenet_hard.evaluation.package_metrics import Labels, Metric, measure
 from imagenet_hard.evaluation.predictions import predictions_sha256
@@ -86,16 +88,20 @@ class ModelRun:
         build = Forward if self.how.tta is None else partial(build_predictor, self.how.tta)
         return Job(self.classifier, self.how.settings, self.store, on_progress or (lambda n: None), build)
 
-    def finish(self, scored: Scored, report: RunReport) -> Result:
-        """The result, written to its place if it has one.
+    def finish(self, scored: Scored, report: RunReport, benchmark: Benchmark | None = None) -> Result:
+        """The result, written to its place if it has one. ``benchmark``: where it is a part of this one's.
 
         Raises:
             MetricError: a metric of a package failed; the result is written without it.
             ResultError: it cannot be written.
         """
         digest = fingerprint(zip(scored.predictions.ids, scored.labels, scored.image_sha256, strict=True))
-        precision, benchmark = self.how.settings.precision, self.benchmark
+        precision, benchmark = self.how.settings.precision, benchmark or self.benchmark
         outputs = self.classifier.outputs
+        metrics = Metrics.from_scored(scored, near_tie_epsilon=near_tie_epsilon(precision, self.how.tta))
+        estimate = None
+        if isinstance(benchmark, DrawnBenchmark):
+            estimate = estimate_of(benchmark.draw, right_of(scored))
         result = Result(
             schema_version=SCHEMA_VERSION,
             model=self.classifier.spec,
@@ -115,9 +121,11 @@ class ModelRun:
                     *self.classifier.warnings,
                     *_beyond(outputs.classes, scored.labels),
                     *duplicate_names_warning(self.classifier, scored.labels),
+                    *([] if estimate is None else [estimate.warning]),
                 ],
             ),
-            metrics=Metrics.from_scored(scored, near_tie_epsilon=near_tie_epsilon(precision, self.how.tta)),
+            metrics=metrics,
+            estimate=estimate,
             runtime=_runtime(report),
             environment=environment(),
             predictions_sha256=predictions_sha256(scored.predictions),

@@ -65,7 +65,39 @@ class Options(RunOptions, total=False):
     seed: Annotated[
         int | None,
         Option(
-            None, "Which sample: each seed draws another [default: 0].", metavar="S", recorded="benchmark"
+            None,
+            "Which sample or estimate: each seed draws another [default: 0].",
+            metavar="S",
+            recorded="benchmark",
+        ),
+    ]
+    estimate: Annotated[
+        int | None,
+        Option(
+            None,
+            "Estimate the score on all images, with an interval, from N that are drawn by difficulty (see "
+            "docs/estimate.md).",
+            metavar="N",
+            least=1,
+            recorded="benchmark",
+        ),
+    ]
+    until: Annotated[
+        float | None,
+        Option(
+            None,
+            "Estimate it from as many images as it takes for an interval of W points to either side.",
+            metavar="W",
+            recorded="benchmark",
+        ),
+    ]
+    difficulty: Annotated[
+        str | Path | None,
+        Option(
+            None,
+            "Table of an estimate, as `imagenet-hard difficulty` makes it [default: the benchmark's].",
+            metavar="FILE",
+            recorded="benchmark",
         ),
     ]
     streaming: Annotated[

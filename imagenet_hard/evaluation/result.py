@@ -32,6 +32,7 @@ from imagenet_hard.base.types import (
 )
 from imagenet_hard.evaluation.calibration import Count, calibrate
 from imagenet_hard.evaluation.environment import Environment
+from imagenet_hard.evaluation.estimate import Estimate
 from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
 from imagenet_hard.evaluation.options import Options, TransformPolicy
 from imagenet_hard.evaluation.package_metrics import Name, PackageMetric
@@ -146,6 +147,12 @@ class Result(Record):
         exclude_if=says_nothing,
         description="what a model or transform of one's own is told by; None for one that is known by name",
     )
+    estimate: Estimate | None = Field(
+        None,
+        exclude_if=says_nothing,
+        description="the score on all images, where only some were drawn for it: metrics count those alone, "
+        "and are no score",
+    )
     created: AwareDatetime = Field(description="UTC")
 
     @field_validator("schema_version")
@@ -174,6 +181,15 @@ class Result(Record):
             raise ValueError(
                 f"benchmark.n is {self.benchmark.n}: metrics count {self.metrics.n_total} images"
             )
+        chosen = self.benchmark.selection
+        drawn = chosen.n if chosen is not None and chosen.kind == "estimate" else None
+        if drawn != (self.estimate.drawn if self.estimate else None):
+            raise ValueError(
+                f"estimate is from {self.estimate.drawn if self.estimate else 'no'} images: "
+                f"benchmark.selection has drawn {drawn or 'none'} for one"
+            )
+        if self.estimate and sum(each.right for each in self.estimate.strata) != self.metrics.n_correct:
+            raise ValueError("estimate.strata count other right images than metrics")
         return self
 
 

@@ -33,6 +33,9 @@ _SET = ("revision", "split", "labels", "streaming", "exif")
 _PART = ("limit", "ids", "sample", "seed")
 """Options that ``part_of`` takes."""
 
+_ESTIMATE = ("estimate", "until", "difficulty")
+"""Options that an estimate takes, with ``seed``."""
+
 _LOADING = ("weights", "pretrained", "templates", "classnames")
 """Options that ``load_classifier`` alone takes."""
 
@@ -54,7 +57,10 @@ def evaluate(
     ``load_dataset`` takes (with ``revision``, ``split``, ``labels``, ``streaming`` and ``exif``): a name, a
     folder, an ``ImageFolder``, a ``datasets.Dataset``, a sequence of (image, label); or its return value. Of
     it, the first ``limit`` images, those of a file or sequence of ``ids``, or a ``sample`` of so many that
-    ``seed`` draws. ``batch_size`` None: fixed for the kind of device, and halved where memory runs out;
+    ``seed`` draws. ``estimate``: estimate the score on all images from so many, which ``seed`` draws by
+    ``difficulty``, a table (see ``docs/estimate.md``); ``until``: from as many as it takes for an interval of
+    so many points to either side. ``result.estimate`` then holds it.
+    ``batch_size`` None: fixed for the kind of device, and halved where memory runs out;
     "fastest": measured on the device. ``compile``: run ``torch.compile`` first. ``engine``: "local", "ray"
     (with the ``address`` of a cluster), or what ``imagenet_hard.open_engine`` gives. ``out``: a folder
     that the result and its predictions are written to; work that is finished there is read instead of
@@ -138,15 +144,37 @@ def images_of(dataset: Any, asked: Mapping[str, Any]) -> tuple[Benchmark, dict[s
     """The benchmark that is asked for, and what is left of ``asked`` without what says so."""
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.dataset.load import load_dataset
-    from imagenet_hard.dataset.subset import part_of
 
     if isinstance(dataset, Benchmark):
         _refuse(_SET, asked, "a data set's name")
         benchmark = dataset
     else:
         benchmark = load_dataset(dataset, **_some(_SET, asked))
-    left = {name: value for name, value in asked.items() if name not in (*_SET, *_PART)}
-    return part_of(benchmark, **_some(_PART, asked)), left
+    left = {name: value for name, value in asked.items() if name not in (*_SET, *_PART, *_ESTIMATE)}
+    return _part(benchmark, asked), left
+
+
+def _part(benchmark: Benchmark, asked: Mapping[str, Any]) -> Benchmark:
+    """The images that are chosen, or drawn for an estimate."""
+    from imagenet_hard.dataset.subset import part_of
+    from imagenet_hard.evaluation.draw import draw_for_estimate
+
+    ways = [name for name in ("estimate", "until", "limit", "ids", "sample") if asked.get(name) is not None]
+    if "estimate" not in ways and "until" not in ways:
+        if asked.get("difficulty") is not None:
+            raise UsageError(
+                "difficulty: it is for an estimate, and none is asked for: give estimate=N as well"
+            )
+        return part_of(benchmark, **_some(_PART, asked))
+    if len(ways) > 1:
+        raise UsageError(f"{' and '.join(ways)}: each chooses images in its own way, give one of them")
+    return draw_for_estimate(
+        benchmark,
+        asked.get("estimate"),
+        asked.get("seed") or 0,
+        until=asked.get("until"),
+        difficulty=asked.get("difficulty"),
+    )
 
 
 def _score(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagenet_hard.engine.memory import free_bytes, model_bytes
 from imagenet_hard.engine.settings import resolve_device
+from imagenet_hard.evaluation.draw import DrawnBenchmark
+from imagenet_hard.evaluation.estimate import estimate_of, next_rounds
+from imagenet_hard.evaluation.metrics import right_of
 from imagenet_hard.evaluation.model_run import ModelRun
 from imagenet_hard.evaluation.result import Result
 
@@ -24,6 +28,9 @@ SHARE = 0.5
 
 COPIES = 2
 """Of a model in memory: its own weights, and the folded or compiled ones."""
+
+FIRST_ROUNDS = 4
+"""Of an estimate, before its interval is looked at."""
 
 Progress = Callable[..., None]
 """Told of each batch of one classifier: ``(n, resumed=0)``."""
@@ -86,6 +93,9 @@ class SharedPass:
 
     def run(self, benchmark: Benchmark) -> Iterator[tuple[int, Result | Exception]]:
         """The pass: indices of the models, with what came of them; then nobody waits."""
+        if isinstance(benchmark, DrawnBenchmark) and benchmark.draw.until is not None:
+            yield from self._until(benchmark)
+            return
         jobs = [found.job(told) for _, found, told in self._waiting if isinstance(found, ModelRun)]
         outcomes = iter(self._engine.score(jobs, benchmark) if jobs else [])
         for index, found, _ in self._waiting:
@@ -102,9 +112,51 @@ class SharedPass:
         self._modules.close()
         self._clear()
 
+    def _until(self, benchmark: DrawnBenchmark) -> Iterator[tuple[int, Result | Exception]]:
+        """Each by itself, as they stop at different images."""
+        for index, found, told in self._waiting:
+            if not isinstance(found, ModelRun):
+                yield index, found
+                continue
+            done: Result | Exception
+            try:
+                done = score_until(found, self._engine, benchmark, told)
+            except Exception as error:
+                done = error
+            found.close()
+            yield index, done
+        self._modules.close()
+        self._clear()
+
     def close(self) -> None:
         """What is scored is kept for the next run."""
         for _, found, _ in self._waiting:
             if isinstance(found, ModelRun):
                 found.close()
         self._modules.close()
+
+
+def score_until(
+    run: ModelRun, engine: Engine, benchmark: DrawnBenchmark, told: Progress | None
+) -> Result | Exception:
+    """Rounds of one image a stratum, until the estimate is as narrow as its draw says, or there are no more.
+
+    What an interrupted run has scored is looked at first, so that no image is scored again.
+    """
+    job = run.job(told)
+    known = run.store.rows()
+    scored_before = [i + 1 for ids in benchmark.draw.order for i, id in enumerate(ids) if id in known]
+    rounds = max([FIRST_ROUNDS, *scored_before])
+    seconds, n_scored = 0.0, 0
+    while True:
+        part = benchmark.first(rounds)
+        (outcome,) = engine.score([job], part)
+        if isinstance(outcome, Exception):
+            return outcome
+        scored, report = outcome
+        seconds, n_scored = seconds + report.seconds, n_scored + report.n_scored
+        estimate = estimate_of(part.draw, right_of(scored))
+        if estimate.half_width <= (estimate.until or 0) or len(part) == len(benchmark):
+            whole = replace(report, seconds=seconds, n_scored=n_scored, n_resumed=len(part) - n_scored)
+            return run.finish(scored, whole, part)
+        rounds = next_rounds(estimate, rounds)

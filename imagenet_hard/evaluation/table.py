@@ -24,7 +24,12 @@ def used_in_curation(model: ModelSpec, benchmark: BenchmarkInfo) -> bool:
 def results_table(results: Sequence[Result]) -> Table:
     """One row a result, best first within a benchmark."""
     ordered = sorted(
-        results, key=lambda r: (r.benchmark.name, r.benchmark.fingerprint, -r.metrics.top1.accuracy)
+        results,
+        key=lambda r: (
+            r.benchmark.name,
+            r.benchmark.fingerprint,
+            -(r.estimate.top1 if r.estimate else r.metrics.top1.accuracy),
+        ),
     )
     origins = _origins(results) if len(_origins(results)) > 1 else []
     several = len({result.benchmark.fingerprint for result in results}) > 1
@@ -42,10 +47,17 @@ def results_table(results: Sequence[Result]) -> Table:
         about = result.benchmark
         row = [" ".join(filter(None, (about.name, about.part, about.fingerprint[:8])))] * several
         row += [_row_name(result), result.model.tag or "", *[_protocol(result)] * protocols]
-        row += [_percent(metrics.top1), f"{100 * metrics.top1.low:.2f} to {100 * metrics.top1.high:.2f}"]
-        row += [_percent(metrics.top5), str(metrics.n_total)]
-        row += [_percent(metrics.per_origin.get(name)) for name in origins]
-        row += [f"{own[name]:.6g}" if name in own else "" for name in more]
+        if estimate := result.estimate:  # what else is counted is of the images that were drawn
+            row += [
+                f"about {100 * estimate.top1:.1f}",
+                f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}",
+            ]
+            row += ["", f"{estimate.drawn} of {estimate.images}", *[""] * (len(origins) + len(more))]
+        else:
+            row += [_percent(metrics.top1), f"{100 * metrics.top1.low:.2f} to {100 * metrics.top1.high:.2f}"]
+            row += [_percent(metrics.top5), str(metrics.n_total)]
+            row += [_percent(metrics.per_origin.get(name)) for name in origins]
+            row += [f"{own[name]:.6g}" if name in own else "" for name in more]
         row += ["" if speed is None else f"{speed:.1f}"]
         row += [_note(result)] * note
         rows.append(row)
@@ -58,27 +70,34 @@ def results_csv(results: Sequence[Result]) -> str:
     origins = _origins(results)
     numbers = [_package_metrics(result) for result in results]
     more = _all_names(numbers)
+    estimates = any(result.estimate is not None for result in results)
     header = (
         *("benchmark", "fingerprint", "backend", "model", "weights", "n_correct", "n_total"),
         *("top1", "low", "high", "top5", "images_per_second", "used_in_curation", "tta", "classes"),
         *(f"top1 {name}" for name in origins),
         *more,
+        *["estimate_of"] * estimates,
     )
     rows = []
     for result, own in zip(results, numbers, strict=True):
         about, model, metrics, protocol = result.benchmark, result.model, result.metrics, result.protocol
-        top1 = metrics.top1
+        top1, estimate = metrics.top1, result.estimate
+        shares = (top1.accuracy, top1.low, top1.high)
+        top5: float | None = metrics.top5.accuracy
         rates = [metrics.per_origin.get(name) for name in origins]
+        if estimate is not None:
+            shares, top5, rates = (estimate.top1, estimate.low, estimate.high), None, [None] * len(origins)
         rows.append(
             [
                 *(about.name, about.fingerprint, model.backend, model.name, model.tag),
-                *(top1.n_correct, top1.n_total, top1.accuracy, top1.low, top1.high),
-                *(metrics.top5.accuracy, result.runtime.images_per_second),
+                *(top1.n_correct, top1.n_total, *shares),
+                *(top5, result.runtime.images_per_second),
                 str(used_in_curation(model, about)).lower(),
                 protocol.tta and protocol.tta.label,
                 protocol.classes and protocol.classes.label,
                 *(rate and rate.accuracy for rate in rates),
-                *(own.get(name) for name in more),
+                *(None if estimate else own.get(name) for name in more),
+                *[estimate and estimate.images] * estimates,
             ]
         )
     return spreadsheet_csv(header, rows)
@@ -148,7 +167,11 @@ def _row_name(result: Result) -> str:
 def _note(result: Result) -> str:
     """What must not be overlooked: why the score is biased, or that its result has a warning."""
     notes = ["used in curation"] if used_in_curation(result.model, result.benchmark) else []
-    if warnings := result.protocol.warnings:
+    notes += ["estimate"] if result.estimate else []
+    warnings = [
+        w for w in result.protocol.warnings if result.estimate is None or w != result.estimate.warning
+    ]
+    if warnings:
         short = [each for each in warnings if each.startswith("cannot repeat")]
         notes.append("cannot repeat" if short else f"{len(warnings)} warning{'s' * (len(warnings) > 1)}")
     return "; ".join(notes)

@@ -92,6 +92,12 @@ def make_submission(
         ResultError: the result is malformed, on an unknown benchmark, or does not pass verification.
     """
     found, predictions = read_result(result)
+    if estimate := found.estimate:
+        raise UsageError(
+            f"{result} is an estimate from {estimate.drawn:,} of {estimate.images:,} images "
+            f"({100 * estimate.low:.1f} to {100 * estimate.high:.1f} %), and estimates are never ranked as "
+            "scores: score all images, without --estimate and --until, and submit that"
+        )
     gold = read_gold(golds, found.benchmark.fingerprint)
     if (tta := found.protocol.tta) and tta.label not in name:
         name = f"{name} + {tta.label}"

@@ -50,6 +50,8 @@ def read_results(paths: Sequence[Path]) -> SiteData:
     for (path, named), id in zip(files.items(), _ids(list(files)), strict=True):
         try:
             result, predictions = read_result(path)
+            if result.estimate:
+                raise ResultError(f"{path} is an estimate, and estimates are never ranked as scores")
         except ResultError as error:
             if named:
                 raise

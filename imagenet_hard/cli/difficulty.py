@@ -1,0 +1,31 @@
+"""``imagenet-hard difficulty``: the table that estimates draw by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("difficulty", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    *("--out", "-o"), required=True, type=click.Path(path_type=Path), metavar="FILE", help="The table (JSON)."
+)
+def command(results: tuple[Path, ...], out: Path) -> int:
+    """Make a table of difficulties of RESULTS, which known models have on all images of one benchmark.
+
+    It says how many of them get each image right, and belongs to that benchmark by its fingerprint.
+    `imagenet-hard-eval --estimate N --difficulty FILE` draws by it; in leaderboard/benchmarks/difficulty,
+    named FINGERPRINT.json, it is found without being named.
+    """
+    from imagenet_hard.evaluation.difficulty import difficulties_of
+    from imagenet_hard.evaluation.draw import write_difficulties
+
+    table = difficulties_of(results)
+    write_difficulties(out, table)
+    click.echo(
+        f"{out}: {len(table.ids):,} images of {table.benchmark} (fingerprint {table.fingerprint[:12]}...), "
+        f"by {len(table.models)} models"
+    )
+    return 0
