@@ -192,7 +192,7 @@ def test_what_is_wrong_with_a_repository_is_said(minihub: LoopbackHub) -> None:
         "alice/wrong": "the weights in hf-hub:alice/wrong could not be loaded into timm:test_resnet",
         "alice/shuffled": "has 1000 classes, but not those of ImageNet-1k in the order of their wnids",
         "alice/bare": "alice/bare at revision ",
-        "alice/bert": "hf-hub:alice/bert is neither a timm model (config.json with 'architecture') nor",
+        "alice/bert": "hf-hub:alice/bert is no model of timm (config.json with 'architecture'), of",
         "alice/broken": "config.json of hf-hub:alice/broken is not JSON",
         "alice/empty": "has none of config.json, open_clip_config.json: it holds no configuration",
         "not a name": "'not a name' is no Hub id: expected OWNER/NAME",

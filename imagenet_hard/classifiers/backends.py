@@ -23,6 +23,7 @@ OWN: Mapping[str, str] = {
     "open_clip": "imagenet_hard.classifiers.open_clip_models",
     "clip": "imagenet_hard.classifiers.openai_names",
     "hf-hub": "imagenet_hard.classifiers.hub_models",
+    "transformers": "imagenet_hard.classifiers.transformers_models",
 }
 """Prefix -> the module with its record, in the order in which they are listed and asked for bare names."""
 

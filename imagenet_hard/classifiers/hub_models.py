@@ -1,17 +1,15 @@
-"""Models on the Hugging Face Hub: timm's or open_clip's, told apart by their configuration files."""
+"""Models on the Hugging Face Hub, timm's, open_clip's or transformers', told apart by their configuration."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from imagenet_hard.base.errors import ClassifierError, WeightsError
-from imagenet_hard.base.files import MAX_JSON_BYTES, read_bounded
 from imagenet_hard.base.types import N_CLASSES
-from imagenet_hard.classifiers import open_clip_models, timm_models
+from imagenet_hard.classifiers import open_clip_models, timm_models, transformers_models
 from imagenet_hard.classifiers.backends import Backend, Options
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.weights import check_finite, load_into
@@ -21,11 +19,12 @@ from imagenet_hard.hub.read import commit_of_file, model_file
 TIMM_CONFIG, OPEN_CLIP_CONFIG = "config.json", "open_clip_config.json"
 
 
-def kind_of(repo: str) -> tuple[Literal["timm", "open_clip"], Path]:
+def kind_of(repo: str) -> tuple[Literal["timm", "open_clip", "transformers"], Path]:
     """What ``ORG/NAME[@REVISION]`` holds, and its configuration file in the Hub's cache.
 
     A timm ``config.json`` with the 1000 classes is timm's, whatever lies beside it; else an
-    ``open_clip_config.json`` is open_clip's (CLIP towers on the Hub often have both).
+    ``open_clip_config.json`` is open_clip's (CLIP towers on the Hub often have both); else a ``config.json``
+    with a ``model_type`` is transformers'.
 
     Raises:
         ClassifierError: for a timm model of other classes, and for what is neither.
@@ -37,7 +36,7 @@ def kind_of(repo: str) -> tuple[Literal["timm", "open_clip"], Path]:
     )
     if path.name == OPEN_CLIP_CONFIG:
         return "open_clip", path
-    config = _read(repo, path)
+    config = transformers_models.read_json(path, f"hf-hub:{repo}")
     classes = _classes(config) if "architecture" in config else None
     if classes == N_CLASSES:
         return "timm", path
@@ -45,11 +44,14 @@ def kind_of(repo: str) -> tuple[Literal["timm", "open_clip"], Path]:
         at = commit_of_file(path) or revision or None
         return "open_clip", model_file(repo_id, (OPEN_CLIP_CONFIG,), revision=at, what="configuration")
     except WeightsError as error:
+        if "model_type" in config:
+            return "transformers", path
         if classes is not None:
             timm_models.check_classes(f"hf-hub:{repo}", classes, None)
         raise ClassifierError(
-            f"hf-hub:{repo} is neither a timm model (config.json with 'architecture') nor an open_clip model "
-            f"({OPEN_CLIP_CONFIG}): load it in a function of your own and name that, package.module:function"
+            f"hf-hub:{repo} is no model of timm ({TIMM_CONFIG} with 'architecture'), of open_clip "
+            f"({OPEN_CLIP_CONFIG}) or of transformers ({TIMM_CONFIG} with 'model_type'): load it in a "
+            "function of your own and name that, package.module:function"
         ) from error
 
 
@@ -64,7 +66,7 @@ def load_timm_of_hub(repo: str, path: Path, *, file: str | None = None) -> Class
     from timm.models import PretrainedCfg
 
     repo_id, _, revision = repo.partition("@")
-    config, commit = _read(repo, path), commit_of_file(path)
+    config, commit = transformers_models.read_json(path, f"hf-hub:{repo}"), commit_of_file(path)
     arch = str(config["architecture"])
     # Older repositories keep everything on one level, and call the label names "labels".
     cfg = {**(config.get("pretrained_cfg") or config)}
@@ -93,18 +95,6 @@ def load_timm_of_hub(repo: str, path: Path, *, file: str | None = None) -> Class
     return timm_models.classifier(model, arch, tag, cfg)
 
 
-def _read(repo: str, path: Path) -> dict[str, Any]:
-    try:
-        config = json.loads(read_bounded(path, MAX_JSON_BYTES, error=WeightsError))
-    except (ValueError, RecursionError) as error:
-        raise ClassifierError(f"{path.name} of hf-hub:{repo} is not JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise ClassifierError(
-            f"{path.name} of hf-hub:{repo} is {type(config).__name__}: expected a JSON object"
-        )
-    return config
-
-
 def _classes(config: Mapping[str, Any]) -> int:
     inner = config.get("pretrained_cfg") or config
     return int(config.get("num_classes", inner.get("num_classes", N_CLASSES)))
@@ -114,6 +104,8 @@ def _load(repo: str, options: Options) -> Classifier:
     kind, path = kind_of(repo)
     if kind == "open_clip":
         return open_clip_models.load_hub(repo, options)
+    if kind == "transformers":
+        return transformers_models.load_of_hub(repo, options)
     return load_timm_of_hub(repo, path, file=options.file)
 
 

@@ -37,9 +37,10 @@ def load_classifier(
     """The classifier called ``name``, in eval mode, on the CPU, in float32.
 
     ``name``: ``vit_b_32`` (torchvision, then timm), ``torchvision:NAME``, ``timm:NAME[.TAG]``,
-    ``hf-hub:ORG/NAME[@REVISION]``, ``open_clip:ARCH/TAG``, ``clip:ViT-L/14@336px``,
-    ``bundled:efficientnet_lite0``, or ``package.module:function`` or ``./file.py:function`` for one's own;
-    installed packages may bring more prefixes (``backends``).
+    ``hf-hub:ORG/NAME[@REVISION]``, ``transformers:ORG/NAME[#REVISION]`` or ``transformers:FOLDER``,
+    ``open_clip:ARCH/TAG``, ``clip:ViT-L/14@336px``, ``bundled:efficientnet_lite0``,
+    or ``package.module:function`` or ``./file.py:function`` for one's own; installed packages may bring more
+    prefixes (``backends``).
     ``weights``: a tag, or a checkpoint file; ``pretrained``: a tag. With a file the tag says which
     architecture options and transform go with it. ``transform``: see ``with_policy``.
     ``templates``, ``classnames``: the head of zero-shot models, which is built on ``device``.
@@ -55,7 +56,7 @@ def load_classifier(
     tag, file = _tag_and_file(weights, pretrained)
     options = Options(tag, file, templates, classnames, device, progress, drop_class)
     classifier = _load(name, options)
-    if classifier.outputs.drop_class != drop_class:
+    if drop_class is not None and classifier.outputs.drop_class != drop_class:
         raise UsageError(
             f"{name} is a {classifier.spec.backend} model with {N_CLASSES} outputs: --drop-class is for "
             f"models of your own with {N_CLASSES + 1}"

@@ -58,7 +58,7 @@ def _version(name: str, installed: Mapping[str, str]) -> Check:
     if name in installed:
         return Check(name, "ok", installed[name])
     if name == "transformers":
-        return Check(name, "ok", "not installed: only text towers of Hugging Face need it")
+        return Check(name, "ok", "not installed: models and text towers of Hugging Face need it")
     return Check(name, "failed", f"not installed: pip install {name}")
 
 

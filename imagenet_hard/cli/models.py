@@ -17,9 +17,10 @@ from imagenet_hard.cli.console import at_work
 def command(pattern: str | None, backend: str | None, as_json: bool) -> int:
     """List classifiers whose name or tag matches PATTERN (text, or a glob such as 'vit*').
 
-    One's own models are given as module:function, and those on the Hub as hf-hub:ORG/NAME; these are not
-    listed.
+    One's own models are given as module:function, those on the Hub as hf-hub:ORG/NAME, and those of
+    transformers as transformers:ORG/NAME or transformers:FOLDER; these are not listed.
     """
+    from imagenet_hard.classifiers import backends
     from imagenet_hard.classifiers.listing import list_models
 
     with at_work():
@@ -36,4 +37,8 @@ def command(pattern: str | None, backend: str | None, as_json: bool) -> int:
             size = f"{m.input_size[0]}x{m.input_size[1]}" if m.input_size else "?"
             click.echo(f"{m.name:<{width}}  {m.backend:<11}  {size:<9}  {', '.join(m.tags)}")
     click.echo(counted(len(models), "model"), err=True)
+    unlisted = backends.find(backend or pattern or "")
+    if not models and unlisted is not None and unlisted.names is None:
+        prefix = backend or pattern
+        click.echo(f"models of {prefix} are not listed: name one as {prefix}:{unlisted.form}", err=True)
     return 0 if models else 1

@@ -18,7 +18,7 @@ from imagenet_hard.base.text import shorten_list
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.imagenet import classes
 from imagenet_hard.imagenet.classes import names, wnid_to_index
-from imagenet_hard.imagenet.names import Found, meanings, one_case
+from imagenet_hard.imagenet.names import Found, by_elimination, meanings, one_case
 from imagenet_hard.imagenet.variants import MASKS
 
 ONE_TOO_HIGH = (
@@ -216,7 +216,7 @@ def class_indices(names: Sequence[str], where: str) -> tuple[int, ...]:
     meant = [meanings(name, folded=one_case(names)) for name in names]
     if (order := _in_known_order(meant)) is not None:
         return order
-    meant = _by_elimination(meant)
+    meant = by_elimination(meant)
     _refuse(where, names, [name for name, found in zip(names, meant, strict=True) if not found])
     if several := [name for name, found in zip(names, meant, strict=True) if len(found) > 1]:
         told = "; ".join(f"{name!r} ({_said(meanings(name, folded=True))})" for name in several[:SHOWN])
@@ -245,16 +245,6 @@ def _in_known_order(meant: Sequence[Found]) -> tuple[int, ...] | None:
             if fits and unknown <= len(order) // 100:
                 return order
     return None
-
-
-def _by_elimination(meant: list[Found]) -> list[Found]:
-    """Classes differ: what one name alone can mean, no other does."""
-    while True:
-        taken = frozenset().union(*(found for found in meant if len(found) == 1))
-        left = [found - taken if len(found) > 1 else found for found in meant]
-        if left == meant:
-            return meant
-        meant = left
 
 
 def _refuse(where: str, names: Sequence[str], unknown: Sequence[str]) -> None:

@@ -205,6 +205,24 @@ def model_file(
     )
 
 
+def model_files(repo: str, names: Sequence[str], *, revision: str | None = None) -> None:
+    """Those of ``names`` that the model ``repo`` has, in the Hub's cache; what it lacks is no error.
+
+    Raises:
+        WeightsError: the Hub refuses, or fails half-way.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import ENDPOINT
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    local = offline() or _silence(ENDPOINT) is not None
+    with (
+        translated_errors(repo, kind="model", revision=revision, error=WeightsError),
+        suppress(*([LocalEntryNotFoundError] if local else [])),
+    ):
+        snapshot_download(repo, revision=revision, allow_patterns=list(names), local_files_only=local)
+
+
 def commit_of_file(path: Path) -> str | None:
     """The commit that a file of the Hub's cache belongs to: ``.../snapshots/COMMIT/file``."""
     parts = path.parts

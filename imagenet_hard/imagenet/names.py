@@ -64,6 +64,16 @@ def one_case(names: Sequence[str]) -> bool:
     return all(name == name.lower() for name in names) or all(name == name.upper() for name in names)
 
 
+def by_elimination(meant: Sequence[Found]) -> list[Found]:
+    """Classes differ: what one name alone can mean, no other does."""
+    while True:
+        taken = frozenset().union(*(found for found in meant if len(found) == 1))
+        left = [found - taken if len(found) > 1 else found for found in meant]
+        if left == list(meant):
+            return left
+        meant = left
+
+
 @dataclass(frozen=True)
 class _Vocabulary:
     """Key of a name -> the classes: with capitals as written, without, and with all synonyms alike."""
