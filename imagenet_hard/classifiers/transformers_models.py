@@ -118,7 +118,7 @@ class Source:
         shards = sorted(set(listed.values())) if isinstance(listed, dict) else []
         if not shards or not all(isinstance(name, str) and _SHARD.fullmatch(name) for name in shards):
             raise WeightsError(
-                f"{index.name} of {self.said} is no index: expected a weight_map to file names"
+                f"{index.name} of {self.said} is no index: expected a weight_map of file names"
             )
         return shards
 
@@ -221,7 +221,7 @@ def kind_of(config: Mapping[str, Any], said: str) -> Kind:
         if "auto_map" in config:
             raise ClassifierError(_REMOTE.format(said))
         raise ClassifierError(
-            f"{said} has the model type {shorten(repr(model_type))}, which transformers "
+            f"{said} has the model type {shorten(model_type)}, which transformers "
             f"{version('transformers')} does not have"
         )
     _check_attention(config, said)
@@ -243,7 +243,7 @@ _REMOTE = (
 
 def _refuse(said: str, what: Any) -> Any:
     raise ClassifierError(
-        f"{said} is {shorten(str(what))}, which gives features and no classes: expected an image classifier "
+        f"{said} is {shorten(what)}, which gives features and no classes: expected an image classifier "
         f"(...ForImageClassification), or a zero-shot model ({', '.join(TWO_TOWERS.values())}). Take one "
         "that was fine-tuned on ImageNet-1k, or put a head on it in a function of your own"
     )
@@ -253,9 +253,7 @@ def _check_attention(config: Mapping[str, Any], said: str) -> None:
     """Refuse what a configuration can name that is code: attention kernels come from the Hub as well."""
     for key, value in config.items():
         if key.endswith("attn_implementation") and value not in (None, "eager", "sdpa"):
-            raise ClassifierError(
-                f"{said} asks for the attention {shorten(repr(value))}: expected eager or sdpa"
-            )
+            raise ClassifierError(f"{said} asks for the attention {shorten(value)}: expected eager or sdpa")
         if isinstance(value, Mapping):
             _check_attention(value, said)
 
@@ -343,6 +341,8 @@ def load_transform(source: Source) -> tuple[ImageTransform, tuple[int, int], Pat
     from imagenet_hard.classifiers.processor_transform import input_size, patches_of, transform_of
 
     source.bring(PROCESSOR_FILES)
+    for path in (source.folder / name for name in PROCESSOR_FILES):
+        _check_processor(read_json(path, source.said) if path.is_file() else {}, source.said)
     with reading(source, "image processor"):
         processor = AutoImageProcessor.from_pretrained(
             source.folder, local_files_only=True, trust_remote_code=False
@@ -351,12 +351,23 @@ def load_transform(source: Source) -> tuple[ImageTransform, tuple[int, int], Pat
         return transform, input_size(transform), patches_of(processor)
 
 
+def _check_processor(settings: Mapping[str, Any], said: str) -> None:
+    """Refuse a processor that is code: transformers would take its model type's in its place."""
+    import transformers
+
+    own = settings.get("image_processor", settings)
+    if not isinstance(own, dict) or "AutoImageProcessor" not in (own.get("auto_map") or {}):
+        return
+    if not hasattr(transformers, str(own.get("image_processor_type"))):
+        raise ClassifierError(_REMOTE.format(said))
+
+
 def _image_classifier(source: Source, config: Mapping[str, Any], options: Options) -> Classifier:
     from transformers import AutoModelForImageClassification
 
-    from imagenet_hard.classifiers.outputs import read_as
+    from imagenet_hard.classifiers.outputs import check_shape, read_as
     from imagenet_hard.classifiers.transformers_modules import ClassifierLogits
-    from imagenet_hard.classifiers.trial import check_logits, probe
+    from imagenet_hard.classifiers.trial import probe
 
     order = _order(config, source.said)
     transform, size, patches = load_transform(source)
@@ -366,7 +377,7 @@ def _image_classifier(source: Source, config: Mapping[str, Any], options: Option
     spec = describe(model, transform, backend="transformers", name=source.name, tag=tag, input_size=size)
     module = ClassifierLogits(model, order.places, patches).eval()
     found = read_as(Classifier(spec, module, transform), "logits", order.background)
-    check_logits(probe(found.module, transform, source.said), source.said)
+    check_shape(probe(found.module, transform, source.said), source.said)
     return found
 
 

@@ -11,15 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from imagenet_hard.base.errors import ClassifierError
+from imagenet_hard.base.errors import ClassifierError, WeightsError
 from imagenet_hard.classifiers import transformers_models
 from imagenet_hard.classifiers.backends import Options
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.normalisation import normalised
+from imagenet_hard.classifiers.outputs import check_shape
 from imagenet_hard.classifiers.processor_transform import Patches
 from imagenet_hard.classifiers.transformers_models import TOKENIZER_FILES, Source, load_module, load_transform
 from imagenet_hard.classifiers.transformers_modules import inputs
-from imagenet_hard.classifiers.trial import check_logits, probe
+from imagenet_hard.classifiers.trial import probe
 from imagenet_hard.classifiers.weights import describe
 from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.classifiers.zero_shot.head import HeadOptions, head_of
@@ -37,6 +38,9 @@ LENGTHS: Mapping[str, int] = {
 
 PADDED = ("siglip", "siglip2")
 """Trained on prompts of full length, whose last token is pooled: padding counts."""
+
+VOCABULARIES = tuple(name for name in TOKENIZER_FILES if "config" not in name and "tokens" not in name)
+"""Files, one of which holds a tokenizer's words."""
 
 TEXT_PARTS = ("text_model", "text_projection")
 
@@ -115,12 +119,12 @@ def load(source: Source, family: str, options: Options) -> Classifier:
         ClassifierError: for a tokenizer of another model, an embedding that is not finite.
         WeightsError: for files that cannot be had or do not fit.
     """
-    import transformers
+    from transformers import AutoModel
 
     words = HeadOptions(options.templates, options.classnames, options.device, options.progress).read()
     transform, size, patches = load_transform(source)
     tokenizer = _tokenizer(source)
-    model, own = load_module(getattr(transformers, transformers_models.TWO_TOWERS[family]), source, options)
+    model, own = load_module(AutoModel, source, options)
     transform = normalised(transform, own, source.said)
     tag = source.tag if options.file is None else find(options.file)[0].name
     spec = describe(model, transform, backend="transformers", name=source.name, tag=tag, input_size=size)
@@ -131,7 +135,7 @@ def load(source: Source, family: str, options: Options) -> Classifier:
     scale, bias = float(_scale(model)), float(getattr(model, "logit_bias", torch.zeros(())).detach())
     facts |= {"logit_scale": scale} | ({"logit_bias": bias} if hasattr(model, "logit_bias") else {})
     module = OwnScale(ImageTower(model, patches), head, scale, bias).eval()
-    check_logits(probe(module, transform, source.said), source.said)
+    check_shape(probe(module, transform, source.said), source.said)
     return Classifier(spec.model_copy(update={"head": facts}), module, transform)
 
 
@@ -139,6 +143,8 @@ def _tokenizer(source: Source) -> Callable[..., Any]:
     from transformers import AutoTokenizer
 
     source.bring(TOKENIZER_FILES)
+    if not any((source.folder / name).is_file() for name in VOCABULARIES):  # it would make up an empty one
+        raise WeightsError(f"{source.said} has no tokenizer: expected one of {', '.join(VOCABULARIES)}")
     with transformers_models.reading(source, "tokenizer"):
         found: Callable[..., Any] = AutoTokenizer.from_pretrained(
             source.folder, local_files_only=True, trust_remote_code=False

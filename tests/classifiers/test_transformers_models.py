@@ -137,7 +137,7 @@ def test_it_runs_like_any_other(plain: Path, tmp_path: Path) -> None:
         load_classifier(names[0], transform="study")
     zoomed = evaluate(names[0], "sample", limit=4, tta="zoom")
     assert zoomed.protocol.tta is not None
-    assert zoomed.n_total == 4
+    assert zoomed.metrics.n_total == 4
 
 
 def test_weights_of_ones_own(plain: Path, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_weights_of_ones_own(plain: Path, tmp_path: Path) -> None:
     torch.save(other.state_dict(), tmp_path / "mine.pt")
     image = Image.new("RGB", (50, 40), (9, 200, 77))
     got = logits(plain, image, weights=str(tmp_path / "mine.pt"))
-    assert torch.equal(got, logits(tmp_path / "other", image))
+    torch.testing.assert_close(got, logits(tmp_path / "other", image))
     spec = load_classifier(f"transformers:{plain}", weights=str(tmp_path / "mine.pt")).spec
     assert spec.tag == "mine.pt"
     torch.save({}, tmp_path / "empty.pt")
@@ -163,7 +163,7 @@ def test_shards_and_pickles_of_weights(plain: Path, tmp_path: Path, copy: Path) 
     (tmp_path / "shards" / "preprocessor_config.json").write_bytes(
         (plain / "preprocessor_config.json").read_bytes()
     )
-    assert torch.equal(logits(tmp_path / "shards", image), expected)
+    assert torch.allclose(logits(tmp_path / "shards", image), expected)
     shard = sorted((tmp_path / "shards").glob("*.safetensors"))[-1]
     shard.unlink()
     with pytest.raises(WeightsError, match=f"lacks {shard.name}, which model.safetensors.index.json names"):
@@ -174,7 +174,7 @@ def test_shards_and_pickles_of_weights(plain: Path, tmp_path: Path, copy: Path) 
         load_classifier(f"transformers:{tmp_path / 'shards'}")
     (copy / "model.safetensors").unlink()
     torch.save(model.state_dict(), copy / "pytorch_model.bin")
-    assert torch.equal(logits(copy, image), expected)
+    assert torch.allclose(logits(copy, image), expected)
 
     class Harm:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -207,9 +207,9 @@ def test_a_random_head_is_never_scored(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architectures": ["ViTModel"]}, "is ViTModel, which gives features and no classes: expected an"),
-        ({"architectures": ["ViTForMaskedImageModeling"]}, "is ViTForMaskedImageModeling, which gives"),
-        ({"model_type": "clip_vision_model", "architectures": None}, "is clip_vision_model, which gives"),
+        ({"architectures": ["ViTModel"]}, "is 'ViTModel', which gives features and no classes: expected an"),
+        ({"architectures": ["ViTForMaskedImageModeling"]}, "is 'ViTForMaskedImageModeling', which gives"),
+        ({"model_type": "clip_vision_model", "architectures": None}, "is 'clip_vision_model', which gives"),
         ({"model_type": "vit_of_mine"}, "the model type 'vit_of_mine', which transformers .* does not have"),
         (
             {"model_type": "vit_of_mine", "auto_map": {"AutoConfig": "mine.Config"}},
@@ -260,7 +260,7 @@ def test_names_that_are_none(tmp_path: Path, plain: Path) -> None:
         load_classifier("transformers:./no/folder")
     with pytest.raises(UnknownModelError, match="and a revision follows #"):
         load_classifier("transformers:google/vit@main")
-    with pytest.raises(UnknownModelError, match="and there is no folder google/vit"):
+    with pytest.raises(UnknownModelError, match="and there is no folder 'google/vit"):
         load_classifier("transformers:google/vit#")
     with pytest.raises(UnknownModelError, match=r"the folder has no config\.json, so"):
         load_classifier(f"transformers:{tmp_path}")
@@ -292,7 +292,7 @@ def test_a_hub_repository(minihub: LoopbackHub, plain: Path) -> None:
     commit = minihub.push("model", "alice/vit", files)
     newer = json.loads(files["config.json"]) | {"id2label": dict(enumerate(SHUFFLED))}
     minihub.push("model", "alice/vit", {"config.json": json.dumps(newer).encode()})
-    minihub.push("model", "alice/bare", {"config.json": files["config.json"]})
+    minihub.push("model", "alice/bare", {k: v for k, v in files.items() if k.endswith(".json")})
     code = f"""
 import torch
 from imagenet_hard import load_classifier

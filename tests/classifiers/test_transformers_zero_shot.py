@@ -149,7 +149,7 @@ def test_one_template_gives_the_models_own_logits(
     assert not brings_own_code(classifier)
     again = pickle.loads(pickle.dumps(classifier))
     with torch.inference_mode():
-        assert torch.equal(again.module(batch), got)
+        torch.testing.assert_close(again.module(batch), got)
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip2", "altclip"])
@@ -178,9 +178,9 @@ def test_it_runs_like_any_other(saved: Callable[[str], Path]) -> None:
     """A model of patches too: over a data set, under a crop of the study's kind, with zoomed views."""
     for family in ("siglip", "siglip2"):
         name, options = f"transformers:{saved(family)}", {"templates": "single", "limit": 4}
-        assert evaluate(name, "sample", **options).n_total == 4  # type: ignore[arg-type]
-        assert evaluate(name, "sample", transform={"resize": 40, "crop": 32}, **options).n_total == 4  # type: ignore[arg-type]
-        assert evaluate(name, "sample", tta="zoom", **options).n_total == 4  # type: ignore[arg-type]
+        assert evaluate(name, "sample", **options).metrics.n_total == 4  # type: ignore[arg-type]
+        assert evaluate(name, "sample", transform={"resize": 40, "crop": 32}, **options).metrics.n_total == 4  # type: ignore[arg-type]
+        assert evaluate(name, "sample", tta="zoom", **options).metrics.n_total == 4  # type: ignore[arg-type]
     paper = load_classifier(f"transformers:{saved('siglip')}", templates="single", transform="paper")
     assert paper.spec.transform["kind"] == "processor"
 
@@ -203,7 +203,7 @@ def test_weights_of_ones_own(saved: Callable[[str], Path], tmp_path: Path) -> No
 def test_what_is_wrong_is_said(
     saved: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Templates, a tokenizer that is missing, of another model, without padding, or its package."""
+    """Templates, a tokenizer that is missing, of another model, or without its package."""
     folder = tmp_path / "clip"
     folder.mkdir()
     for file in saved("clip").iterdir():
@@ -214,13 +214,12 @@ def test_what_is_wrong_is_said(
     (folder / "names.txt").write_text("\n".join(f"{name} zzz" for name in names()))
     with pytest.raises(ClassifierError, match="its tokenizer gives .* tokens: the two are of different"):
         load_classifier(f"transformers:{folder}", templates="single", classnames=str(folder / "names.txt"))
-    change_config(folder, {"pad_token": None}, "tokenizer_config.json")
-    with pytest.raises(ClassifierError, match="tokenizer of .* has no padding token"):
-        load_classifier(f"transformers:{folder}", templates="single")
     for file in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"):
         (folder / file).unlink(missing_ok=True)
-    with pytest.raises(ClassifierError, match="the tokenizer of .* cannot be loaded by transformers"):
+    with pytest.raises(ClassifierError, match="has no tokenizer: expected one of tokenizer.json, vocab"):
         load_classifier(f"transformers:{folder}", templates="single")
+
+    (folder / "tokenizer.json").write_text("{}")
 
     def without(*_: Any, **__: Any) -> Any:
         raise ImportError("it requires sentencepiece")
@@ -229,6 +228,6 @@ def test_what_is_wrong_is_said(
     with pytest.raises(ClassifierError, match="a package is missing. ImportError: it requires sentencepiece"):
         load_classifier(f"transformers:{folder}", templates="single")
     change_config(folder, {"architectures": ["CLIPVisionModel"]})
-    with pytest.raises(ClassifierError, match="is CLIPVisionModel, which gives features and no classes"):
+    with pytest.raises(ClassifierError, match="is 'CLIPVisionModel', which gives features and no classes"):
         load_classifier(f"transformers:{folder}")
     assert not issubclass(ClassifierError, WeightsError)
