@@ -12,6 +12,7 @@ from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers import open_clip_models, timm_models, transformers_models
 from imagenet_hard.classifiers.backends import Backend, Options
 from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.transformers_files import read_json
 from imagenet_hard.classifiers.weights import check_finite, load_into
 from imagenet_hard.classifiers.weights_file import find
 from imagenet_hard.hub.read import commit_of_file, model_file
@@ -36,7 +37,7 @@ def kind_of(repo: str) -> tuple[Literal["timm", "open_clip", "transformers"], Pa
     )
     if path.name == OPEN_CLIP_CONFIG:
         return "open_clip", path
-    config = transformers_models.read_json(path, f"hf-hub:{repo}")
+    config = read_json(path, f"hf-hub:{repo}")
     classes = _classes(config) if "architecture" in config else None
     if classes == N_CLASSES:
         return "timm", path
@@ -66,7 +67,7 @@ def load_timm_of_hub(repo: str, path: Path, *, file: str | None = None) -> Class
     from timm.models import PretrainedCfg
 
     repo_id, _, revision = repo.partition("@")
-    config, commit = transformers_models.read_json(path, f"hf-hub:{repo}"), commit_of_file(path)
+    config, commit = read_json(path, f"hf-hub:{repo}"), commit_of_file(path)
     arch = str(config["architecture"])
     # Older repositories keep everything on one level, and call the label names "labels".
     cfg = {**(config.get("pretrained_cfg") or config)}

@@ -12,13 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from imagenet_hard.base.errors import ClassifierError, WeightsError
-from imagenet_hard.classifiers import transformers_models
 from imagenet_hard.classifiers.backends import Options
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.outputs import check_shape
 from imagenet_hard.classifiers.processor_transform import Patches
-from imagenet_hard.classifiers.transformers_models import TOKENIZER_FILES, Source, load_module, load_transform
+from imagenet_hard.classifiers.transformers_files import (
+    TOKENIZER_FILES,
+    Source,
+    load_module,
+    load_transform,
+    reading,
+)
 from imagenet_hard.classifiers.transformers_modules import inputs
 from imagenet_hard.classifiers.trial import probe
 from imagenet_hard.classifiers.weights import describe
@@ -145,7 +150,7 @@ def _tokenizer(source: Source) -> Callable[..., Any]:
     source.bring(TOKENIZER_FILES)
     if not any((source.folder / name).is_file() for name in VOCABULARIES):  # it would make up an empty one
         raise WeightsError(f"{source.said} has no tokenizer: expected one of {', '.join(VOCABULARIES)}")
-    with transformers_models.reading(source, "tokenizer"):
+    with reading(source, "tokenizer"):
         found: Callable[..., Any] = AutoTokenizer.from_pretrained(
             source.folder, local_files_only=True, trust_remote_code=False
         )
