@@ -577,7 +577,7 @@ def _protocol_solves(images, classifiers) -> dict[str, bool]:
 
     An image that the standard view solves is solved: the other zooms need not be looked at.
     """
-    from tests.test_zoom import by_protocol as crop
+    from tests.imagenet.test_zoom import by_protocol as crop
 
     solved = {}
     for example in images:
