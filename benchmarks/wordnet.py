@@ -3,9 +3,9 @@
     python benchmarks/wordnet.py [FOLDER]
 
 FOLDER holds ``data.noun`` and ``index.noun``, by default where Debian's ``wordnet-base`` puts them. Kept are
-the synsets of the 1000 classes, what is above and what is below them; and of all other nouns those of several
-words that end like one of these ("prairie dog" is no dog) or begin like a class ("zebra crossing"). Prints
-the sha256 of each file, which ``classes.py`` expects.
+the synsets of the 1000 classes, what is above and what is below them; and of all other nouns, but for the
+names of people, those of several words that end like one of these ("prairie dog" is no dog) or begin like a
+class ("zebra crossing"). Prints the sha256 of each file, which ``classes.py`` expects.
 """
 
 from __future__ import annotations
@@ -23,7 +23,14 @@ FOLDER = Path("/usr/share/wordnet")
 TARGET = Path(__file__).resolve().parents[1] / "imagenet_hard/imagenet/data"
 
 
+PERSON = "18"
+"""WordNet's number of noun.person (lexnames(5WN))."""
+
+
 class Synset(NamedTuple):
+    """``someone``: the name of one person."""
+
+    someone: bool
     lemmas: list[str]
     above: list[str]
     below: list[str]
@@ -43,7 +50,9 @@ def read_synsets(path: Path) -> dict[str, Synset]:
         end = 4 + 2 * int(fields[3], 16)
         pointers = [fields[i : i + 4] for i in range(end + 1, end + 1 + 4 * int(fields[end]), 4)]
         found[fields[0]] = Synset(
-            fields[4:end:2], *([to for sign, to, *_ in pointers if sign == wanted] for wanted in "@~")
+            fields[1] == PERSON and any(sign == "@i" for sign, *_ in pointers),
+            fields[4:end:2],
+            *([to for sign, to, *_ in pointers if sign == wanted] for wanted in "@~"),
         )
     return found
 
@@ -84,6 +93,7 @@ def main() -> None:
     others = {
         lemma.lower()
         for synset in synsets.values()
+        if not synset.someone
         for lemma in synset.lemmas
         if any(
             lemma.lower()[i + 1 :] in known or lemma.lower()[:i] in named

@@ -26,7 +26,7 @@ _SHA256 = {
     "imagenet1k.csv": "a2bd20a64f98b4cf106423c2e9da7c242d4237c47d20c68e0a81f0561dac9b1a",
     "objectnet.csv": "4027bb6beb0aa9beda4de0f6e6d758bdbfc4f0ce6f6f620584ee0c872b60758d",
     "wordnet.csv": "4c9f3758be592028c122201cca47768f0fad6eb32ee2d412390aebbc13a89055",
-    "wordnet_others.txt": "9b3a36d9f41e6a76f9557ca4aeb417da951d425b432a3f6839c26f679b6c5d7e",
+    "wordnet_others.txt": "aafc15ff4cdfc8926d257c6701cf1e1ef36e41315068bececc98eb039dc89ac7",
 }
 _WNID = re.compile(r"n\d{8}")
 
