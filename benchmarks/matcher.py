@@ -23,7 +23,7 @@ PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ '.,()/-"
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    with (ROOT / "tests" / "generative" / name).open(encoding="utf-8", newline="") as file:
+    with (ROOT / "tests" / "evaluation" / "generative" / name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
