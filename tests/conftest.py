@@ -20,7 +20,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-pytest_plugins = ["tests.browser", "tests.hub.server"]
+pytest_plugins = ["tests.base.packages", "tests.browser", "tests.hub.server"]
 
 ROOT = Path(__file__).resolve().parents[1]
 

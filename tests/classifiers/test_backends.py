@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,6 @@ from imagenet_hard.cli.models import command as models
 from tests.base.packages import code_blocks, install
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that packages are installed into."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(str(folder))
-    yield folder
-    for name in ("tiny_models", "other"):
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture

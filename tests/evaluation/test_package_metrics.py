@@ -6,9 +6,7 @@ import csv
 import io
 import json
 import math
-import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +25,6 @@ from tests.base.packages import code_blocks, install
 from tests.engine.small import classifier
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that packages are installed into."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(str(folder))
-    yield folder
-    for name in ("class_metrics", "broken"):
-        sys.modules.pop(name, None)
 
 
 @pytest.fixture

