@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from imagenet_hard.engine.job import Outcome
 from imagenet_hard.engine.memory import free_bytes, model_bytes
 from imagenet_hard.engine.settings import resolve_device
 from imagenet_hard.evaluation.draw import DrawnBenchmark
@@ -93,40 +95,34 @@ class SharedPass:
 
     def run(self, benchmark: Benchmark) -> Iterator[tuple[int, Result | Exception]]:
         """The pass: indices of the models, with what came of them; then nobody waits."""
-        if isinstance(benchmark, DrawnBenchmark) and benchmark.draw.until is not None:
-            yield from self._until(benchmark)
-            return
-        jobs = [found.job(told) for _, found, told in self._waiting if isinstance(found, ModelRun)]
-        outcomes = iter(self._engine.score(jobs, benchmark) if jobs else [])
+        finishers = self._finishers(benchmark)
         for index, found, _ in self._waiting:
             if not isinstance(found, ModelRun):
                 yield index, found
                 continue
-            outcome = next(outcomes)
+            finish = next(finishers)
+            outcome: Result | Exception
             try:
-                done = outcome if isinstance(outcome, Exception) else found.finish(*outcome)
+                outcome = finish()
             except Exception as error:
-                done = error
+                outcome = error
             found.close()
-            yield index, done
+            yield index, outcome
         self._modules.close()
         self._clear()
 
-    def _until(self, benchmark: DrawnBenchmark) -> Iterator[tuple[int, Result | Exception]]:
-        """Each by itself, as they stop at different images."""
-        for index, found, told in self._waiting:
-            if not isinstance(found, ModelRun):
-                yield index, found
-                continue
-            done: Result | Exception
-            try:
-                done = score_until(found, self._engine, benchmark, told)
-            except Exception as error:
-                done = error
-            found.close()
-            yield index, done
-        self._modules.close()
-        self._clear()
+    def _finishers(self, benchmark: Benchmark) -> Iterator[Callable[[], Result | Exception]]:
+        """What ends each run, in their order: it gives or raises what is that run's alone."""
+        runs = [(found, told) for _, found, told in self._waiting if isinstance(found, ModelRun)]
+        if isinstance(benchmark, DrawnBenchmark) and benchmark.draw.until is not None:
+            for found, told in runs:  # each by itself, as they stop at different images
+                yield partial(score_until, found, self._engine, benchmark, told)
+            return
+        jobs = [found.job(told) for found, told in runs]
+        for (found, _), outcome in zip(
+            runs, self._engine.score(jobs, benchmark) if jobs else (), strict=True
+        ):
+            yield partial(_finish, found, outcome)
 
     def close(self) -> None:
         """What is scored is kept for the next run."""
@@ -134,6 +130,10 @@ class SharedPass:
             if isinstance(found, ModelRun):
                 found.close()
         self._modules.close()
+
+
+def _finish(run: ModelRun, outcome: Outcome) -> Result | Exception:
+    return outcome if isinstance(outcome, Exception) else run.finish(*outcome)
 
 
 def score_until(
