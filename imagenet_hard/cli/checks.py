@@ -19,7 +19,7 @@ HUB_TIMEOUT_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class Check:
+class Finding:
     """One line of the report; only "failed" makes the exit code 1."""
 
     name: str
@@ -30,7 +30,7 @@ class Check:
         return asdict(self)
 
 
-def examine(offline: bool = False) -> list[Check]:
+def examine(offline: bool = False) -> list[Finding]:
     """All checks, in the order in which they are read. A check that raises has failed and says why."""
     installed = package_versions()
     checks = [_version(name, installed) for name in PACKAGES]
@@ -47,30 +47,30 @@ def examine(offline: bool = False) -> list[Check]:
     return checks
 
 
-def _guarded(name: str, probe: Callable[[], Check]) -> Check:
+def _guarded(name: str, probe: Callable[[], Finding]) -> Finding:
     try:
         return probe()
     except Exception as error:  # a doctor reports, whatever it meets
-        return Check(name, "failed", reason(error))
+        return Finding(name, "failed", reason(error))
 
 
-def _version(name: str, installed: Mapping[str, str]) -> Check:
+def _version(name: str, installed: Mapping[str, str]) -> Finding:
     if name in installed:
-        return Check(name, "ok", installed[name])
+        return Finding(name, "ok", installed[name])
     if name == "transformers":
-        return Check(name, "ok", "not installed: models and text towers of Hugging Face need it")
-    return Check(name, "failed", f"not installed: pip install {name}")
+        return Finding(name, "ok", "not installed: models and text towers of Hugging Face need it")
+    return Finding(name, "failed", f"not installed: pip install {name}")
 
 
-def _devices() -> Check:
+def _devices() -> Finding:
     import torch
 
     cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     found = [*cuda, *(["Apple MPS"] if torch.backends.mps.is_available() else [])]
-    return Check("devices", "ok", f"{available_cores()} CPU cores; {', '.join(found) or 'no accelerator'}")
+    return Finding("devices", "ok", f"{available_cores()} CPU cores; {', '.join(found) or 'no accelerator'}")
 
 
-def _decode_hash() -> Check:
+def _decode_hash() -> Finding:
     """Of the pixels that this machine's JPEG decoder makes of a fixed file."""
     from PIL import features
 
@@ -82,18 +82,18 @@ def _decode_hash() -> Check:
     digest = hashlib.sha256(pixels).hexdigest()
     turbo = features.version_feature("libjpeg_turbo")
     codec = f"libjpeg-turbo {turbo}" if turbo else "libjpeg"
-    return Check("decode hash", "ok", f"{digest[:16]} ({codec})")
+    return Finding("decode hash", "ok", f"{digest[:16]} ({codec})")
 
 
-def _transform_hash() -> Check:
+def _transform_hash() -> Finding:
     from imagenet_hard.classifiers.transform import IMAGENET_MEAN, IMAGENET_STD, Transform, paper_transform
 
     native = Transform(256, (224, 224), "bicubic").sha256()
     paper = paper_transform(IMAGENET_MEAN, IMAGENET_STD).sha256()
-    return Check("transform hash", "ok", f"bicubic 256/224 {native[:16]}, paper {paper[:16]}")
+    return Finding("transform hash", "ok", f"bicubic 256/224 {native[:16]}, paper {paper[:16]}")
 
 
-def _forward() -> Check:
+def _forward() -> Finding:
     """A convolution in float32 must be what float64 gives, or the numbers of this machine mislead."""
     import torch
 
@@ -101,12 +101,12 @@ def _forward() -> Check:
     x, w = (torch.randn(s, generator=generator) for s in ((2, 8, 32, 32), (16, 8, 3, 3)))
     exact = torch.nn.functional.conv2d(x.double(), w.double())
     error = float((torch.nn.functional.conv2d(x, w) - exact).abs().max() / exact.abs().max())
-    return Check(
+    return Finding(
         "forward pass", "ok" if error < 1e-5 else "failed", f"float32 convolution is off by {error:.1e}"
     )
 
 
-def _disk() -> Check:
+def _disk() -> Finding:
     folders = {
         "Hugging Face": os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface",
         "torch": os.environ.get("TORCH_HOME") or Path.home() / ".cache" / "torch",
@@ -114,7 +114,7 @@ def _disk() -> Check:
     }
     free = {name: shutil.disk_usage(_existing(Path(folder))).free for name, folder in folders.items()}
     detail = ", ".join(f"{name} {n / 2**30:.0f} GiB free" for name, n in free.items())
-    return Check(
+    return Finding(
         "disk space of the caches", "ok" if min(free.values()) >= LOW_DISK_BYTES else "warning", detail
     )
 
@@ -123,18 +123,18 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _hub() -> Check:
+def _hub() -> Finding:
     from imagenet_hard.base.errors import DatasetError
     from imagenet_hard.hub.checks import secret_of
     from imagenet_hard.hub.read import commit_at, offline
 
     if offline():
-        return Check(
+        return Finding(
             "Hub", "warning", "offline mode (HF_HUB_OFFLINE): only cached data sets and weights load"
         )
     token = "with a token" if secret_of(None) else "no token (public repositories only)"
     try:
         commit = commit_at("taesiri/imagenet-hard", None, timeout=HUB_TIMEOUT_SECONDS)
     except DatasetError as error:
-        return Check("Hub", "warning", f"not reached, {token}: {error}")
-    return Check("Hub", "ok", f"imagenet-hard is at commit {commit[:12]}, {token}")
+        return Finding("Hub", "warning", f"not reached, {token}: {error}")
+    return Finding("Hub", "ok", f"imagenet-hard is at commit {commit[:12]}, {token}")

@@ -167,10 +167,10 @@ def _chosen(entries: tuple[Path, ...], options: dict[str, Any]) -> Iterator[Chos
 
 def _requested(options: dict[str, Any], golds: Path, author: Author | None) -> Chosen:
     from imagenet_hard.leaderboard.board import ENTRIES
-    from imagenet_hard.leaderboard.verify.git_changes import BOARD, judged
+    from imagenet_hard.leaderboard.verify.git_changes import BOARD, verdict_of_request
 
     base: Path = options["base"] or options["folder"]
-    verdict = judged(options["request"], base, author=author, maintainer=options["maintainer"])
+    verdict = verdict_of_request(options["request"], base, author=author, maintainer=options["maintainer"])
     folders = [options["request"] / BOARD / ENTRIES / name for name in verdict.entries]
     return Chosen(folders, golds, base, author, verdict.problems)
 

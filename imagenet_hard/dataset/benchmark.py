@@ -136,7 +136,7 @@ class Benchmark:
         for index in range(len(self.ids)):
             yield partial(self.__getitem__, index)
 
-    def some(self, n: int) -> list[Callable[[], Example]]:
+    def tasks_of_some(self, n: int) -> list[Callable[[], Example]]:
         """Readers of ``n`` examples from all over it, in its order.
 
         They are chosen by a hash of their ids, so that they stay the same when others come or go.
@@ -279,7 +279,7 @@ class StreamingBenchmark(Benchmark):
         if self._size is None or seen < (self.limit or self._size):
             self._size = seen
 
-    def some(self, n: int) -> list[Callable[[], Example]]:
+    def tasks_of_some(self, n: int) -> list[Callable[[], Example]]:
         """The first ``n``: what comes later is not known yet."""
         return list(islice(self.tasks(), n))
 

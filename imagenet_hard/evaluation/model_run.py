@@ -181,7 +181,7 @@ def begin(
 
 
 def _witness(classifier: Classifier, benchmark: Benchmark, settings: RunSettings) -> Witness:
-    return witness(classifier, benchmark.some(IMAGES), settings, exif=benchmark.exif)
+    return witness(classifier, benchmark.tasks_of_some(IMAGES), settings, exif=benchmark.exif)
 
 
 def stem_of(classifier: Classifier, how: Conditions) -> str:

@@ -28,7 +28,7 @@ def test_hashes_repeat():
 def test_a_failed_check_is_reported_and_makes_the_exit_code_1(monkeypatch, capsys):
     """A check that raises is a line of the report, and the others still run."""
 
-    def broken() -> doctor.Check:
+    def broken() -> doctor.Finding:
         raise OSError("no such disk")
 
     monkeypatch.setattr(doctor, "_disk", broken)

@@ -160,7 +160,7 @@ def test_a_model_of_a_library_needs_no_witness(tmp_path, data):
 
 def test_the_images_are_the_same_ones_when_others_go(data):
     """Those that stand for all of it do not change with an image that is taken out."""
-    chosen = {task().id for task in data.some(8)}
+    chosen = {task().id for task in data.tasks_of_some(8)}
     assert len(chosen) == 8
     gone = next(i for i in data.ids if i not in chosen)
     keep = [i for i, id in enumerate(data.ids) if id != gone]
@@ -172,8 +172,8 @@ def test_the_images_are_the_same_ones_when_others_go(data):
         lambda i: b"",
     )
     assert {less.ids[i] for i in range(len(less))} >= chosen
-    assert {task().id for task in less.some(8)} == chosen
-    assert len(data.some(1000)) == N
+    assert {task().id for task in less.tasks_of_some(8)} == chosen
+    assert len(data.tasks_of_some(1000)) == N
 
 
 def test_an_interrupted_run_goes_on_with_the_same_model_alone(data, tmp_path, scored, caplog):

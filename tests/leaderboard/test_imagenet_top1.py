@@ -10,7 +10,7 @@ import pytest
 
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1, torchvision_top1
-from imagenet_hard.leaderboard.site.imagenet import along, reported
+from imagenet_hard.leaderboard.site.imagenet import correlation_in_words, reported
 from tests.leaderboard.site.boards import made_up
 
 
@@ -48,11 +48,11 @@ def test_only_the_very_weights_are_known():
 def test_the_page_says_how_scores_go_along_with_it():
     """The number of entries with a figure, three coefficients; too few are said to be so."""
     entries = made_up().entries
-    text = along(entries)
+    text = correlation_in_words(entries)
     assert "reported of 8 entries" in text
     assert "Spearman’s ρ −1.000 (−1.000 to −1.000)" in text
     with_it = [e for e in entries if e.imagenet]
-    assert "of 2 entries: too few" in along(with_it[:2])
+    assert "of 2 entries: too few" in correlation_in_words(with_it[:2])
     assert (
         reported(next(e for e in entries if e.imagenet and e.imagenet.percent == 80))
         == "80.00 %, https://a.org"

@@ -19,7 +19,7 @@ import yaml
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.verify.changes import Verdict
-from imagenet_hard.leaderboard.verify.git_changes import judged
+from imagenet_hard.leaderboard.verify.git_changes import verdict_of_request
 from imagenet_hard.leaderboard.verify.ownership import Author
 from imagenet_hard.leaderboard.verify.report import MARKER, Report, check, markdown_report, tier_of
 from imagenet_hard.leaderboard.verify.run import verify
@@ -209,7 +209,9 @@ class Request:
         """Merge the request, and judge its paths in this process."""
         self.merge()
         who = Author("github", author) if author else None
-        return judged(self.request, self.base / "leaderboard/entries", author=who, maintainer=maintainer)
+        return verdict_of_request(
+            self.request, self.base / "leaderboard/entries", author=who, maintainer=maintainer
+        )
 
     def check(self, **variables: str) -> subprocess.CompletedProcess[str]:
         """Merge the request, and run the script on it."""
@@ -376,7 +378,7 @@ def test_git_that_fails(request_: Request) -> None:
     """No repository, no merge, another base: red."""
     renamed(request_, "New")
     request_.merge()
-    run = partial(judged, base=request_.base / "leaderboard" / "entries")
+    run = partial(verdict_of_request, base=request_.base / "leaderboard" / "entries")
     (request_.root / "folder").mkdir()
     with pytest.raises(ResultError, match="git rev-list failed"):
         run(request_.root / "folder")
@@ -384,7 +386,7 @@ def test_git_that_fails(request_: Request) -> None:
     with pytest.raises(ResultError, match="is merged into"):
         run(request_.request)
     with pytest.raises(ResultError, match="has 1 parents"):
-        judged(request_.base, request_.base / "leaderboard" / "entries")
+        verdict_of_request(request_.base, request_.base / "leaderboard" / "entries")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 Images that are still unsolved share batches, so that these stay full while most images leave after
 a zoom or two. The verdicts equal those of the paper's protocol (each zoom of each image resized,
-cropped and classified for itself) but for near-ties, and depend on no order (``judge.NEAR_TIE``).
+cropped and classified for itself) but for near-ties, and depend on no order (``verdicts.NEAR_TIE``).
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def _witnesses(
     before = json.loads(store.fact("witnesses") or "{}")
     begun = next(store.images(), None) is not None
     each_source = -(-IMAGES // max(1, len(sources)))
-    tasks = [task for source in sources for task in source.images.some(each_source)]
+    tasks = [task for source in sources for task in source.images.tasks_of_some(each_source)]
     found = {}
     for classifier in classifiers:
         if not needs_witness(classifier.model):

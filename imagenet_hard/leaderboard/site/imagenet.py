@@ -47,7 +47,7 @@ def ranked(models: Sequence[Unranked], ranks: Sequence[Rank]) -> tuple[Row, ...]
     )
 
 
-def along(entries: Sequence[Row]) -> str:
+def correlation_in_words(entries: Sequence[Row]) -> str:
     """The correlation of the entries' scores with their reported ImageNet accuracy, as a sentence."""
     pairs = [(e.imagenet.percent, e.top1.accuracy) for e in entries if e.imagenet]
     found = correlate([x for x, _ in pairs], [y for _, y in pairs])

@@ -21,7 +21,7 @@ from imagenet_hard.leaderboard.site.cite import bibtex
 from imagenet_hard.leaderboard.site.columns import FIELDS, FILTERS, TIERS, fields_of, page_columns
 from imagenet_hard.leaderboard.site.data import Board, Row, SiteData
 from imagenet_hard.leaderboard.site.data_files import few, group_of
-from imagenet_hard.leaderboard.site.imagenet import along
+from imagenet_hard.leaderboard.site.imagenet import correlation_in_words
 from imagenet_hard.leaderboard.site.provenance import Facts, provenance
 
 CSP = "; ".join(
@@ -108,7 +108,7 @@ def _board(board: Board) -> dict[str, Any]:
         "groups": groups,
         "group_texts": _group_texts(board),
         "axis": axis_for([e.top1 for e in board.entries]),
-        "along": along(board.entries),
+        "along": correlation_in_words(board.entries),
         "columns": page_columns(board),
         "filters": [(each, each.options(board.entries)) for each in FILTERS],
     }

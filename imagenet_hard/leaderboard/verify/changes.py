@@ -46,7 +46,7 @@ class Verdict:
     problems: tuple[str, ...]
 
 
-def judge(
+def verdict_of(
     changes: Iterable[Change],
     *,
     is_left: Callable[[str], bool],

@@ -15,7 +15,7 @@ from imagenet_hard.base.children import GIT, bare_environment
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.board import ENTRIES, VERIFIED, accepted_report, read_board
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.verify.changes import Change, Verdict, judge
+from imagenet_hard.leaderboard.verify.changes import Change, Verdict, verdict_of
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
 
@@ -52,7 +52,9 @@ def git_changes(request: Path, base: Path) -> tuple[Change, ...]:
     return tuple(map(_change, islice(fields, 0, None, 2), islice(fields, 1, None, 2)))
 
 
-def judged(request: Path, base: Path, *, author: Author | None = None, maintainer: bool = False) -> Verdict:
+def verdict_of_request(
+    request: Path, base: Path, *, author: Author | None = None, maintainer: bool = False
+) -> Verdict:
     """What is to verify of a request, and what in it is refused.
 
     ``base``: the checkout's folder of entries that the request is merged into; ``author``: who opened the
@@ -62,7 +64,7 @@ def judged(request: Path, base: Path, *, author: Author | None = None, maintaine
         ResultError: as ``git_changes``.
     """
     changes = git_changes(request, base.resolve().parents[1])
-    verdict = judge(
+    verdict = verdict_of(
         changes,
         is_left=lambda name: os.path.lexists(request / BOARD / ENTRIES / name),
         owns=lambda name: owns(base / name, author),
