@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imagenet_hard.base.errors import ImageNetHardError, ResultError
 from imagenet_hard.base.files import read_bounded
-from imagenet_hard.base.text import markdown_cell, printable, shorten, spreadsheet_cell, tex_cell
+from imagenet_hard.base.text import counted, markdown_cell, printable, shorten, spreadsheet_cell, tex_cell
 
 if TYPE_CHECKING:
     import rich.table
@@ -136,7 +136,7 @@ def read_csv(
             if cells:
                 if len(cells) != len(header):
                     raise error(
-                        f"{path}:{line}: got {len(cells)} cells, expected {len(header)} "
+                        f"{path}:{line}: got {counted(len(cells), 'cell')}, expected {len(header)} "
                         f"({shorten(','.join(header))}){advice}"
                     )
                 rows.append(CsvRow(f"{path}:{line}", [cells[i] for i in chosen] if chosen else cells))

@@ -99,7 +99,7 @@ def test_chosen_columns_come_in_their_order(tmp_path: Path) -> None:
         (b"b,a\n", False, r"t.csv:1: got the header 'b,a', expected a,b"),
         (b"a,b,c\n", False, r"t.csv:1: got the header 'a,b,c', expected a,b"),
         (b"a,b,a\n", True, r"t.csv:1: got the header 'a,b,a', expected a,b once each, and any others"),
-        (b"a,b\n1,2\n3\n", False, r"t.csv:3: got 1 cells, expected 2 \('a,b'\); look here"),
+        (b"a,b\n1,2\n3\n", False, r"t.csv:3: got 1 cell, expected 2 \('a,b'\); look here"),
         (b"a,b\n1,2,3\n", True, r"t.csv:2: got 3 cells, expected 2"),
         (b'a,b\n1,2\n"3\n', False, r"t.csv:3: not CSV: unexpected end of data"),
         (b"a,b\n" + b"1" * 200_000 + b",2\n", False, r"t.csv:2: not CSV: field larger than"),

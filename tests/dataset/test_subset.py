@@ -117,7 +117,7 @@ def test_files_of_ids(tmp_path: Path, name: str, text: str) -> None:
         ("a.csv", f"id\n{'1' * 200_000}\n", r"a\.csv:2: not CSV: field larger than"),
         ("a.csv", "name,label\na,1\n", "got the header 'name,label', expected id once .* a column 'id'"),
         ("a.csv", "id,id\na,b\n", "got the header 'id,id', expected id once"),
-        ("a.csv", "label,id\n3\n", r"a\.csv:2: got 1 cells, expected 2"),
+        ("a.csv", "label,id\n3\n", r"a\.csv:2: got 1 cell, expected 2"),
         ("a.txt", None, "cannot read .*a.txt: it is not there"),
     ],
 )

@@ -60,7 +60,7 @@ def write(folder: Path, content: Any) -> Path:
         ({"id": pa.array([], pa.string()), "m": pa.array([], pa.string())}, "has no rows"),
         ("m\n1\n", "has no column id"),
         ("id,m,m\na,1,1\n", "has the column 'm' twice"),
-        ("id,m\na,1\nb\n", "t.csv:3: got 1 cells, expected 2"),
+        ("id,m\na,1\nb\n", "t.csv:3: got 1 cell, expected 2"),
         ("id,m\na,1000\n", "column 'm': row 0 has '1000'"),
         ("id,m\na,1 2\n", "row 0 has '1 2'"),
         ("id,m\na,1.0\n", "row 0 has '1.0'"),

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.text import counted
 from imagenet_hard.base.types import Precision, Predictions
 from imagenet_hard.evaluation.metrics import hits
 
@@ -101,9 +100,8 @@ def compare(
     n, agree = len(claimed), agreeing(claimed, again, tolerance)
     first = int((claimed.top5[:, 0] == again.top5[:, 0]).sum())
     found = (
-        f"{int(agree.sum())} of {counted(n, 'image')} agree in all five places, log probabilities "
-        f"within {tolerance:g}; "
-        f"{first} of {n} top-1 answers are the same"
+        f"{int(agree.sum())} of {n} {'image agrees' if n == 1 else 'images agree'} in all five places, "
+        f"log probabilities within {tolerance:g}; {first} of {n} top-1 answers are the same"
     )
     if n - int(agree.sum()) > may_differ(n):
         raise ResultError(f"{found}; expected at least {n - may_differ(n)} to agree")

@@ -146,7 +146,7 @@ def test_the_line_is_right_after_a_field_of_several_lines(tmp_path):
     path = file(tmp_path, "ann.csv", row(reason="one\ntwo"))
     with path.open("a") as out:
         out.write("x\n")
-    with pytest.raises(ResultError, match=r"ann.csv:4: got 1 cells"):
+    with pytest.raises(ResultError, match=r"ann.csv:4: got 1 cell"):
         read_decisions(path)
 
 

@@ -44,7 +44,7 @@ def run(workers, store, sources, classifiers=NETS, *, screened=(), exhaustive=Fa
 
 def slowed(who: ZoomClassifier) -> ZoomClassifier:
     model = dataclasses.replace(who.model, module=Slow(who.model.module, 0.02))
-    return dataclasses.replace(who, classifier=model)
+    return dataclasses.replace(who, model=model)
 
 
 def hard(store):

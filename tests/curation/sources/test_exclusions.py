@@ -55,7 +55,7 @@ def test_a_source_that_is_cut_by_its_limit_has_more_ids(tmp_path):
             "id,reason\nimagenet/1,a, b\n",
             r"out.csv:2: got 3 cells, expected 2 \('id,reason'\); a reason with a comma",
         ),
-        ("id,reason\nimagenet/1\n", r"out.csv:2: got 1 cells"),
+        ("id,reason\nimagenet/1\n", r"out.csv:2: got 1 cell"),
         ('id,reason\nimagenet/1,"a"b\n', r"out.csv:2: not CSV: "),
         (b"id,reason\nimagenet/1,\xe9\n", r"out.csv is not UTF-8 text"),
     ],
