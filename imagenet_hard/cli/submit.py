@@ -54,6 +54,11 @@ if TYPE_CHECKING:
 @click.option(
     "--model-repo", metavar="REPO", help="Propose the Hub's result files to the model's own repository."
 )
+@click.option(
+    "--results-source",
+    metavar="URL",
+    help="Where those files say that the number can be checked; https only [default: the request of --hub].",
+)
 @click.option("--replace", is_flag=True, help="Replace an earlier entry of the same submitter and model.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before a pull request is opened.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -111,11 +116,15 @@ def _deliver(submission: Submission, options: dict[str, Any]) -> dict[str, str]:
     """Write or propose the entry and the Hub's result files; what was done, by kind."""
     from imagenet_hard.hub.pull_request import open_pull_request
     from imagenet_hard.leaderboard import eval_results
-    from imagenet_hard.leaderboard.submit import write_submission
+    from imagenet_hard.leaderboard.submit import link, write_submission
 
     entry, done = submission.entry, {}
+    given = options["results_source"]
+    source = link("source", given).url if given else None
     if options["eval_results"] or options["model_repo"]:
-        eval_results.eval_results_yaml(entry)  # what cannot be written stops before anything is
+        eval_results.results_text(None, entry)  # what cannot be written stops before anything is
+    elif source:
+        raise click.UsageError("--results-source goes with --eval-results or --model-repo")
     _confirm(options)
     if options["hub"]:
         request = open_pull_request(
@@ -126,15 +135,16 @@ def _deliver(submission: Submission, options: dict[str, Any]) -> dict[str, str]:
             marker=submission.marker,
         )
         done["pull_request"] = _said(request)
+        source = source or request.url
     else:
         wrote = write_submission(options["entries"], submission, replace=options["replace"])
         done["folder"] = f"{'wrote' if wrote else 'unchanged:'} {options['entries'] / entry.id}"
     if options["eval_results"]:
-        paths = eval_results.write_eval_results(options["eval_results"], entry)
+        paths = eval_results.write_eval_results(options["eval_results"], entry, source)
         done["eval_results"] = f"wrote {' and '.join(map(str, paths))}"
     if options["model_repo"]:
         done["model_pull_request"] = _said(
-            eval_results.propose_eval_results(options["model_repo"], entry, submission.marker)
+            eval_results.propose_eval_results(options["model_repo"], entry, submission.marker, source)
         )
     return done
 

@@ -10,10 +10,14 @@ from functools import cache
 from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ResultError, WeightsError
+from imagenet_hard.base.files import read_bounded
 from imagenet_hard.hub.checks import Token, check_token
 from imagenet_hard.hub.errors import Kind, translated_errors
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+
+MAX_TEXT = 4 * 2**20
+"""Bytes of a file of text that may be anybody's."""
 
 TIMEOUT = 6.0
 """Seconds that the Hub has for a sign of life, before a client that would retry for minutes is asked."""
@@ -123,20 +127,22 @@ def download(repo: str, revision: str, paths: Iterable[str], into: Path) -> None
             hf_hub_download(repo, path, revision=revision, repo_type="dataset", local_dir=into)
 
 
-def model_card(repo: str) -> str | None:
-    """The text of a model's README; None where it has none.
+def model_text(repo: str, path: str) -> str | None:
+    """The text of a file of the model ``repo``, such as its README; None where it has none.
 
     Raises:
-        DatasetError: the Hub refuses or cannot be reached.
+        DatasetError: it is no text, or the Hub refuses or cannot be reached.
     """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError
 
     with translated_errors(repo, kind="model"):
         try:
-            return Path(hf_hub_download(repo, "README.md")).read_text(encoding="utf-8")
+            return read_bounded(Path(hf_hub_download(repo, path)), MAX_TEXT, error=DatasetError).decode()
         except EntryNotFoundError:
             return None
+        except UnicodeDecodeError as error:
+            raise DatasetError(f"{path} of {repo} is no UTF-8 text: {error}") from None
 
 
 def branch_point(repo: str, revision: str) -> str:

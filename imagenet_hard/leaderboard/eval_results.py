@@ -9,42 +9,68 @@ from typing import Any
 import yaml
 
 from imagenet_hard.base.errors import ResultError, UsageError
-from imagenet_hard.base.files import write_atomically
+from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.hub.checks import check_repo_id
+from imagenet_hard.hub.evaluation import merge_results, results_file, task_id
 from imagenet_hard.hub.pull_request import PullRequest, open_pull_request
-from imagenet_hard.hub.read import model_card
+from imagenet_hard.hub.read import MAX_TEXT, model_text
 from imagenet_hard.leaderboard.entry import Entry
 
-FILE = ".eval_results/imagenet-hard.yaml"
 CARD = "README.md"
-TASK_ID = "imagenet-hard"
-"""``tasks[].id`` in the ``eval.yaml`` of the data set's repository."""
+
+_HEAD = {"templates": ("openai-80", "prompts"), "classnames": ("open_clip", "class names")}
+"""Of a zero-shot head: key -> what it has in a default run, and what it is called in a note."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def eval_results_yaml(entry: Entry) -> str:
-    """The Hub's evaluation-result file: top-1 in percent on the data set at its commit.
+def variant(entry: Entry) -> str | None:
+    """What sets a run apart from the default one, in a few words; None for the default.
 
-    ``huggingface_hub`` validates almost nothing of it, so ids and numbers are checked here.
+    The default: the model's own transform, fp32, its standard view, images as they are stored, open_clip's
+    class names in OpenAI's 80 prompts.
+    """
+    words, head = [], entry.model.head or {}
+    if protocol := entry.protocol:
+        words += [f"TTA {protocol.tta.label}"] if protocol.tta else []
+        words += [f"{protocol.transform} transform"] if protocol.transform != "native" else []
+        words += [protocol.precision] if protocol.precision != "fp32" else []
+        words += ["turned by EXIF"] if protocol.decode.get("exif_rotation") else []
+        words += [f"{name} {value}" for name, value in protocol.options.items()]
+    for key, (usual, what) in _HEAD.items():
+        words += [f"{what} {head[key]}"] if head.get(key, usual) != usual else []
+    return ", ".join(words) or None
+
+
+def result_path(entry: Entry) -> str:
+    """The file of the result in the model's repository."""
+    return results_file(task_id(_dataset_id(entry)), variant(entry))
+
+
+def results_text(earlier: str | None, entry: Entry, source: str | None = None) -> str:
+    """The Hub's file of results with top-1 in percent on the data set at its commit; the others are kept.
+
+    ``earlier``: the file's text, None where there is none. ``source``: the address where the number can be
+    checked. ``huggingface_hub`` validates almost nothing, so ids and numbers are checked here.
 
     Raises:
-        UsageError: the benchmark is no data set on the Hub.
+        UsageError: the benchmark is no data set on the Hub, or ``earlier`` is no file of results.
     """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
     result = EvalResultEntry(
         dataset_id=_dataset_id(entry),
-        task_id=TASK_ID,
+        task_id=task_id(_dataset_id(entry)),
         value=_percent(entry),
         dataset_revision=_revision(entry),
         date=entry.date.isoformat(),
-        source_url=entry.links[0].url if entry.links else None,
-        source_name=entry.links[0].label if entry.links else None,
-        notes=_notes(entry),
+        source_url=source,
+        source_name="Entry and predictions" if source else None,
+        source_user=(entry.owner or {}).get("hub") if source else None,
+        notes=variant(entry),
     )
-    text: str = yaml.safe_dump(eval_result_entries_to_yaml([result]), sort_keys=False, allow_unicode=True)
-    return text
+    (new,) = eval_result_entries_to_yaml([result])
+    return merge_results(earlier, new, result_path(entry))
 
 
 def card_with_result(card: str | None, entry: Entry, model_name: str) -> str:
@@ -65,7 +91,7 @@ def card_with_result(card: str | None, entry: Entry, model_name: str) -> str:
         dataset_split=entry.benchmark.split,
         dataset_revision=_revision(entry),
         metric_type="accuracy",
-        metric_name="Top-1 accuracy (any label)",
+        metric_name=f"Top-1 accuracy ({', '.join(filter(None, ('any label', variant(entry))))})",
         metric_value=_percent(entry),
     )
     if card is None:
@@ -88,43 +114,49 @@ def card_with_result(card: str | None, entry: Entry, model_name: str) -> str:
     return str(found)
 
 
-def write_eval_results(folder: Path, entry: Entry) -> tuple[Path, Path]:
-    """Write both into a model's folder; an existing ``README.md`` keeps its text.
+def write_eval_results(folder: Path, entry: Entry, source: str | None = None) -> tuple[Path, Path]:
+    """Write both into a model's folder; what others wrote there, and the text of ``README.md``, stay.
 
     Raises:
-        UsageError: as ``card_with_result``.
-        ResultError: the card cannot be read, or the disk refuses.
+        UsageError: as ``card_with_result`` and ``results_text``.
+        ResultError: a file cannot be read, or the disk refuses.
     """
-    results, card = folder / FILE, folder / CARD
-    try:
-        text = card.read_text(encoding="utf-8") if card.exists() else None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultError(f"cannot read {card}: {error}") from None
-    new_card = card_with_result(text, entry, entry.name)
-    write_atomically(results, eval_results_yaml(entry).encode())
+    results, card = folder / result_path(entry), folder / CARD
+    new_card = card_with_result(_read(card), entry, entry.name)
+    new_results = results_text(_read(results), entry, source)
+    write_atomically(results, new_results.encode())
     write_atomically(card, new_card.encode())
     return results, card
 
 
-def propose_eval_results(repo: str, entry: Entry, marker: str) -> PullRequest:
+def propose_eval_results(repo: str, entry: Entry, marker: str, source: str | None = None) -> PullRequest:
     """Both in one pull request on the model's own repository; one for one submission.
 
     Raises:
-        UsageError: as ``card_with_result``, or ``repo`` is no Hub id.
+        UsageError: as ``card_with_result`` and ``results_text``, or ``repo`` is no Hub id.
         ResultError, DatasetError: the Hub refuses or cannot be reached.
     """
     check_repo_id(repo)
-    results = eval_results_yaml(entry)
-    new_card = card_with_result(model_card(repo), entry, repo.rpartition("/")[2])
-    files = {FILE: results.encode(), CARD: new_card.encode()}
+    path = result_path(entry)
+    results = results_text(model_text(repo, path), entry, source)
+    new_card = card_with_result(model_text(repo, CARD), entry, repo.rpartition("/")[2])
     return open_pull_request(
         repo,
-        files,
+        {path: results.encode(), CARD: new_card.encode()},
         title=f"Add the result on {entry.benchmark.name}",
-        description=_notes(entry),
+        description=_about(entry),
         marker=marker,
         kind="model",
     )
+
+
+def _read(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    try:
+        return read_bounded(path, MAX_TEXT).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ResultError(f"cannot read {path}: {error}") from None
 
 
 def _dataset_id(entry: Entry) -> str:
@@ -150,7 +182,7 @@ def _percent(entry: Entry) -> float:
     return round(100 * entry.claim.n_correct / entry.claim.n_total, 2)
 
 
-def _notes(entry: Entry) -> str:
+def _about(entry: Entry) -> str:
     return (
         f"{entry.claim.n_correct} of {entry.claim.n_total} images, right if the top-1 is among the labels; "
         f"benchmark fingerprint {entry.benchmark.fingerprint}; predictions {entry.predictions_sha256}"

@@ -48,10 +48,14 @@ def test_submit_writes_an_entry(board: Board, tmp_path: Path) -> None:
         "--entries",
         board.entries,
     ]
-    done = submit(*args, "--eval-results", tmp_path / "model")
+    page = "https://a.org/board"
+    done = submit(*args, "--eval-results", tmp_path / "model", "--results-source", page)
     assert done.exception is None, done.exception
     assert done.stdout.splitlines()[0] == f"wrote {board.entries / 'Lab__New'}"
-    assert (tmp_path / "model" / ".eval_results" / "imagenet-hard.yaml").is_file()
+    assert page in (tmp_path / "model" / ".eval_results" / "imagenet-hard.yaml").read_text()
+    assert "goes with --eval-results or --model-repo" in str(
+        submit(*args, "--results-source", page).exception
+    )
     assert "unchanged:" in submit(*args).stdout
     value = json.loads(submit(*args, "--json").stdout)
     assert value["entry"] == "Lab__New"
@@ -65,7 +69,8 @@ def test_submit_stops_before_it_writes(board: Board, tmp_path: Path) -> None:
     """A result that the Hub cannot show leaves no entry behind either."""
     other = Board(tmp_path / "local", source="folder", revision=None)
     args = [other.result(other.scored()), "--name", "a", "--org", "b", "--entries", other.entries]
-    done = submit(*args, "--eval-results", tmp_path / "model")
+    page = "https://a.org/board"
+    done = submit(*args, "--eval-results", tmp_path / "model", "--results-source", page)
     assert isinstance(done.exception, UsageError)
     assert list(other.entries.iterdir()) == []
     assert not (tmp_path / "model").exists()
