@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-dev
 # A process a core; each takes over what is left of another's share in the end.
 SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-slow check bench clean
+.PHONY: demo test test-slow check docs bench clean
 
 # The stamp makes the second run quick: only a changed pyproject.toml installs again.
 $(STAMP): pyproject.toml
@@ -29,6 +29,9 @@ check: $(STAMP)  ## what CI asks of the sources
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## the site of docs/, strictly: a broken link or reference is an error
+	$(BIN)/python -m sphinx -q -W --keep-going docs build/docs
 
 bench: $(STAMP)  ## every benchmark; the table goes into docs/performance.md
 	$(BIN)/python benchmarks/suite.py
