@@ -1,4 +1,4 @@
-"""``imagenet-hard compare``: two results on the same images, paired."""
+"""``imagenet-hard compare`` and ``plan-comparison``: two results on the same images, paired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from imagenet_hard.cli.console import console
-from imagenet_hard.cli.options import PATH
+from imagenet_hard.cli.options import PATH, path_option
 
 
 @click.command("compare")
@@ -23,9 +23,8 @@ from imagenet_hard.cli.options import PATH
     is_flag=True,
     help="Which is better, by as few images as it takes, in the order in which an estimate draws them.",
 )
-@click.option(
+@path_option(
     "--difficulty",
-    type=click.Path(path_type=Path),
     metavar="FILE",
     help="Table of --sequential, as `imagenet-hard difficulty` makes it [default: the benchmark's].",
 )
@@ -59,4 +58,42 @@ def command(
     out = console()
     for table in comparison_tables(comparison, max_flips=flips):
         out.print(table.terminal())
+    return 0
+
+
+@click.command("plan-comparison", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("a", type=PATH)
+@click.argument("b", type=PATH)
+@click.option(
+    "--power",
+    type=click.FloatRange(0.05, 0.999),
+    default=0.8,
+    show_default=True,
+    help="How often so many images are to tell them apart.",
+)
+@path_option(
+    "--difficulty",
+    metavar="FILE",
+    help="Table of `imagenet-hard difficulty`, for images that are drawn by it.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+def plan_command(a: Path, b: Path, power: float, difficulty: Path | None, as_json: bool) -> int:
+    """How many images it takes to tell two models apart that differ as A.json and B.json do.
+
+    Both are results on all images, of models like those that are to be compared.
+    """
+    from imagenet_hard.evaluation.sequential import plan_comparison
+
+    plan = plan_comparison(a, b, power=power, difficulty=difficulty)
+    if as_json:
+        click.echo(json.dumps(plan.model_dump(mode="json"), indent=2))
+        return 0
+    click.echo(f"A - B is {100 * plan.difference:+.2f} points on all {plan.total:,} images.")
+    if plan.random is None:
+        click.echo("There is no difference to tell.")
+        return 0
+    told = f"tell that apart from none in {100 * power:g} % of draws (5 % error)"
+    click.echo(f"{plan.random:,} images at random {told}.")
+    if plan.stratified is not None:
+        click.echo(f"{plan.stratified:,} images drawn by difficulty do.")
     return 0

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
+from imagenet_hard.cli.options import PATH, path_option
+
 
 @click.command("difficulty", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    *("--out", "-o"), required=True, type=click.Path(path_type=Path), metavar="FILE", help="The table (JSON)."
-)
+@click.argument("results", nargs=-1, required=True, type=PATH)
+@path_option("--out", "-o", required=True, metavar="FILE", help="The table (JSON).")
 def command(results: tuple[Path, ...], out: Path) -> int:
     """Make a table of difficulties of RESULTS, which known models have on all images of one benchmark.
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from imagenet_hard.base.text import counted
-from imagenet_hard.cli import preview
-from imagenet_hard.cli.board_content import import_command, withdraw_command
-from imagenet_hard.cli.options import entries_option, path_option
-from imagenet_hard.cli.requests import evaluate_command, request_command
+from imagenet_hard.cli.maintainers import MAINTAINERS
+from imagenet_hard.cli.options import PATH, entries_option, path_option
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from imagenet_hard.leaderboard.site.data import SiteData
 
 
@@ -25,10 +21,8 @@ def command() -> None:
     """Build, preview and publish the leaderboard's page; print its table; import and withdraw entries."""
 
 
-command.add_command(import_command)
-command.add_command(withdraw_command)
-command.add_command(request_command)
-command.add_command(evaluate_command)
+for each in MAINTAINERS:
+    command.add_command(each)
 
 
 @command.command("build")
@@ -57,11 +51,11 @@ def build(entries: Path, out: Path) -> int:
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
 def serve(entries: Path, port: int) -> int:
     """Build the site into a temporary folder and show it on this machine until Ctrl-C."""
-    from imagenet_hard.leaderboard.site.build import HOST, build_site, preview
+    from imagenet_hard.leaderboard.site.build import HOST, build_site, server_of
 
     with tempfile.TemporaryDirectory(prefix="imagenet-hard-site-") as folder:
         build_site(_read(entries), folder)
-        with preview(folder, port) as server:
+        with server_of(folder, port) as server:
             click.echo(f"http://{HOST}:{server.server_address[1]}/index.html")
             try:
                 server.serve_forever()
@@ -146,21 +140,13 @@ def publish(entries: Path, repo: str, private: bool) -> int:
     help="When the images came out: no entry may be dated before.",
 )
 @path_option("--out", default=Path("leaderboard/benchmarks"), help="Where the gold of all benchmarks lies.")
-def gold(
-    dataset: str,
-    revision: str | None,
-    split: str | None,
-    labels: Path | None,
-    curators: tuple[str, ...],
-    note: str,
-    since: datetime | None,
-    out: Path,
-) -> int:
+def gold(dataset: str, curators: tuple[str, ...], note: str, out: Path, **options: Any) -> int:
     """Store ids and labels of a benchmark, against which entries are scored."""
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.leaderboard.gold import make_gold, write_gold
 
-    benchmark = load_dataset(dataset, revision=revision, split=split, labels=labels)
+    since = options.pop("since")
+    benchmark = load_dataset(dataset, **options)
     made = make_gold(benchmark, curators=curators, note=note, since=since.date() if since else None)
     path = write_gold(out, made)
     click.echo(
@@ -170,7 +156,28 @@ def gold(
     return 0
 
 
-command.add_command(preview.command)
+@command.command("preview")
+@click.argument("results", nargs=-1, required=True, type=PATH)
+@path_option("--out", default=Path("site"))
+def preview(results: tuple[Path, ...], out: Path) -> int:
+    """Show RESULTS as the board would: ranks, intervals, comparisons, classes.
+
+    RESULTS are .json files that `imagenet-hard eval` wrote, each with its .parquet beside it, or folders of
+    them. They need no gold labels and no entry, and nothing is submitted. Results on other images, or among
+    other classes, have a page of their own. Open the page whose path is printed; it works from disk.
+    """
+    from imagenet_hard.leaderboard.site.build import build_site
+    from imagenet_hard.leaderboard.site.from_results import read_results
+
+    site = read_results(results)
+    for each in site.left_out:
+        click.echo(f"Left out: {each}", err=True)
+    build_site(site, out)
+    n, boards = sum(len(board.entries) for board in site.boards), len(site.boards)
+    counts = f"{counted(n, 'result')} on {counted(boards, 'benchmark')}"
+    click.echo(f"{counts}; open this page in a browser:", err=True)
+    click.echo(out / "index.html")
+    return 0
 
 
 def _read(entries: Path) -> SiteData:

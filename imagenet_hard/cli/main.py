@@ -1,47 +1,86 @@
-"""``imagenet-hard``: the umbrella command. Each subcommand is imported when it is called."""
+"""``imagenet-hard``: the umbrella command. Each command is imported when it is called."""
 
 from __future__ import annotations
 
 import logging
 import sys
 from collections.abc import Mapping
-from importlib import import_module
+from pkgutil import resolve_name
+from typing import Any
 
 import click
 
 from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.base.runtime import __version__
-from imagenet_hard.cli.lazy import LazyGroup
 
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    "eval": ("imagenet_hard.cli.eval", "Score classifiers on ImageNet-Hard or any ImageNet variant."),
-    "models": ("imagenet_hard.cli.models", "List and search the classifiers that can be scored."),
-    "compare": ("imagenet_hard.cli.compare", "Compare two results image by image."),
-    "match": ("imagenet_hard.cli.match", "Score answers in words that were produced elsewhere."),
-    "difficulty": (
-        "imagenet_hard.cli.difficulty",
-        "Make the table of difficulties that estimates draw by.",
-    ),
-    "plan-comparison": (
-        "imagenet_hard.cli.plan_comparison",
-        "How many images it takes to tell two models apart.",
-    ),
-    "doctor": ("imagenet_hard.cli.doctor", "Check versions, devices, hashes, the Hub and disk space."),
-    "curate": ("imagenet_hard.cli.curate.group", "Make a data set of the images that no zoom solves."),
-    "study": ("imagenet_hard.cli.study", "Study what zooming does: accuracies, biases, covers, a report."),
-    "submit": ("imagenet_hard.cli.submit", "Make a leaderboard entry of a result."),
-    "verify": ("imagenet_hard.cli.verify", "Check entries by scoring their predictions again."),
+Commands = Mapping[str, tuple[str, str]]
+"""Name -> where it is in this folder, ``MODULE:FUNCTION``, and what it does."""
+
+COMMANDS: Commands = {
+    "eval": ("eval:command", "Score classifiers on ImageNet-Hard or any ImageNet variant."),
+    "models": ("models:command", "List and search the classifiers that can be scored."),
+    "compare": ("compare:command", "Compare two results image by image."),
+    "match": ("match:command", "Score answers in words that were produced elsewhere."),
+    "difficulty": ("difficulty:command", "Make the table of difficulties that estimates draw by."),
+    "plan-comparison": ("compare:plan_command", "How many images it takes to tell two models apart."),
+    "doctor": ("doctor:command", "Check versions, devices, hashes, the Hub and disk space."),
+    "curate": ("main:curate", "Make a data set of the images that no zoom solves."),
+    "study": ("study:command", "Study what zooming does: accuracies, biases, covers, a report."),
+    "submit": ("submit:command", "Make a leaderboard entry of a result."),
+    "verify": ("verify:command", "Check entries by scoring their predictions again."),
     "leaderboard": (
-        "imagenet_hard.cli.leaderboard",
+        "leaderboard:command",
         "Build, preview and publish the leaderboard's page; print its table.",
     ),
 }
 
+STEPS: Commands = {
+    "plan": ("curate.plan:command", "Say what a recipe reads and costs, before anything runs."),
+    "score": ("curate.score:command", "Find the images that no zoom of any classifier solves."),
+    "review": ("curate.review:command", "Let people decide about the survivors."),
+    "build": ("curate.build:command", "Write the data set, its card and its manifest."),
+    "publish": ("curate.publish:command", "Upload a built data set to the Hub."),
+}
 
-@click.group(cls=LazyGroup, modules=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+
+class LazyGroup(click.Group):
+    """A group whose ``--help`` needs no import of its ``places``."""
+
+    def __init__(self, *args: Any, places: Commands, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._places = places
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._places)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self._places:
+            return None
+        command: click.Command = resolve_name(f"imagenet_hard.cli.{self._places[name][0]}")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self._places.items()])
+
+
+@click.group(cls=LazyGroup, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="imagenet-hard")
 def group() -> None:
     """The images that stay misclassified however you zoom, and how models do on them."""
+
+
+@click.group("curate", cls=LazyGroup, places=STEPS)
+def curate() -> None:
+    """From ImageNet's variants to a data set of the images that no zoom solves.
+
+    \b
+    imagenet-hard curate plan  --recipe imagenet-hard-lite --data DIR
+    imagenet-hard curate score --recipe imagenet-hard-lite --data DIR
+    imagenet-hard curate review --recipe imagenet-hard-lite --data DIR --reviewer me
+    imagenet-hard curate build --recipe imagenet-hard-lite --data DIR
+    imagenet-hard curate publish imagenet-hard-lite --repo ORG/NAME
+    """
 
 
 def main(args: list[str] | None = None) -> None:
@@ -51,7 +90,7 @@ def main(args: list[str] | None = None) -> None:
 
 def eval_main() -> None:
     """Entry point of ``imagenet-hard-eval``, which is ``imagenet-hard eval`` itself."""
-    sys.exit(run(import_module(COMMANDS["eval"][0]).command, None, "imagenet-hard-eval"))
+    sys.exit(run(resolve_name("imagenet_hard.cli.eval:command"), None, "imagenet-hard-eval"))
 
 
 def run(command: click.Command, args: list[str] | None, name: str) -> int:

@@ -47,30 +47,13 @@ def command() -> None:
 @engine_options
 @json_option
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-def run(
-    recipe: str,
-    data: Path,
-    work: Path | None,
-    device: str,
-    batch_size: int | None,
-    workers: int | None,
-    as_json: bool,
-    quiet: bool,
-    **engine: Any,
-) -> int:
+def run(work: Path | None, as_json: bool, **options: Any) -> int:
     """Classify every image of a recipe's sources under every zoom, with each of its classifiers.
 
     What has been tried is kept as it happens: after Ctrl-C or `kill -9` run the same command again.
     """
     with at_work():
-        scored = run_scoring(
-            recipe,
-            data,
-            lambda name: work or _folder(name),
-            {"device": device, "batch_size": batch_size, "workers": workers, **engine},
-            mode="exhaustive",
-            quiet=quiet,
-        )
+        scored = run_scoring(options, lambda name: work or _folder(name), mode="exhaustive")
     return print_scores(scored, as_json)
 
 
@@ -96,16 +79,7 @@ def run(
 )
 @click.option("--partial", is_flag=True, help="Report on what an unfinished run has done so far.")
 @json_option
-def report(
-    recipe: str | None,
-    matrix: Path | None,
-    data: Path | None,
-    work: Path | None,
-    out: Path | None,
-    per_source: int,
-    partial: bool,
-    as_json: bool,
-) -> int:
+def report(recipe: str | None, matrix: Path | None, data: Path | None, as_json: bool, **options: Any) -> int:
     """Write a page with pictures, the tables as CSV, and the correctness matrix."""
     from imagenet_hard.curation.recipe import load_recipe
     from imagenet_hard.curation.sources import open_sources
@@ -117,6 +91,7 @@ def report(
     if (recipe is None) == (matrix is None):
         raise click.UsageError("give --recipe (a run's scores) or --matrix (an earlier report's matrix.npz)")
     shown: list[Shown] = []
+    work, out, partial = options["work"], options["out"], options["partial"]
     if matrix is not None:
         if data or work or partial:
             raise click.UsageError("--data, --work and --partial belong to --recipe, not to --matrix")
@@ -125,8 +100,8 @@ def report(
         loaded = load_recipe(recipe or "")
         folder = work or _folder(loaded.name)
         found, target = collect(loaded, folder, partial=partial), out or folder / "report"
-        if data is not None and per_source:
-            shown = gallery(loaded, open_sources(loaded, data), folder, per_source)
+        if data is not None and options["per_source"]:
+            shown = gallery(loaded, open_sources(loaded, data), folder, options["per_source"])
     numbers = figures(found)
     paths = write_report(found, numbers, shown, target)
     if as_json:

@@ -35,17 +35,7 @@ if TYPE_CHECKING:
 @click.option("--allow-undecided", is_flag=True, help="Leave out images that could not be scored.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-def command(
-    recipe: str,
-    data: Path,
-    work: Path | None,
-    decisions: tuple[Path, ...],
-    adjudication: Path | None,
-    out: Path | None,
-    allow_undecided: bool,
-    as_json: bool,
-    quiet: bool,
-) -> None:
+def command(recipe: str, data: Path, **options: Any) -> None:
     """Write the survivors to a folder that `datasets.load_dataset` reads.
 
     Exclusions and reviewers' decisions are applied; images that changed since they were scored are
@@ -61,14 +51,14 @@ def command(
     from imagenet_hard.curation.store import FILE, CurationStore
 
     loaded = load_recipe(recipe)
-    folder = work_folder(work, loaded.name)
+    folder = work_folder(options["work"], loaded.name)
     with CurationStore(folder / FILE) as store:
         survivors, summary = store.survivors(), store.summary()
-        settled = _settled(folder, decisions, adjudication, survivors)
+        settled = _settled(folder, options["decisions"], options["adjudication"], survivors)
         relabelled = [id for id, decision in settled.items() if ACTIONS[decision.action].takes_labels]
         predicted = {id: _predicted(store, id) for id in relabelled}
     sources = open_sources(loaded, data)
-    with tqdm(desc=loaded.output.name, unit=" images", disable=quiet) as bar:
+    with tqdm(desc=loaded.output.name, unit=" images", disable=options["quiet"]) as bar:
         report = build(
             loaded,
             recipe_file(recipe),
@@ -76,12 +66,12 @@ def command(
             survivors,
             summary,
             settled,
-            out or Path(loaded.output.name),
+            options["out"] or Path(loaded.output.name),
             predicted=predicted,
-            allow_undecided=allow_undecided,
+            allow_undecided=options["allow_undecided"],
             on_progress=bar.update,
         )
-    click.echo(json.dumps(_as_json(report), indent=2)) if as_json else _print(report)
+    click.echo(json.dumps(_as_json(report), indent=2)) if options["as_json"] else _print(report)
 
 
 def _settled(

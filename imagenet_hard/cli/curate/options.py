@@ -10,8 +10,6 @@ import click
 
 from imagenet_hard.cli.options import FOLDER, device_option, path_option
 
-HELP = {"help_option_names": ["-h", "--help"]}
-
 recipe_option = click.option(
     "--recipe",
     "-r",

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,16 +24,7 @@ if TYPE_CHECKING:
 @click.option("--exhaustive", is_flag=True, help="The cost of `score --exhaustive`.")
 @click.option("--quick", is_flag=True, help="Do not read every image to find those that are there twice.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON instead of tables.")
-def command(
-    recipe: str,
-    data: Path,
-    device: str,
-    batch_size: int | None,
-    workers: int | None,
-    exhaustive: bool,
-    quick: bool,
-    as_json: bool,
-) -> None:
+def command(recipe: str, data: Path, exhaustive: bool, quick: bool, as_json: bool, **run: Any) -> None:
     """Open every source, load and time every classifier, and say what scoring will take.
 
     A recipe that cannot work stops here, with the line of its file that is at fault. Images that are there
@@ -45,7 +36,7 @@ def command(
     from imagenet_hard.curation.score.plan import plan, recipe_file
     from imagenet_hard.engine.settings import RunSettings
 
-    settings = RunSettings(device=device, batch_size=batch_size, workers=workers)
+    settings = RunSettings(**run)
     path = recipe_file(recipe)
     bar = tqdm(desc="looking for duplicates", unit=" images", disable=quick or None, delay=1)
     with at_work(), bar:

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,22 +22,14 @@ if TYPE_CHECKING:
 @click.option("--repo", required=True, metavar="ORG/NAME", help="The data set on the Hub; made if absent.")
 @click.option("--private", is_flag=True, help="Make a new data set private.")
 @click.option("--pr", "pull_request", is_flag=True, help="Open a pull request instead of committing.")
-@click.option("--no-tag", is_flag=True, help="Do not tag the commit with the build's version.")
+@click.option(
+    "--no-tag", "tag", flag_value=False, default=True, help="Do not tag the commit with the build's version."
+)
 @click.option("--revision", metavar="BRANCH", help="Commit to this branch  [default: main].")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; the Hub is only read.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan or the outcome as JSON.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before an upload that everybody can see.")
-def command(
-    folder: Path,
-    repo: str,
-    private: bool,
-    pull_request: bool,
-    no_tag: bool,
-    revision: str | None,
-    dry_run: bool,
-    as_json: bool,
-    yes: bool,
-) -> None:
+def command(folder: Path, repo: str, as_json: bool, yes: bool, **options: Any) -> None:
     """Make the data set ORG/NAME on the Hub hold the build in FOLDER.
 
     One commit and a tag for the version, or a pull request. Run again after any failure: what has been
@@ -54,19 +46,11 @@ def command(
             raise ImageNetHardError("nothing was uploaded")
 
     report = publish(
-        folder,
-        repo,
-        private=private,
-        pull_request=pull_request,
-        tag=not no_tag,
-        revision=revision,
-        dry_run=dry_run,
-        on_progress=lambda text: click.echo(text, err=True),
-        confirm=confirm,
+        folder, repo, on_progress=lambda text: click.echo(text, err=True), confirm=confirm, **options
     )
     if as_json:
         click.echo(json.dumps(asdict(report), indent=2))
-    elif dry_run:
+    elif options["dry_run"]:
         _show(report, err=False)
     else:
         if report.pull_request is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,18 +29,7 @@ if TYPE_CHECKING:
 @click.option("--report", is_flag=True, help="Print agreement and conflicts of all reviewers instead.")
 @path_option("--adjudication", metavar="FILE", help="Decisions CSV that settles conflicts, with --report.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def command(
-    recipe: str,
-    data: Path,
-    work: Path | None,
-    reviewer: str | None,
-    port: int,
-    no_browser: bool,
-    conflicts: bool,
-    report: bool,
-    adjudication: Path | None,
-    as_json: bool,
-) -> int:
+def command(recipe: str, data: Path, reviewer: str | None, report: bool, **options: Any) -> int:
     """Review the survivors, one by one, on a page that only this machine can see.
 
     \b
@@ -53,16 +42,17 @@ def command(
     """
     from imagenet_hard.curation.recipe import load_recipe
 
-    if (as_json or adjudication) and not report:
+    if (options["as_json"] or options["adjudication"]) and not report:
         raise click.UsageError("--json and --adjudication belong to --report")
     if report == bool(reviewer):
         raise click.UsageError("give either --reviewer NAME, to review, or --report")
     loaded = load_recipe(recipe)
-    folder = work_folder(work, loaded.name)
+    folder = work_folder(options["work"], loaded.name)
     if reviewer:
-        _serve(_controller(loaded, data, folder, reviewer, conflicts), port, not no_browser)
+        controller = _controller(loaded, data, folder, reviewer, options["conflicts"])
+        _serve(controller, options["port"], not options["no_browser"])
     else:
-        _report(folder, adjudication, as_json)
+        _report(folder, options["adjudication"], options["as_json"])
     return 0
 
 

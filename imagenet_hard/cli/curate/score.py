@@ -41,20 +41,7 @@ REFRESH = 1.0
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON instead of a table.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-def command(
-    recipe: str,
-    data: Path,
-    work: Path | None,
-    device: str,
-    batch_size: int | None,
-    workers: int | None,
-    screen: bool,
-    exhaustive: bool,
-    order: Path | None,
-    as_json: bool,
-    quiet: bool,
-    **engine: Any,
-) -> int:
+def command(screen: bool, exhaustive: bool, order: Path | None, as_json: bool, **options: Any) -> int:
     """Decide for each image whether any zoom of any of the recipe's classifiers gets it right.
 
     What has been decided is kept as it happens: after Ctrl-C or `kill -9` run the same command again.
@@ -67,13 +54,10 @@ def command(
         raise click.UsageError("--order and --exhaustive exclude each other: every zoom is tried anyway")
     with at_work():
         scored = run_scoring(
-            recipe,
-            data,
-            lambda name: work_folder(work, name),
-            {"device": device, "batch_size": batch_size, "workers": workers, **engine},
+            options,
+            lambda name: work_folder(options["work"], name),
             mode="exhaustive" if exhaustive else "screening" if screen else "early-exit",
             order=read_zoom_list(order) if order else (),
-            quiet=quiet,
         )
     return report(scored, as_json)
 
@@ -88,18 +72,11 @@ class Scored:
 
 
 def run_scoring(
-    recipe: str,
-    data: Path,
-    folder_for: Callable[[str], Path],
-    options: Mapping[str, Any],
-    *,
-    mode: str,
-    order: Sequence[Zoom] = (),
-    quiet: bool,
+    options: Mapping[str, Any], folder_for: Callable[[str], Path], *, mode: str, order: Sequence[Zoom] = ()
 ) -> Scored:
     """Score a recipe with a progress bar; ``folder_for``: its name -> the work folder.
 
-    ``options``: those of ``run_options`` and ``engine_options``.
+    ``options``: ``recipe``, ``data``, ``quiet``, and those of ``run_options`` and ``engine_options``.
     """
     from imagenet_hard.curation.recipe import load_recipe
     from imagenet_hard.curation.score.plan import recipe_file
@@ -109,22 +86,17 @@ def run_scoring(
     from imagenet_hard.curation.store import FILE, CurationStore
     from imagenet_hard.engine.settings import RunSettings
 
-    loaded = load_recipe(recipe)
+    loaded = load_recipe(options["recipe"])
     if mode == "exhaustive":
         _ = loaded.grid().standard  # before hours of work, not after: the study needs that view
-    sources = open_sources(loaded, data)
+    sources = open_sources(loaded, options["data"])
     for source in sources:
         for note in source.notes:
             click.echo(f"{source.spec.id}: {note}", err=True)
-    excluded = read_exclusions(loaded.exclusions, recipe_file(recipe), sources)
+    excluded = read_exclusions(loaded.exclusions, recipe_file(options["recipe"]), sources)
     folder = folder_for(loaded.name)
-    settings = RunSettings(
-        device=options["device"],
-        batch_size=options["batch_size"],
-        workers=options["workers"],
-        compile=options["compile"],
-    )
-    with opened(options) as engine, _progress(loaded.name, quiet) as update:
+    settings = RunSettings(**{name: options[name] for name in ("device", "batch_size", "workers", "compile")})
+    with opened(options) as engine, _progress(loaded.name, options["quiet"]) as update:
         summary = score(
             loaded, sources, folder, settings, mode=mode, order=order, engine=engine, on_progress=update
         )

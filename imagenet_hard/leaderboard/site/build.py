@@ -151,7 +151,7 @@ class _Handler(SimpleHTTPRequestHandler):
         return
 
 
-def preview(folder: str | Path, port: int) -> ThreadingHTTPServer:
+def server_of(folder: str | Path, port: int) -> ThreadingHTTPServer:
     """A server of ``folder`` on 127.0.0.1, not yet running; port 0 takes a free one.
 
     Raises:

@@ -13,7 +13,7 @@ from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
 from imagenet_hard.leaderboard.gold import read_gold
-from imagenet_hard.leaderboard.site.build import MANIFEST, build_site, preview
+from imagenet_hard.leaderboard.site.build import MANIFEST, build_site, server_of
 from tests.hub.server import TOKENS, Fault
 from tests.leaderboard.boards import Board
 from tests.leaderboard.site.boards import made_up, site
@@ -92,7 +92,7 @@ def test_preview_answers_on_this_machine_only(tmp_path):
     out = tmp_path / "site"
     build_site(site(made_up(m=2, n=20)), out)
     (tmp_path / "secret").write_text("x")
-    with preview(out, 0) as server:
+    with server_of(out, 0) as server:
         assert server.server_address[0] == "127.0.0.1"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -110,7 +110,7 @@ def test_preview_answers_on_this_machine_only(tmp_path):
             thread.join()
         assert answers == {"/index.html": 200, "/data/": 404, "/../secret": 404, "/%2e%2e/secret": 404}
         with pytest.raises(UsageError, match="choose another --port"):
-            preview(out, server.server_address[1])
+            server_of(out, server.server_address[1])
 
 
 PUBLISH = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from imagenet_hard.cli import checks as doctor
+from imagenet_hard.cli import doctor
 from imagenet_hard.cli.main import group, run
 
 
