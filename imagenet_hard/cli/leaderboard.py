@@ -142,6 +142,7 @@ def publish(entries: Path, repo: str, private: bool) -> int:
 @path_option("--out", default=Path("leaderboard/benchmarks"), help="Where the gold of all benchmarks lies.")
 def gold(dataset: str, curators: tuple[str, ...], note: str, out: Path, **options: Any) -> int:
     """Store ids and labels of a benchmark, against which entries are scored."""
+    from imagenet_hard.dataset.exif import worth
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.leaderboard.gold import make_gold, write_gold
 
@@ -152,6 +153,8 @@ def gold(dataset: str, curators: tuple[str, ...], note: str, out: Path, **option
     click.echo(
         f"{made.info.name}: {counted(made.info.n, 'image')}, fingerprint {made.info.fingerprint}", err=True
     )
+    if made.turned:
+        click.echo(worth(made.turned, made.info.n), err=True)
     click.echo(path)
     return 0
 

@@ -12,6 +12,7 @@ from imagenet_hard.base.records import read_record
 from imagenet_hard.curation.build.manifest import MANIFEST, Manifest
 from imagenet_hard.dataset.files import walk
 from imagenet_hard.hub.content import Content, LocalFile
+from imagenet_hard.hub.evaluation import BENCHMARK_FILE, task_id
 from imagenet_hard.hub.retry import WAITS
 from imagenet_hard.hub.write import MAIN, Outcome, check_upload, upload
 
@@ -78,6 +79,11 @@ def publish(
     """
     check_upload(repo, pull_request=pull_request, branch=revision or MAIN, token=token, writes=not dry_run)
     build = read_build(folder)
+    if BENCHMARK_FILE in build.files and task_id(repo) != task_id(build.name):
+        on_progress(
+            f"{BENCHMARK_FILE} names the task {task_id(build.name)}, results on {repo} will name "
+            f"{task_id(repo)}: the Hub shows them where both agree, so publish under the output's name"
+        )
 
     def report(outcome: Outcome) -> PublishReport:
         said = {field.name: getattr(outcome, field.name) for field in fields(Outcome)}

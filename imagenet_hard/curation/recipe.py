@@ -161,6 +161,8 @@ class OutputSpec(Record):
     licence_name: Name = "mixed"
     licence_link: Text | None = None
     homepage: Text | None = None
+    evaluation_framework: Name | None = "imagenet-hard"
+    """Of ``eval.yaml``, by a name that the Hub knows; null: no ``eval.yaml``."""
     summary: Annotated[str, Field(max_length=4000)] = ""
     known_biases: Annotated[str, Field(max_length=4000)] = ""
     shard_bytes: Annotated[int, Field(ge=2**16)] = 400 * 2**20

@@ -17,6 +17,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from imagenet_hard.base.errors import ImageError, UsageError
 from imagenet_hard.base.text import reason
+from imagenet_hard.dataset.exif import UPRIGHT, orientation
 
 MAX_PIXELS = 89_478_485
 """Largest image that is decoded, in pixels. PIL's own threshold, above which it warns of a bomb."""
@@ -25,7 +26,6 @@ MAX_PIXELS = 89_478_485
 # The first five are the ones that PIL loads at once; the others cost an import on first use.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "JPEG2000")
 MODES = frozenset(("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"))
-_ORIENTATION = 0x0112
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -96,6 +96,15 @@ def decode(data: bytes, *, id: str = "", exif: bool = False) -> Image.Image:
     return _turned(image) if exif else image
 
 
+def is_turned(data: bytes) -> bool:
+    """Whether an encoded image carries an EXIF orientation that turns it; what is no image carries none."""
+    try:
+        with Image.open(BytesIO(data), formats=FORMATS) as image:
+            return orientation(image) != UPRIGHT
+    except Exception:  # whatever PIL's parsers raise
+        return False
+
+
 def too_large(id: str) -> ImageError:
     """An image for which memory does not suffice: not the others' fault."""
     return ImageError(f"image {id!r} does not fit into the memory that is left")
@@ -136,10 +145,7 @@ def _turned(image: Image.Image) -> Image.Image:
 
     ``ImageOps.exif_transpose`` also rewrites the block, and fails on some that ImageNet has.
     """
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:
-        return image
+    turn = _TURNS.get(orientation(image))
     return image if turn is None else image.transpose(turn)
 
 

@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +24,7 @@ from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
+from imagenet_hard.dataset.decode import is_turned
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.dataset.labels import labels_of
 from imagenet_hard.evaluation.result import Sha256
@@ -64,13 +65,17 @@ class GoldInfo(Record):
 
 @dataclass(frozen=True)
 class Gold:
-    """``n`` labelled images, sorted by id; ``image_sha256`` is "" where the bytes were not at hand."""
+    """``n`` labelled images, sorted by id; ``image_sha256`` is "" where the bytes were not at hand.
+
+    ``turned``: ids of images with an EXIF orientation, where the images were read; it is not stored.
+    """
 
     info: GoldInfo
     ids: tuple[str, ...]
     labels: tuple[tuple[int, ...], ...]
     origins: tuple[str, ...]
     image_sha256: tuple[str, ...]
+    turned: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def benchmark(self) -> BenchmarkInfo:
@@ -114,8 +119,12 @@ def make_gold(
     """
     if benchmark.part:
         raise UsageError(f"only a part of {benchmark.name} ({benchmark.part}): gold needs all images")
-    rows = [(e.id, e.labels, e.origin, hashlib.sha256(e.image).hexdigest()) for e in benchmark]
-    return gold_of(
+    rows, turned = [], []
+    for each in benchmark:
+        rows.append((each.id, each.labels, each.origin, hashlib.sha256(each.image).hexdigest()))
+        if is_turned(each.image):
+            turned.append(each.id)
+    gold = gold_of(
         rows,
         name=benchmark.name,
         source=benchmark.source,
@@ -125,6 +134,7 @@ def make_gold(
         note=note,
         since=since,
     )
+    return replace(gold, turned=tuple(sorted(turned)))
 
 
 def gold_of(rows: Iterable[tuple[str, Iterable[int], str, str]], **about: Any) -> Gold:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.curation.build.builds import built, rewrite_manifest
 from tests.curation.build.test_run import Parts
 from tests.curation.publishing import REPO, SHARD, asked, call, holds, local, log, publishes, stored
+from tests.curation.small import sha256
 from tests.hub.server import TOKENS, Fault, LoopbackHub
 
 pytest.importorskip("datasets")
@@ -49,6 +53,44 @@ def test_xet_publishes_the_same(minihub_xet: LoopbackHub, folder: Path) -> None:
     published_here(minihub_xet, folder)
     assert asked(minihub_xet, "GET", "xet-write-token")
     assert not asked(minihub_xet, "PUT", "/_lfs/")
+
+
+def large(folder: Path, changed: int = 0) -> Parts:
+    """A build to be of 120 images with 30 to 90 KB each; ``changed`` of them, spread, are others."""
+    parts = Parts(folder, n=120)
+    output = parts.recipe.output.model_copy(update={"shard_bytes": 2**30})
+    parts.recipe = parts.recipe.model_copy(update={"output": output})
+    for row in range(120):
+        other = changed and row % (120 // changed) == 5
+        data = Random(row + 1000 * bool(other)).randbytes(30_000 + 500 * row)
+        parts.made.data[row] = data
+        parts.survivors[row] = replace(parts.survivors[row], image_sha256=sha256(data))
+    return parts
+
+
+def test_xet_sends_what_changed(
+    minihub_xet: LoopbackHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten other images of 120: they go to the Hub, and little else, though the files have new names."""
+    store, fresh = minihub_xet.xet, minihub_xet.xet.new_dir
+
+    def with_what_is_there(read: bool) -> Path:
+        made = Path(fresh(read))
+        return made if read else Path(shutil.copytree(store.store, made, dirs_exist_ok=True))
+
+    monkeypatch.setattr(store, "new_dir", with_what_is_there)
+    folder, known, sent = tmp_path / "small", set[str](), list[int]()
+    for changed in (0, 10):
+        made = large(tmp_path / f"in-{changed}", changed).build(folder)
+        (done,) = publishes(minihub_xet, call(folder, tag=False))
+        assert "error" not in done, done["message"]
+        assert holds(minihub_xet, folder)
+        xorbs = {path.name: path for path in store.cas.glob("write-*/xet/xorbs/**/*") if path.is_file()}
+        sent.append(sum(xorbs[name].stat().st_size for name in xorbs.keys() - known if "mdb" not in name))
+        known |= {path.name for path in store.cas.rglob("*")}
+    images = sum(file.size for name, file in made.manifest.files.items() if name.endswith(".parquet"))
+    assert sent[0] > images
+    assert sent[1] < images / 3, sent
 
 
 def published_here(hub: LoopbackHub, folder: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageFile, ImageOps
 
 from imagenet_hard.base.errors import ImageError, UsageError
-from imagenet_hard.dataset.decode import DECODE_POLICY, MAX_PIXELS, decode
+from imagenet_hard.dataset.decode import DECODE_POLICY, MAX_PIXELS, decode, is_turned
 from tests.dataset.images import encoded, jpeg, picture, png_header
 
 GREY16 = np.arange(0, 65536, 64, dtype=np.uint16).reshape(32, 32)
@@ -210,6 +210,7 @@ def test_exif_turns_only_when_asked(orientation: int) -> None:
     data = encoded(picture(), "JPEG", exif=exif)
     assert decode(data).tobytes() == pil(data).tobytes()
     assert decode(data, exif=True).tobytes() == ImageOps.exif_transpose(pil(data)).tobytes()
+    assert is_turned(data) == (decode(data, exif=True).tobytes() != decode(data).tobytes())
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # PIL says so, and reads on
@@ -220,6 +221,7 @@ def test_a_broken_exif_block_turns_nothing(block: bytes) -> None:
     """datasets crashed on such an ImageNet image; here it counts as no orientation."""
     data = encoded(picture(), "JPEG", exif=block)
     assert decode(data, exif=True).tobytes() == pil(data).tobytes()
+    assert not is_turned(data)
 
 
 def test_real_images_with_an_orientation(shared: Path) -> None:

@@ -110,6 +110,7 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
         "torn": list(selection.torn),
         "reviewed": selection.reviewed,
         "reviewers": selection.reviewers,
+        "exif_orientation": list(report.turned),
         **report.manifest.model_dump(mode="json"),
     }
 
@@ -117,6 +118,7 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
 def _print(report: BuildReport) -> None:
     from imagenet_hard.base.tables import Table
     from imagenet_hard.base.text import shorten_list
+    from imagenet_hard.dataset.exif import worth
 
     rows = [(name, f"{n:,}") for name, n in [*report.by_origin.items(), ("all", report.manifest.n)]]
     title = f"{report.manifest.name} {report.manifest.version}"
@@ -136,5 +138,7 @@ def _print(report: BuildReport) -> None:
             f"{len(selection.torn)} stay under one source's labels and are out under another's: "
             f"{shorten_list(selection.torn)}"
         )
+    if report.turned:
+        click.echo(worth(report.turned, report.manifest.n))
     click.echo(f"fingerprint {report.manifest.fingerprint}")
     click.echo(f"The data set is in {report.folder}.")

@@ -7,13 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.runtime import __version__, content_dir
 from imagenet_hard.curation.build.selection import Selection
 from imagenet_hard.curation.build.shards import SPLIT, features
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import ScoreSummary
+from imagenet_hard.dataset.exif import worth
+from imagenet_hard.hub.evaluation import benchmark_yaml, task_id
 
 TEMPLATE = "card.md.jinja"
+LICENCES = "LICENSE.md"
+IMAGENET = "ILSVRC/imagenet-1k"
+_OF_IMAGENET = ("validation", "relabelled", "corruptions")
+"""Layouts of the variants whose images are ImageNet's own."""
+
+_LINK = re.compile(r"https?://\S+|LICENSE(\.md)?")
 PICTURE = "distribution.svg"
 _SIZES = (
     (1_000, "n<1K"),
@@ -32,8 +41,16 @@ def render(
     notes: Mapping[str, Sequence[str]],
     shards: Sequence[str],
     image_bytes: int,
+    turned: Sequence[str] = (),
 ) -> str:
-    """The whole README.md. ``notes``: source id -> what was seen and left out when it was read."""
+    """The whole README.md.
+
+    ``notes``: source id -> what was seen and left out when it was read. ``turned``: ids of images with an
+    EXIF orientation.
+
+    Raises:
+        UsageError: the recipe's ``licence_link`` is none that the Hub takes.
+    """
     from huggingface_hub import DatasetCard
 
     path = content_dir("curation/templates") / TEMPLATE
@@ -51,6 +68,8 @@ def render(
         by_origin=by_origin(recipe, selection),
         n_zooms=len(recipe.grid()),
         picture=PICTURE,
+        licences=LICENCES,
+        turned=worth(turned, len(selection.rows)) if turned else "",
         version=__version__,
         cell=cell,
     )
@@ -69,12 +88,13 @@ def front_matter(recipe: Recipe, n: int, shards: Sequence[str], image_bytes: int
         language=["en"],
         license="other",
         license_name=output.licence_name,
-        license_link=output.licence_link or "#licences",
+        license_link=_licence_link(recipe),
         pretty_name=output.title,
         size_categories=[next(name for limit, name in _SIZES if n < limit)],
         task_categories=["image-classification"],
         annotations_creators=["found"],
-        source_datasets=["extended|imagenet-1k"],
+        task_ids=["multi-label-image-classification"],
+        source_datasets=_source_datasets(recipe) or None,
         tags=["imagenet", "robustness", "hard-examples", "zoom"],
     )
     splits = SplitDict()
@@ -85,6 +105,51 @@ def front_matter(recipe: Recipe, n: int, shards: Sequence[str], image_bytes: int
         {"default": {"data_files": [{"split": SPLIT, "path": list(shards)}], "version": recipe.version}}
     ).to_dataset_card_data(data)
     return data
+
+
+def licences(recipe: Recipe) -> str:
+    """The text of LICENSE.md: whose terms the images are under, source by source."""
+    lines = [
+        f"- {cell(each.id)}: {cell(each.licence)}" + (f" ({each.url})" if each.url else "")
+        for each in recipe.sources
+    ]
+    link = recipe.output.licence_link
+    return "\n".join(
+        (
+            f"# Licences of {escape(recipe.output.title)}",
+            "",
+            "Each image keeps the licence or terms of its source. They are collected here for research.",
+            "",
+            *lines,
+            *(("", f"Terms of the collection: {link}") if link else ()),
+            "",
+        )
+    )
+
+
+def evaluation(recipe: Recipe, framework: str) -> str:
+    """The text of ``eval.yaml``, which makes the data set a benchmark of the Hub."""
+    output = recipe.output
+    description = output.summary or recipe.description or output.title
+    return benchmark_yaml(
+        output.title, " ".join(description.split()), framework, task=task_id(output.name), split=SPLIT
+    )
+
+
+def _licence_link(recipe: Recipe) -> str:
+    link = recipe.output.licence_link or LICENCES
+    if not _LINK.fullmatch(link):
+        raise UsageError(
+            f"output.licence_link of the recipe {recipe.name} is {link!r}, which the Hub refuses: expected "
+            f"an https address, or nothing for {LICENCES}, which a build writes"
+        )
+    return link
+
+
+def _source_datasets(recipe: Recipe) -> list[str]:
+    """Ids on the Hub: where sources were read, and ImageNet's where the images are its own."""
+    found = [each.hub or (IMAGENET if each.layout in _OF_IMAGENET else "") for each in recipe.sources]
+    return [each for each in dict.fromkeys(found) if each]
 
 
 def by_origin(recipe: Recipe, selection: Selection) -> dict[str, int]:

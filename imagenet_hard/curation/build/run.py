@@ -8,7 +8,15 @@ from pathlib import Path
 
 from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
-from imagenet_hard.curation.build.card import PICTURE, by_origin, distribution_svg, render
+from imagenet_hard.curation.build.card import (
+    LICENCES,
+    PICTURE,
+    by_origin,
+    distribution_svg,
+    evaluation,
+    licences,
+    render,
+)
 from imagenet_hard.curation.build.manifest import (
     IMAGES,
     MANIFEST,
@@ -24,16 +32,18 @@ from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import Decision, OpenSource, ScoreSummary, Survivor
 from imagenet_hard.curation.replacement import replacing
 from imagenet_hard.curation.sources.exclusions import read_exclusions
+from imagenet_hard.hub.evaluation import BENCHMARK_FILE
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What was built, and where."""
+    """What was built, and where. ``turned``: ids of images with an EXIF orientation."""
 
     folder: Path
     manifest: Manifest
     by_origin: Mapping[str, int]
     selection: Selection
+    turned: tuple[str, ...] = ()
 
 
 def build(
@@ -67,7 +77,7 @@ def build(
     excluded = read_exclusions(recipe.exclusions, recipe_path, sources)
     selection = select(sources, survivors, decisions, excluded, predicted)
     rows, images = selection.rows, SelectedImages(sources)
-    sizes = images.sizes(rows, on_progress)
+    sizes, turned = images.measure(rows, on_progress)
     parts = partition(sizes, recipe.output.shard_bytes)
     shards = shard_names(len(parts), rows_sha256(rows))
     counts = by_origin(recipe, selection)
@@ -77,12 +87,16 @@ def build(
             write_shard(folder / name, [rows[i] for i in part], images.read, on_progress)
         write_atomically(folder / IMAGES, images_csv(rows, shards, parts))
         write_atomically(folder / PICTURE, distribution_svg(counts, recipe.output.title).encode())
-        card = render(recipe, _text(recipe_text, recipe_path), summary, selection, notes, shards, sum(sizes))
+        text = _text(recipe_text, recipe_path)
+        card = render(recipe, text, summary, selection, notes, shards, sum(sizes), turned)
         write_atomically(folder / "README.md", card.encode())
+        write_atomically(folder / LICENCES, licences(recipe).encode())
+        if (framework := recipe.output.evaluation_framework) is not None:
+            write_atomically(folder / BENCHMARK_FILE, evaluation(recipe, framework).encode())
         manifest = make_manifest(folder, recipe.output.name, recipe.version, recipe_text, rows)
         write_atomically(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
         verify_build(folder)
-    return BuildReport(out, manifest, counts, selection)
+    return BuildReport(out, manifest, counts, selection, turned)
 
 
 def _ready(recipe: Recipe, summary: ScoreSummary, allow_undecided: bool) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.build.selection import Selected
 from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.dataset.decode import is_turned
 from imagenet_hard.imagenet.classes import names
 
 GROUP_ROWS = 100
@@ -20,6 +22,19 @@ GROUP_BYTES = 32 * 2**20
 
 SPLIT = "validation"
 
+OPTIMIZED: Mapping[str, Any] = MappingProxyType(
+    {
+        "use_content_defined_chunking": {"min_chunk_size": 2**10, "max_chunk_size": 2**14, "norm_level": 0},
+        "write_page_index": True,
+    }
+)
+"""As the Hub asks for: pages end where the content says, so that another version of the set shares them
+with this one and only what changed is uploaded; an index of pages lets its viewer read at random.
+
+The chunks are smaller than images, so that each image is a page of its own. By pyarrow's defaults (256 KiB
+to 1 MiB) some images share one, and where one of them changes or goes all of them are sent: for 10 changed
+rows of 400 with 1.3 MB hf_xet sent 4.1 MB, with these 1.7 MB; for 10 that are gone 8.3 MB and 4.3 MB."""
+
 
 class SelectedImages:
     """The bytes of selected rows, each compared with the hash that was scored."""
@@ -27,22 +42,27 @@ class SelectedImages:
     def __init__(self, sources: Sequence[OpenSource]) -> None:
         self._place = {id: (source, row) for source in sources for row, id in enumerate(source.images.ids)}
 
-    def sizes(self, rows: Sequence[Selected], on_progress: Callable[[int], object]) -> list[int]:
-        """Bytes of each encoded image; every row is read.
+    def measure(
+        self, rows: Sequence[Selected], on_progress: Callable[[int], object]
+    ) -> tuple[list[int], tuple[str, ...]]:
+        """Bytes of each encoded image, and the ids of those with an EXIF orientation; every row is read.
 
         Raises:
             DatasetError: images have other bytes than when they were scored, or none.
         """
-        sizes, changed = [], []
+        sizes, turned, changed = [], [], []
         for row in rows:
             try:
-                sizes.append(len(self.read(row)))
+                data = self.read(row)
             except (DatasetError, ImageError):
                 changed.append(row.id)
+            else:
+                sizes.append(len(data))
+                turned += [row.id] if is_turned(data) else []
             on_progress(1)
         if changed:
             raise _changed(changed)
-        return sizes
+        return sizes, tuple(turned)
 
     def read(self, row: Selected) -> bytes:
         """The encoded image.
@@ -107,7 +127,7 @@ def write_shard(
     schema = features().arrow_schema
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        with pq.ParquetWriter(file, schema, compression="NONE") as writer:
+        with pq.ParquetWriter(file, schema, compression="NONE", **OPTIMIZED) as writer:
             for group in _groups(rows, read):
                 writer.write_table(pa.Table.from_pylist(group, schema), row_group_size=len(group))
                 on_progress(len(group))

@@ -37,6 +37,14 @@ sdk: static
 app_file: index.html
 pinned: false
 license: apache-2.0
+short_description: Image classifiers on images that no zoom solves
+tags:
+- leaderboard
+- submission:semiautomatic
+- test:public
+- judge:auto
+- modality:image
+- language:English
 ---
 
 Built by `imagenet-hard leaderboard build`; open `index.html`.

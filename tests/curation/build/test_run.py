@@ -14,13 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 import imagenet_hard
 from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.base.records import parse_record
 from imagenet_hard.base.types import ModelSpec
+from imagenet_hard.curation.build import shards
 from imagenet_hard.curation.build.card import cell, distribution_svg
 from imagenet_hard.curation.build.manifest import rows_sha256
 from imagenet_hard.curation.build.run import build
@@ -30,6 +33,7 @@ from imagenet_hard.curation.publish import read_build
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import Decision, ScoreSummary, Survivor
 from tests.curation.small import Made, sha256
+from tests.dataset.images import encoded, picture
 from tests.engine.small import jpeg
 
 datasets = pytest.importorskip("datasets")
@@ -139,6 +143,67 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path):
     assert not set(files(tmp_path / "a")) & {n for n in files(tmp_path / "c") if n.endswith(".parquet")}
 
 
+def test_the_set_is_a_benchmark_of_the_hub(tmp_path):
+    """`eval.yaml`: one task of the output's name, on the split that there is; none where it is not wanted."""
+    parts = Parts(tmp_path / "in")
+    parts.build(tmp_path / "out")
+    assert yaml.safe_load((tmp_path / "out/eval.yaml").read_text()) == {
+        "name": "Small & hard",
+        "description": "Small & hard",
+        "evaluation_framework": "imagenet-hard",
+        "tasks": [{"id": "imagenet-hard", "config": "default", "split": "validation"}],
+    }
+    other = parts.recipe.output.model_copy(update={"evaluation_framework": None, "licence_link": "#terms"})
+    parts.recipe = parts.recipe.model_copy(update={"output": other})
+    with pytest.raises(
+        UsageError, match="licence_link of the recipe small is '#terms', which the Hub refuses"
+    ):
+        parts.build(tmp_path / "out")
+    other = other.model_copy(update={"licence_link": "https://example.org/terms"})
+    parts.recipe = parts.recipe.model_copy(update={"output": other})
+    parts.build(tmp_path / "out")
+    assert not (tmp_path / "out/eval.yaml").exists()
+    assert "license_link: https://example.org/terms" in (tmp_path / "out/README.md").read_text()
+    assert "Terms of the collection: https://example.org/terms" in (tmp_path / "out/LICENSE.md").read_text()
+
+
+def test_how_parquet_is_written_is_not_what_the_set_is(tmp_path, monkeypatch):
+    """With chunks and an index of pages, and without: other bytes, the same names, images and fingerprint."""
+    import pyarrow.parquet as pq
+
+    parts = Parts(tmp_path / "in")
+    parts.build(tmp_path / "a")
+    with pq.ParquetFile(next(tmp_path.glob("a/data/*.parquet"))) as file:
+        columns = [file.metadata.row_group(0).column(i) for i in range(file.metadata.num_columns)]
+    assert all(column.has_column_index or column.path_in_schema == "image.bytes" for column in columns)
+    assert all(column.has_offset_index for column in columns)
+    monkeypatch.setattr(shards, "OPTIMIZED", {})
+    parts.build(tmp_path / "b")
+    a, b = files(tmp_path / "a"), files(tmp_path / "b")
+    assert a.keys() == b.keys()
+    assert {name for name in a if a[name] != b[name]} == {
+        "manifest.json",
+        *(name for name in a if name.endswith(".parquet")),
+    }
+    assert read_build(tmp_path / "a").fingerprint == read_build(tmp_path / "b").fingerprint
+
+
+def test_images_with_an_orientation_are_named(tmp_path):
+    """In the report and on the card, with what they can move."""
+    parts = Parts(tmp_path / "in")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for row in (3, 8):
+        parts.made.data[row] = encoded(picture(row), "JPEG", exif=exif)
+        parts.survivors[row] = replace(parts.survivors[row], image_sha256=sha256(parts.made.data[row]))
+    report = parts.build(tmp_path / "out")
+    assert report.turned == (parts.made.ids[3], parts.made.ids[8])
+    said = f"2 images of 12 with an EXIF orientation: {parts.made.ids[3]}, {parts.made.ids[8]}. Scored"
+    card = (tmp_path / "out/README.md").read_text()
+    assert said in card
+    assert "accuracies of the two can differ by up to 16.67 points.\n" in card
+
+
 def test_a_rebuilt_set_is_never_served_stale(tmp_path, monkeypatch):
     """One cache of `datasets`: the same folder with other content, and another folder of the same name."""
     monkeypatch.chdir(tmp_path)
@@ -214,6 +279,12 @@ def test_the_card_says_how_it_was_made(tmp_path):
     )
     assert card.data.dataset_info["splits"][0]["num_examples"] == 11
     assert (card.data.license, card.data.license_name) == ("other", "mixed")
+    assert card.data.license_link == "LICENSE.md"
+    assert card.data.task_ids == ["multi-label-image-classification"]
+    assert card.data.source_datasets == ["ILSVRC/imagenet-1k"]
+    assert "EXIF" not in text
+    licence = (tmp_path / "out/LICENSE.md").read_text()
+    assert "- imagenet: a \\| b &lt;i> (https://example.org)\n- imagenet-real: unknown\n" in licence
     for expected in (
         "# Small &amp; hard",
         "| imagenet | 11 | 100.0 % |",
@@ -396,6 +467,7 @@ def test_a_full_disk_leaves_the_old_build(tmp_path, monkeypatch):
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
+    monkeypatch.setattr("imagenet_hard.curation.build.run.write_shard", full)
     with pytest.raises(ResultError, match="No space left on device. Free some space or give another --out"):
         parts.build(tmp_path / "out")
     assert files(tmp_path / "out") == before

@@ -8,12 +8,14 @@ import sys
 import threading
 
 import pytest
+from PIL import Image
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.leaderboard import command
 from imagenet_hard.cli.main import run
 from imagenet_hard.leaderboard.gold import read_gold
 from imagenet_hard.leaderboard.site.build import MANIFEST, build_site, server_of
+from tests.dataset.images import encoded, picture
 from tests.hub.server import TOKENS, Fault
 from tests.leaderboard.boards import Board
 from tests.leaderboard.site.boards import made_up, site
@@ -85,6 +87,19 @@ def test_gold_of_a_data_set(tmp_path, capsys):
     assert gold.info.n == 20
     assert gold.info.curators == ("timm:x/y",)
     assert path.stem in captured.err
+
+
+def test_gold_names_turned_images(tmp_path, capsys):
+    """Those with an EXIF orientation, by id, with what they can move."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for name, more in (("a", {"exif": exif}), ("b", {})):
+        (tmp_path / "images" / "n01440764").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / "n01440764" / f"{name}.jpg").write_bytes(encoded(picture(), "JPEG", **more))
+    assert leaderboard("gold", "--dataset", tmp_path / "images", "--out", tmp_path) == 0
+    said = capsys.readouterr().err
+    assert "1 image of 2 with an EXIF orientation: n01440764/a.jpg. Scored as stored" in said
+    assert "up to 50.00 points" in said
 
 
 def test_preview_answers_on_this_machine_only(tmp_path):
