@@ -7,6 +7,7 @@ must not start a program.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ KEPT = {
 }
 """What a program needs to start. A list of what is kept: nobody can list how secrets are called."""
 
-GIT = ("git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-pager")
+_GIT = ("git", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}", "--no-pager")
 """A git that starts no program which the repository names."""
 
 _START = (
@@ -30,6 +31,23 @@ def bare_environment(**more: str) -> dict[str, str]:
     """The variables that a child gets: ``KEPT``, the locale's, and ``more``."""
     kept = {key: value for key, value in os.environ.items() if key in KEPT or key.startswith("LC_")}
     return {**kept, **more}
+
+
+def run_git(folder: Path, *arguments: str, seconds: float, **more: str) -> subprocess.CompletedProcess[bytes]:
+    """git in ``folder``, within so many ``seconds``; ``more``: variables that it gets. What it says is kept.
+
+    Raises:
+        OSError, subprocess.SubprocessError: it is not there, or takes longer.
+    """
+    return subprocess.run(  # noqa: S603 - fixed arguments, no shell
+        [*_GIT, "-C", str(folder), *arguments],
+        # Bare: a hook's GIT_DIR would point elsewhere. The lock would write into the checkout.
+        env=bare_environment(GIT_OPTIONAL_LOCKS="0", **more),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=seconds,
+        check=False,
+    )
 
 
 def module_command(module: str, arguments: Sequence[str]) -> list[str]:

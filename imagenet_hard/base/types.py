@@ -66,6 +66,9 @@ def says_nothing(value: object) -> bool:
     return not value
 
 
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
 class ModelSpec(Record):
     """Which classifier gave the predictions."""
 
@@ -90,6 +93,11 @@ class ModelSpec(Record):
         description="installed package that brings the backend, and its version, where it is not this one",
     )
 
+    @property
+    def key(self) -> str:
+        """``BACKEND:NAME/TAG``, as gold labels and tables of difficulties name models."""
+        return f"{self.backend}:{self.name}" + (f"/{self.tag}" if self.tag else "")
+
 
 LeftOut = Annotated[str, Field(pattern=r"^[a-z_]{1,40}(\.[a-z0-9_]{1,12})?$")]
 """A kind of what is left out, such as images_without_label or not_images.heic."""
@@ -98,13 +106,8 @@ LeftOut = Annotated[str, Field(pattern=r"^[a-z_]{1,40}(\.[a-z0-9_]{1,12})?$")]
 class Witness(Record):
     """What tells a classifier that brings code of one's own, besides its weights (``engine.witness``)."""
 
-    code: str = Field(
-        pattern=r"^[0-9a-f]{64}$",
-        description="hash of the code of model and transform, and of the values it reads",
-    )
-    logits: str = Field(
-        pattern=r"^[0-9a-f]{64}$", description="hash of the float32 logits on images of the benchmark"
-    )
+    code: Sha256 = Field(description="hash of the code of model and transform, and of the values it reads")
+    logits: Sha256 = Field(description="hash of the float32 logits on images of the benchmark")
     images: int = Field(ge=0, description="how many images these are")
 
     def against(self, other: Witness) -> str | None:
@@ -126,10 +129,9 @@ class Selection(Record):
     n: int = Field(ge=1, description="images chosen")
     total: int = Field(ge=1, description="images to choose from")
     seed: int | None = Field(default=None, description="of a draw")
-    difficulty_sha256: str | None = Field(
+    difficulty_sha256: Sha256 | None = Field(
         default=None,
         exclude_if=says_nothing,
-        pattern=r"^[0-9a-f]{64}$",
         description="of an estimate: the hash of the difficulties that the strata are made of",
     )
     until: float | None = Field(
@@ -138,9 +140,7 @@ class Selection(Record):
         gt=0,
         description="of an estimate: the half-width in points at which no more images were drawn",
     )
-    ids_sha256: str = Field(
-        pattern=r"^[0-9a-f]{64}$", description="sha256 over the chosen ids, sorted, each with a line end"
-    )
+    ids_sha256: Sha256 = Field(description="sha256 over the chosen ids, sorted, each with a line end")
 
 
 class BenchmarkInfo(Record):

@@ -171,7 +171,8 @@ def withdraw_command(entry: str, entries: Path, by: str, why: str) -> int:
 
 def _gold(entries: Path, benchmark: str, labels: Path | None) -> Gold:
     from imagenet_hard.leaderboard.board import BENCHMARKS
-    from imagenet_hard.leaderboard.importing import find_gold, gold_of_labels
+    from imagenet_hard.leaderboard.gold import find_gold
+    from imagenet_hard.leaderboard.importing import gold_of_labels
 
     golds = entries.absolute().parent / BENCHMARKS
     return gold_of_labels(labels, benchmark) if labels else find_gold(golds, benchmark)

@@ -81,7 +81,7 @@ def command(
 
 def _of_gold(gold: str, golds: Path | None) -> _Benchmark:
     from imagenet_hard.cli.verify import golds_folder
-    from imagenet_hard.leaderboard.importing import find_gold
+    from imagenet_hard.leaderboard.gold import find_gold
 
     found = find_gold(golds_folder(golds, Path("leaderboard/entries")), gold)
     return _Benchmark(found.ids, found.labels, found.origins, found.benchmark)

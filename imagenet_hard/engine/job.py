@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from imagenet_hard.base.errors import ImageError, ResultError
 from imagenet_hard.base.text import shorten_list
 from imagenet_hard.base.types import Scored
-from imagenet_hard.engine.forward import Forward
+from imagenet_hard.engine.forward import Forward, Predictor
 from imagenet_hard.engine.prepare import KNOWN
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Row, Store
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
     import torch
 
     from imagenet_hard.classifiers.base import Classifier
-    from imagenet_hard.engine.forward import Predictor
 
 SHOWN = 20
 """Images that cannot be scored, by name."""
 
-Build = Callable[["Classifier", RunSettings, "torch.device"], "Predictor"]
+Build = Callable[["Classifier", RunSettings, "torch.device"], Predictor]
 """A classifier made ready on a device; can be pickled, so that a worker elsewhere makes its own."""
 
 

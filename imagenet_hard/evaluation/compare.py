@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from pydantic import Field
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.types import SCHEMA_VERSION, ModelSpec, Predictions, Record
 from imagenet_hard.evaluation.calibration import Count, Share
-from imagenet_hard.evaluation.intervals import RESAMPLES, mcnemar_exact, paired_bootstrap
+from imagenet_hard.evaluation.intervals import RESAMPLES, kappa_of_right, mcnemar, paired_bootstrap
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Result, check_together, read_result
 
@@ -45,9 +46,9 @@ class Cells(Record):
     @property
     def kappa(self) -> float | None:
         """Cohen's kappa of right and wrong (Cohen 1960); None where chance alone gives full agreement."""
-        n, a, b = self.n_total, self.both_right + self.only_a, self.both_right + self.only_b
-        by_chance = (a * b + (n - a) * (n - b)) / (n * n)
-        return None if by_chance == 1 else (self.agreement - by_chance) / (1 - by_chance)
+        a, b = self.both_right + self.only_a, self.both_right + self.only_b
+        kappa = float(kappa_of_right(a, b, self.both_right, self.n_total))
+        return None if isnan(kappa) else kappa
 
 
 class Side(Record):
@@ -132,7 +133,7 @@ def compare(a: str | Path | Pair, b: str | Path | Pair, *, seed: int = 0) -> Com
         high=high,
         resamples=RESAMPLES,
         seed=seed,
-        mcnemar_p=mcnemar_exact(cells.only_a, cells.only_b),
+        mcnemar_p=float(mcnemar(cells.only_a, cells.only_b)),
         agreement=cells.agreement,
         kappa=cells.kappa,
         same_prediction=int((predictions_a.top5[:, 0] == predictions_b.top5[:, 0]).sum()),

@@ -9,7 +9,7 @@ import numpy as np
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.evaluation.draw import Difficulties, difficulties
-from imagenet_hard.evaluation.result import Result, read_result
+from imagenet_hard.evaluation.result import read_result
 
 LEAST_MODELS = 2
 
@@ -45,12 +45,7 @@ def difficulties_of(files: Sequence[Path]) -> Difficulties:
     return difficulties(
         np.stack([result.metrics.correct() for result, _ in pairs]),
         pairs[0][1].ids,
-        [_key(result) for result, _ in pairs],
+        [result.model.key for result, _ in pairs],
         benchmark=first.benchmark.name,
         fingerprint=first.benchmark.fingerprint,
     )
-
-
-def _key(result: Result) -> str:
-    model = result.model
-    return f"{model.backend}:{model.name}" + (f"/{model.tag}" if model.tag else "")

@@ -22,7 +22,7 @@ from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.runtime import content_dir
-from imagenet_hard.base.types import SCHEMA_VERSION, Record
+from imagenet_hard.base.types import SCHEMA_VERSION, Record, Sha256
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.subset import draw_key, selection_of
 from imagenet_hard.evaluation.estimation import (
@@ -39,15 +39,13 @@ KNOWN = "leaderboard/benchmarks"
 LEAST = 2 * STRATA
 """Images of an estimate: two of each stratum."""
 
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
 
 class Difficulties(Record):
     """How many of the known models get each image of one benchmark right."""
 
     schema_version: int = SCHEMA_VERSION
     benchmark: str = Field(description="its name")
-    fingerprint: Digest = Field(description="of all its images")
+    fingerprint: Sha256 = Field(description="of all its images")
     models: tuple[str, ...] = Field(min_length=1, description="the known models: BACKEND:NAME/TAG")
     ids: tuple[str, ...] = Field(min_length=1, description="sorted")
     difficulty: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(
@@ -100,17 +98,14 @@ def difficulties_for(benchmark: Benchmark, path: str | Path | None = None) -> Di
         ResultError: the file is no such table.
         DatasetError, ImageError: the benchmark cannot be read.
     """
-    if path is not None and (table := read_record(Path(path), Difficulties)).ids != _sorted(benchmark):
+    ids = tuple(sorted(benchmark.ids))
+    if path is not None and (table := read_record(Path(path), Difficulties)).ids != ids:
         raise UsageError(
             f"the difficulties in {path} are of {table.benchmark} ({len(table.ids):,} images, fingerprint "
             f"{table.fingerprint[:12]}...): {benchmark.name} has {len(benchmark):,} images, and other ids. "
             "Make a table of results on it: imagenet-hard difficulty RESULTS... --out FILE"
         )
     return known_difficulties(benchmark.name, benchmark.fingerprint(), path)
-
-
-def _sorted(benchmark: Benchmark) -> tuple[str, ...]:
-    return tuple(sorted(benchmark.ids))
 
 
 def known_difficulties(name: str, fingerprint: str, path: str | Path | None = None) -> Difficulties:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from imagenet_hard.base.children import GIT, bare_environment
+from imagenet_hard.base.children import run_git
 from imagenet_hard.base.runtime import package_versions
 from imagenet_hard.base.types import Record
 
@@ -52,15 +52,7 @@ def checkout_state(root: Path) -> tuple[str | None, bool | None]:
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
-            [*GIT, "-C", str(root), *arguments],
-            # Bare: a hook's GIT_DIR would point elsewhere. The lock would write into the checkout.
-            env=bare_environment(GIT_OPTIONAL_LOCKS="0"),
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
+        done = run_git(root, *arguments, seconds=20)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout
+    return None if done.returncode else done.stdout.decode(errors="replace")

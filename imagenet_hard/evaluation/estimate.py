@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from imagenet_hard.base.types import Record, says_nothing
+from imagenet_hard.base.types import Record, Sha256, says_nothing
 from imagenet_hard.evaluation.calibration import Count, Share
-from imagenet_hard.evaluation.draw import Digest, Draw
+from imagenet_hard.evaluation.draw import Draw
 from imagenet_hard.evaluation.estimation import Floats, confidence_sequence, stratified
 from imagenet_hard.evaluation.intervals import CONFIDENCE
 
@@ -43,7 +43,7 @@ class Stratum(Record):
 class Estimate(Record):
     """The share of all images that the model gets right, from those that were drawn."""
 
-    fingerprint: Digest = Field(description="of the whole benchmark, whose score this is an estimate of")
+    fingerprint: Sha256 = Field(description="of the whole benchmark, whose score this is an estimate of")
     top1: Share = Field(description="the estimate: each stratum counts by its number of images")
     low: Share
     high: Share

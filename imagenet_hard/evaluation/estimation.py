@@ -175,9 +175,7 @@ def confidence_sequence(
     return np.clip(low, sure, sure + rest), np.clip(high, sure, sure + rest)
 
 
-def images_needed(
-    difference: float, variance: float, images: int, *, power: float = 0.8, confidence: float = CONFIDENCE
-) -> int | None:
+def images_needed(difference: float, variance: float, images: int, *, power: float = 0.8) -> int | None:
     """How many of ``images`` tell a difference from none at this power; None where there is none to tell.
 
     ``variance``: of one image's share in the estimate of the difference: of a random sample that of
@@ -186,7 +184,7 @@ def images_needed(
     """
     if difference == 0:
         return None
-    z = NormalDist().inv_cdf((1 + confidence) / 2) + NormalDist().inv_cdf(power)
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) + NormalDist().inv_cdf(power)
     endless = (z / difference) ** 2 * variance
     return max(1, min(images, ceil(endless / (1 + endless / images))))
 

@@ -6,6 +6,7 @@ from math import sqrt
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from imagenet_hard.base.errors import UsageError
 
@@ -34,18 +35,39 @@ def wilson(n_correct: int, n_total: int, confidence: float = CONFIDENCE) -> tupl
     return low, high
 
 
-def mcnemar_exact(only_a: int, only_b: int) -> float:
-    """Two-sided exact McNemar p: chance of so lopsided a split of the discordant images (McNemar 1947).
+def mcnemar(only_a: ArrayLike, only_b: ArrayLike) -> NDArray[np.float64]:
+    """Two-sided exact McNemar p, elementwise: chance of so lopsided a split of the discordant images.
 
-    Under the null each of the ``only_a + only_b`` images that one of two classifiers alone gets
-    right falls to either with probability 1/2. 1.0 where there is none.
+    Under the null each of the ``only_a + only_b`` images that one of two classifiers alone gets right falls
+    to either with probability 1/2 (McNemar 1947). 1.0 where there is none.
+
+    Raises:
+        UsageError: a count is negative.
     """
-    if only_a < 0 or only_b < 0:
-        raise UsageError(f"counts cannot be negative: got {only_a} and {only_b}")
+    a, b = np.asarray(only_a), np.asarray(only_b)
+    if (a < 0).any() or (b < 0).any():
+        raise UsageError(f"counts cannot be negative: got {only_a!r} and {only_b!r}")
     from scipy.special import bdtr  # the binomial distribution function
 
-    discordant = only_a + only_b
-    return min(1.0, 2.0 * float(bdtr(min(only_a, only_b), discordant, 0.5))) if discordant else 1.0
+    p = np.minimum(1.0, 2.0 * bdtr(np.minimum(a, b), np.maximum(a + b, 1), 0.5))
+    return np.where(a + b > 0, p, 1.0)
+
+
+def cohen_kappa(equal: ArrayLike, by_chance: ArrayLike, n: int) -> NDArray[np.float64]:
+    """Agreement of two raters of the same ``n`` items beyond chance, at most 1, elementwise (Cohen 1960).
+
+    ``equal``: items that both put into one category; ``by_chance``: the sum over the categories of how often
+    the one gives it times how often the other does. NaN where chance alone gives full agreement.
+    """
+    above, most = n * np.asarray(equal) - np.asarray(by_chance), n * n - np.asarray(by_chance)
+    return np.where(most > 0, above / np.where(most > 0, most, 1), np.nan)
+
+
+def kappa_of_right(a: ArrayLike, b: ArrayLike, both: ArrayLike, n: int) -> NDArray[np.float64]:
+    """``cohen_kappa`` of right and wrong: ``a`` and ``b`` images are right by the one and the other,
+    ``both`` by both."""
+    a, b, both = np.asarray(a), np.asarray(b), np.asarray(both)
+    return cohen_kappa(n - a - b + 2 * both, a * b + (n - a) * (n - b), n)
 
 
 def paired_bootstrap(
@@ -53,8 +75,6 @@ def paired_bootstrap(
     only_b: int,
     n_total: int,
     *,
-    confidence: float = CONFIDENCE,
-    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of accuracy(A) - accuracy(B) on the same ``n_total`` images.
@@ -68,7 +88,7 @@ def paired_bootstrap(
     if n_total < 1 or only_a < 0 or only_b < 0 or only_a + only_b > n_total:
         raise UsageError(f"no bootstrap for {only_a} + {only_b} of {n_total} images")
     shares = np.array([only_a, only_b, n_total - only_a - only_b]) / n_total
-    draws = np.random.default_rng(seed).multinomial(n_total, shares, size=resamples)
-    tail = (1 - confidence) / 2
+    draws = np.random.default_rng(seed).multinomial(n_total, shares, size=RESAMPLES)
+    tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile((draws[:, 0] - draws[:, 1]) / n_total, [tail, 1 - tail])
     return float(low), float(high)

@@ -139,12 +139,8 @@ class Metrics(Record):
         return unpack_names(self.origins.names, self.origins.codes, self.n_total)
 
     @classmethod
-    def from_scored(
-        cls, scored: Scored, precision: Precision = "fp32", *, near_tie_epsilon: float | None = None
-    ) -> Metrics:
-        """Every metric of a scored benchmark.
-
-        ``precision`` of the forward pass picks the near-tie epsilon, unless one is given.
+    def from_scored(cls, scored: Scored, *, near_tie_epsilon: float | None = None) -> Metrics:
+        """Every metric of a scored benchmark; without a ``near_tie_epsilon`` that of fp32.
 
         Raises:
             UsageError: nothing was scored, an image has no label, or the sequences differ in length.
@@ -165,7 +161,7 @@ class Metrics(Record):
             per_label_count=rates_by(correct, [len(each) for each in labels]),
             per_class=per_class(correct, labels),
             calibration=calibrate(confidence(predictions), correct),
-            near_ties=near_ties(predictions, near_tie_epsilon or NEAR_TIE_EPSILON[precision]),
+            near_ties=near_ties(predictions, near_tie_epsilon or NEAR_TIE_EPSILON["fp32"]),
             correct_bits=pack_bits(correct),
             origins=Origins(names=names, codes=codes),
         )

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from pydantic import AwareDatetime, Field, field_validator, model_validator
@@ -27,6 +27,7 @@ from imagenet_hard.base.types import (
     Precision,
     Predictions,
     Record,
+    Sha256,
     Witness,
     says_nothing,
 )
@@ -37,13 +38,10 @@ from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
 from imagenet_hard.evaluation.options import Options, TransformPolicy
 from imagenet_hard.evaluation.package_metrics import Name, PackageMetric
 from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
-from imagenet_hard.evaluation.sandbox import read_sandboxed
 from imagenet_hard.imagenet.mask import ClassMask
 from imagenet_hard.tta.settings import TtaRecord, TtaSettings
 
 OptionValue = bool | int | float | str
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Protocol(Record):
@@ -252,10 +250,8 @@ def result_json(result: Result) -> str:
     return re.sub(r"\[\n[-+.,eE\d\s]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
 
 
-def read_result(path: str | Path, *, isolated: bool = False) -> tuple[Result, Predictions]:
+def read_result(path: str | Path) -> tuple[Result, Predictions]:
     """A result and the predictions beside it, both checked and belonging together.
-
-    ``isolated``: parse the Parquet file in a process with limits, for files of strangers.
 
     Raises:
         ResultError: naming the file and the place of what is wrong in it.
@@ -264,7 +260,7 @@ def read_result(path: str | Path, *, isolated: bool = False) -> tuple[Result, Pr
     if path.suffix != ".json":
         raise ResultError(f"{path} is not a result: expected the .json beside the .parquet")
     result = read_record(path, Result)
-    predictions = (read_sandboxed if isolated else read_predictions)(_beside(path))
+    predictions = read_predictions(_beside(path))
     check_together(result, predictions, where=str(path))
     return result, predictions
 

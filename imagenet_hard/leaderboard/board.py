@@ -18,17 +18,15 @@ from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.leaderboard.answers import Answers, read_answers
-from imagenet_hard.leaderboard.entry import Entry, Tier, read_entry
+from imagenet_hard.leaderboard.entry import Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
 from imagenet_hard.leaderboard.ids import model_of
 from imagenet_hard.leaderboard.rescore import Rescored, check_claim, check_hash, rescore
 from imagenet_hard.leaderboard.verify.report import (
     REPRODUCTION,
     SPOT_CHECK,
-    Check,
     Earlier,
     Report,
-    tier_by,
     tier_of,
 )
 from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
@@ -49,16 +47,6 @@ class BoardEntry:
     report: Report | None
     earlier: tuple[Earlier, ...] = ()
     """States of it that were verified before, the first first."""
-
-    @property
-    def tier(self) -> Tier:
-        """What was checked; ``self-reported`` where no report is of this very entry."""
-        return tier_by(self.report)
-
-    @property
-    def checks(self) -> tuple[Check, ...]:
-        """The checks behind the tier."""
-        return self.report.checks if self.report else ()
 
 
 def entry_folders(entries: Path) -> list[Path]:

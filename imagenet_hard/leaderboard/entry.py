@@ -18,9 +18,9 @@ from pydantic import Field, field_validator, model_validator
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.records import read_record
-from imagenet_hard.base.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, says_nothing
+from imagenet_hard.base.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, Sha256, says_nothing
 from imagenet_hard.evaluation.calibration import Count
-from imagenet_hard.evaluation.result import Protocol, Result, Sha256
+from imagenet_hard.evaluation.result import Protocol, Result
 from imagenet_hard.leaderboard.ids import MAX_ID, benchmark_of, entry_id, model_of
 from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain
 

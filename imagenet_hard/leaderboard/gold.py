@@ -23,11 +23,10 @@ from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.text import shorten
-from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record
+from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, Sha256
 from imagenet_hard.dataset.decode import is_turned
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.dataset.labels import labels_of
-from imagenet_hard.evaluation.result import Sha256
 from imagenet_hard.leaderboard.plain_text import Line, Name, check_plain
 
 if TYPE_CHECKING:
@@ -100,12 +99,7 @@ class Gold:
 
     def curated_by(self, model: ModelSpec) -> bool:
         """Whether ``model`` chose the images."""
-        return model_key(model) in self.info.curators
-
-
-def model_key(model: ModelSpec) -> str:
-    """``BACKEND:NAME/TAG``, as in ``GoldInfo.curators``."""
-    return f"{model.backend}:{model.name}" + (f"/{model.tag}" if model.tag else "")
+        return model.key in self.info.curators
 
 
 def make_gold(
@@ -189,6 +183,27 @@ def known_golds(folder: Path) -> dict[str, GoldInfo]:
     return {path.stem: read_record(path, GoldInfo) for path in sorted(folder.glob("*.json"))}
 
 
+def _listed(folder: Path) -> str:
+    """The benchmarks there, for messages."""
+    return ", ".join(f"{info.name} ({digest[:12]}...)" for digest, info in known_golds(folder).items())
+
+
+def find_gold(folder: Path, benchmark: str) -> Gold:
+    """The gold of a benchmark by name, or by the beginning of its fingerprint.
+
+    Raises:
+        ResultError: none is it, or several are.
+    """
+    known = known_golds(folder).items()
+    found = [digest for digest, about in known if about.name == benchmark or digest.startswith(benchmark)]
+    if len(found) != 1:
+        raise ResultError(
+            f"{len(found)} benchmarks in {folder} are {benchmark!r}: expected one name or fingerprint of "
+            f"{_listed(folder) or 'those there, but there is none'}; or give --labels"
+        )
+    return read_gold(folder, found[0])
+
+
 def read_gold(folder: Path, fingerprint_: str) -> Gold:
     """The gold of a benchmark, its fingerprint computed again.
 
@@ -198,10 +213,9 @@ def read_gold(folder: Path, fingerprint_: str) -> Gold:
     """
     path = folder / f"{fingerprint_}.json"
     if not path.is_file():
-        known = [f"{info.name} ({digest[:12]}...)" for digest, info in known_golds(folder).items()]
         raise ResultError(
             f"the fingerprint {fingerprint_[:12]}... is of no benchmark in {folder}: it has "
-            f"{', '.join(known) or 'none'}. Other images, labels or ids give another fingerprint"
+            f"{_listed(folder) or 'none'}. Other images, labels or ids give another fingerprint"
         )
     info = read_record(path, GoldInfo)
     rows = _read_rows(path.with_suffix(".parquet"))

@@ -21,7 +21,7 @@ from imagenet_hard.leaderboard.answer_tables import ID, AnswerTable, read_column
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accept
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, ReportedTop1, entry_json, read_entry
-from imagenet_hard.leaderboard.gold import Gold, gold_of, known_golds, read_gold, write_gold
+from imagenet_hard.leaderboard.gold import Gold, gold_of, known_golds, write_gold
 from imagenet_hard.leaderboard.ids import benchmark_part, entry_id
 from imagenet_hard.leaderboard.plain_text import Link
 from imagenet_hard.leaderboard.rescore import rescore
@@ -69,23 +69,6 @@ def gold_of_labels(path: Path, name: str) -> Gold:
         )
     except ValidationError as error:
         raise UsageError(f"no benchmark can be called {shorten(name)}: {first_problem(error)}") from None
-
-
-def find_gold(golds: Path, benchmark: str) -> Gold:
-    """The board's gold by name, or by the beginning of its fingerprint.
-
-    Raises:
-        ResultError: none is it, or several are.
-    """
-    known = known_golds(golds)
-    found = [d for d, about in known.items() if about.name == benchmark or d.startswith(benchmark)]
-    if len(found) != 1:
-        listed = [f"{about.name} ({digest[:12]}...)" for digest, about in known.items()]
-        raise ResultError(
-            f"{len(found)} benchmarks in {golds} are {benchmark!r}: expected one name or fingerprint of "
-            f"{', '.join(listed) or 'those there, but there is none'}; or give --labels"
-        )
-    return read_gold(golds, found[0])
 
 
 def import_answers(

@@ -13,8 +13,7 @@ from imagenet_hard.base.text import counted
 from imagenet_hard.base.types import Precision
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accept, accepted_report
-from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.leaderboard.importing import find_gold
+from imagenet_hard.leaderboard.gold import Gold, find_gold
 from imagenet_hard.leaderboard.requests import check_published
 from imagenet_hard.leaderboard.submit import Submission, make_submission, write_submission
 from imagenet_hard.leaderboard.verify.ownership import Author

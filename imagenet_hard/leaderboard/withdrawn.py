@@ -16,8 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import first_problem, read_record
-from imagenet_hard.base.types import SCHEMA_VERSION, Record
-from imagenet_hard.evaluation.result import Sha256
+from imagenet_hard.base.types import SCHEMA_VERSION, Record, Sha256
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.ids import MAX_ID, model_of
 from imagenet_hard.leaderboard.plain_text import Line, check_plain

@@ -11,7 +11,7 @@ import pytest
 
 import imagenet_hard
 from imagenet_hard.cli.main import group, run
-from imagenet_hard.curation.review.merge import DecisionRow, append_decision
+from imagenet_hard.curation.review.decisions import DecisionRow, append_decision
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.imagenet import classes
 

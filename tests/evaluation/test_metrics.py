@@ -91,7 +91,7 @@ def test_golden() -> None:
     assert metrics.near_ties.n == 1
     assert metrics.calibration.ece == pytest.approx(2 / 3 - 0.5)
     assert metrics.calibration.brier == pytest.approx(0.25)
-    assert Metrics.from_scored(scored, "bf16").near_ties.n == 2
+    assert Metrics.from_scored(scored, near_tie_epsilon=NEAR_TIE_EPSILON["bf16"]).near_ties.n == 2
     assert Metrics.from_scored(scored, near_tie_epsilon=3).near_ties.n == 3
     assert NEAR_TIE_EPSILON["fp32"] < NEAR_TIE_EPSILON["fp16"] < NEAR_TIE_EPSILON["bf16"]
 

@@ -29,8 +29,7 @@ from tests.evaluation.scored import make_result, make_scored
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("isolated", [False, True])
-def test_round_trip(tmp_path: Path, isolated: bool) -> None:
+def test_round_trip(tmp_path: Path) -> None:
     """What is written is what is read, file by file."""
     scored, _ = make_scored()
     result = make_result(scored)
@@ -39,7 +38,7 @@ def test_round_trip(tmp_path: Path, isolated: bool) -> None:
         "torchvision-vit_b_32-IMAGENET1K_V1-native-fp32.json",
         "torchvision-vit_b_32-IMAGENET1K_V1-native-fp32.parquet",
     ]
-    again, predictions = read_result(path, isolated=isolated)
+    again, predictions = read_result(path)
     assert again == result
     assert predictions.ids == scored.predictions.ids
     assert predictions_sha256(predictions) == result.predictions_sha256

@@ -11,7 +11,7 @@ import pytest
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.board import accept, accepted_report, entry_folders, read_board
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.verify.report import Report, check, tier_of
+from imagenet_hard.leaderboard.verify.report import Report, check, tier_by, tier_of
 from imagenet_hard.leaderboard.verify.run import verify
 from tests.leaderboard.boards import Board, change, standard, without_result
 
@@ -29,14 +29,14 @@ def with_spot_check(report: Report) -> Report:
 
 def test_tiers_come_from_reports(board: Board) -> None:
     """Without a report an entry is self-reported; with one it has that report's tier."""
-    assert [each.tier for each in read_board(board.root)] == ["self-reported"] * 3
+    assert [tier_by(each.report) for each in read_board(board.root)] == ["self-reported"] * 3
     (report,) = verify([board.first], golds=board.golds)
     accept(board.root / "verified", read_entry(board.first), with_spot_check(report))
     found = {each.entry.id: each for each in read_board(board.root)}
-    assert found[board.first.name].tier == "spot-checked"
-    assert found[board.first.name].checks[-1].name == "spot check"
+    assert tier_by(found[board.first.name].report) == "spot-checked"
+    assert found[board.first.name].report.checks[-1].name == "spot check"
     assert found[board.first.name].answers.predictions is not None
-    assert [each.tier for each in found.values()].count("self-reported") == 2
+    assert [tier_by(each.report) for each in found.values()].count("self-reported") == 2
 
 
 def test_a_later_report_keeps_what_was_run(board: Board) -> None:
@@ -58,7 +58,7 @@ def test_a_report_on_another_state_is_void(board: Board, caplog: pytest.LogCaptu
     change(board.first, "training_data", to="something else")
     assert accepted_report(verified, read_entry(board.first)) is None
     assert "verify it again" in caplog.text
-    assert [e.tier for e in read_board(board.root)] == ["self-reported"] * 3
+    assert [tier_by(e.report) for e in read_board(board.root)] == ["self-reported"] * 3
     with pytest.raises(ResultError, match="cannot be kept"):
         accept(verified, read_entry(board.first), report)
 

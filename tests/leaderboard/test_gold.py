@@ -12,7 +12,7 @@ import pytest
 from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.dataset.load import load_dataset
-from imagenet_hard.leaderboard.gold import gold_of, known_golds, make_gold, model_key, read_gold, write_gold
+from imagenet_hard.leaderboard.gold import gold_of, known_golds, make_gold, read_gold, write_gold
 
 ROWS = [("b", [7, 3], "ImageNet-A", "22" * 32), ("a", [5], "ImageNet", "11" * 32)]
 
@@ -116,4 +116,4 @@ def test_a_file_that_is_no_gold(tmp_path: Path) -> None:
 def test_the_key_of_a_model() -> None:
     """As the list of curators writes it."""
     spec = ModelSpec(backend="open_clip", name="ViT-L-14", tag="openai", transform={})
-    assert model_key(spec) == "open_clip:ViT-L-14/openai"
+    assert spec.key == "open_clip:ViT-L-14/openai"

@@ -20,16 +20,11 @@ from imagenet_hard.cli.main import run
 from imagenet_hard.leaderboard.answer_tables import AnswerTable
 from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.gold import Gold, gold_of
-from imagenet_hard.leaderboard.importing import (
-    Imported,
-    find_gold,
-    gold_of_labels,
-    import_answers,
-    write_imported,
-)
+from imagenet_hard.leaderboard.gold import Gold, find_gold, gold_of
+from imagenet_hard.leaderboard.importing import Imported, gold_of_labels, import_answers, write_imported
 from imagenet_hard.leaderboard.site.build import site_files
 from imagenet_hard.leaderboard.site.from_entries import read_site
+from imagenet_hard.leaderboard.verify.report import tier_by
 from tests.leaderboard.v2 import V2_SOURCE, import_v2
 
 TOP5 = np.array([[1, 2, 3, 4, 5], [9, 8, 7, 6, 5], [0, 1, 2, 3, 4]])
@@ -101,7 +96,7 @@ def test_top1_alone_has_no_top5(tmp_path: Path) -> None:
     assert (folder / "top1.csv").read_bytes() == b"id,top1\r\na,0\r\nb,1\r\nc,9\r\n"
     assert sorted(p.name for p in folder.iterdir()) == ["entry.json", "top1.csv"]
     board = {each.entry.name: each for each in read_board(tmp_path)}
-    assert (board["m"].entry.claim.n_top5, board["m"].rescored.top5, board["m"].tier) == (
+    assert (board["m"].entry.claim.n_top5, board["m"].rescored.top5, tier_by(board["m"].report)) == (
         None,
         None,
         "re-scored",
@@ -168,12 +163,16 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     said = capsys.readouterr()
     assert said.out.startswith("o__x__b: re-scored, top-1 33.33 %")
     assert "1 entry written, 0 there already\nself-reported until" in said.err
-    assert {each.tier for each in read_board(tmp_path)} == {"self-reported"}
+    assert {tier_by(each.report) for each in read_board(tmp_path)} == {"self-reported"}
     np.savez(tmp_path / "y.npz", id=np.array(IDS), x=TOP5[:, 0])
     args = [tmp_path / "y.npz", *about, "--name", "y", "--owner", "github:alice", "--accept"]
     assert leaderboard("import", *args, "--used-in-curation", "y") == 0
     (y,) = (each for each in read_board(tmp_path) if each.entry.name == "y")
-    assert (y.tier, y.entry.owner, y.entry.used_in_curation) == ("re-scored", {"github": "alice"}, True)
+    assert (tier_by(y.report), y.entry.owner, y.entry.used_in_curation) == (
+        "re-scored",
+        {"github": "alice"},
+        True,
+    )
     assert (y.rescored.top1.n_correct, y.rescored.top5) == (1, None)
     capsys.readouterr()
     for more, code, message in (
@@ -219,7 +218,7 @@ def test_the_67_models_of_imagenet_v2(shared: Path, tmp_path: Path) -> None:
     few = replace(found, entries=tuple(each for each in found.entries if each[0].name in names))
     write_imported(tmp_path, few, accepted=True)
     board = {each.entry.name: each for each in read_board(tmp_path)}
-    assert {each.tier for each in board.values()} == {"re-scored"}
+    assert {tier_by(each.report) for each in board.values()} == {"re-scored"}
     assert str(board["resnet50"].rescored.top1).startswith("63.33 %")
     assert board["resnet50"].rescored.metrics is None
     assert not any(each.report.flags for each in board.values() if each.report)

@@ -6,27 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import isnan
 from pathlib import Path
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.text import shorten_list
 from imagenet_hard.curation.records import Decision, Survivor
 from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED
-from imagenet_hard.curation.review.decisions import DecisionRow, append_decision, placed_rows, read_decisions
-
-__all__ = [
-    "DROP_REASONS",
-    "Agreement",
-    "Conflict",
-    "DecisionRow",
-    "Merged",
-    "append_decision",
-    "cohen_kappa",
-    "decision_files",
-    "latest",
-    "merge",
-    "read_decisions",
-]
+from imagenet_hard.curation.review.decisions import DecisionRow, placed_rows
+from imagenet_hard.evaluation.intervals import cohen_kappa
 
 DROP_REASONS = ("no label fits", "wrong label", "ambiguous", "unrecognisable", "duplicate", "other")
 """Why an image is dropped; a note may follow: ``ambiguous: dog or wolf``."""
@@ -155,17 +143,6 @@ def merge(
     )
 
 
-def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
-    """Agreement of two raters of the same items beyond chance, 1 at most (Cohen 1960).
-
-    None where it is undefined: no items, or both raters give all of them one and the same category.
-    """
-    n, equal = len(first), sum(a == b for a, b in zip(first, second, strict=True))
-    a, b = Counter(first), Counter(second)
-    by_chance = sum(a[category] * b[category] for category in a)
-    return None if by_chance == n * n else (n * equal - by_chance) / (n * n - by_chance)
-
-
 def _by_image(
     files: Iterable[Sequence[Placed]], survivors: Mapping[str, Survivor]
 ) -> dict[str, list[DecisionRow]]:
@@ -215,6 +192,12 @@ def _agreements(said: Mapping[str, Sequence[DecisionRow]]) -> Iterable[Agreement
         both = [
             (action, actions[second][id]) for id, action in actions[first].items() if id in actions[second]
         ]
-        a, b = [pair[0] for pair in both], [pair[1] for pair in both]
-        raw = sum(x == y for x, y in both) / len(both) if both else None
-        yield Agreement(first, second, len(both), raw, cohen_kappa(a, b))
+        yield _agreement(first, second, both)
+
+
+def _agreement(first: str, second: str, both: Sequence[tuple[str, str]]) -> Agreement:
+    """``both``: the two reviewers' actions on each image that both decided."""
+    n, equal = len(both), sum(a == b for a, b in both)
+    a, b = Counter(a for a, _ in both), Counter(b for _, b in both)
+    kappa = float(cohen_kappa(equal, sum(a[action] * b[action] for action in a), n))
+    return Agreement(first, second, n, equal / n if n else None, None if isnan(kappa) else kappa)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,6 @@ from imagenet_hard.base.text import reason
 from imagenet_hard.curation.store import ImageRecord, Views
 from imagenet_hard.imagenet.resizing import Enlarged
 from imagenet_hard.imagenet.zoom import ZoomGrid, resize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @dataclass(eq=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +19,6 @@ from imagenet_hard.curation.score.crops import Crop
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings, resolve_device
 from imagenet_hard.imagenet.zoom import ZoomGrid
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from imagenet_hard.engine.forward import Forward
 
 NEAR_TIE = 1e-3
 """Logits: closer verdicts are computed once more in a batch of their own.

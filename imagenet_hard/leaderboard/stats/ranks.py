@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.evaluation.intervals import mcnemar
 from imagenet_hard.leaderboard.stats.correctness import Correctness
-from imagenet_hard.leaderboard.stats.pairs import ALPHA, holm, mcnemar
+from imagenet_hard.leaderboard.stats.pairs import ALPHA, holm
 
 RESAMPLES = 2000
 
@@ -31,26 +32,24 @@ class Ranks:
     apart: NDArray[np.bool_]
 
 
-def ranks(correct: Correctness, *, resamples: int = RESAMPLES, seed: int = 0, alpha: float = ALPHA) -> Ranks:
+def ranks(correct: Correctness, *, resamples: int = RESAMPLES, seed: int = 0) -> Ranks:
     """Ranks of all entries, whatever their order.
 
     A range runs from 1 + the better entries that are told apart to m - the worse ones that are, widened
     where a better score would have the worse end otherwise.
     """
     counts = correct.counts()
-    apart = told_apart(correct, resamples=resamples, seed=seed, alpha=alpha)
+    apart = told_apart(correct, resamples=resamples, seed=seed)
     better = counts[:, None] > counts[None, :]  # the row's entry than the column's
     place = 1 + better.sum(axis=0)
     low, high = 1 + (apart & better).sum(axis=0), correct.m - (apart & better).sum(axis=1)
     return Ranks(place, *_monotone(place, low, high), apart)
 
 
-def told_apart(
-    correct: Correctness, *, resamples: int = RESAMPLES, seed: int = 0, alpha: float = ALPHA
-) -> NDArray[np.bool_]:
+def told_apart(correct: Correctness, *, resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.bool_]:
     """bool (m, m): pairs that the images tell apart by the comparisons of both entries.
 
-    The comparisons of one entry are its McNemar tests against all others. Their level is ``alpha`` over all
+    The comparisons of one entry are its McNemar tests against all others. Their level is ``ALPHA`` over all
     of them by a step-down: those that are clear are settled first and cost the close ones nothing, so entries
     far away do not count. Close ones that err alike count as little more than one (Romano, Wolf 2005), so
     copies do not count either.
@@ -61,17 +60,13 @@ def told_apart(
     drawn = resampled(correct, resamples, seed)
     apart = np.zeros((correct.m, correct.m), np.bool_)
     for i in range(correct.m):
-        apart[i] = _settled(i, p[i], spread[i], drawn, alpha)
+        apart[i] = _settled(i, p[i], spread[i], drawn)
     found: NDArray[np.bool_] = apart & apart.T
     return found
 
 
 def _settled(
-    i: int,
-    p: NDArray[np.float64],
-    spread: NDArray[np.float32],
-    drawn: NDArray[np.float32],
-    alpha: float,
+    i: int, p: NDArray[np.float64], spread: NDArray[np.float32], drawn: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
     """bool (m,): the entries that ``i``'s comparisons tell from it.
 
@@ -79,9 +74,9 @@ def _settled(
     """
     others = np.arange(len(p)) != i
     left = others.copy()
-    left[others] = holm(p[others]) > alpha
+    left[others] = holm(p[others]) > ALPHA
     while left.any():
-        found = left & (p <= _level(i, np.flatnonzero(left & (spread > 0)), spread, drawn, alpha))
+        found = left & (p <= _level(i, np.flatnonzero(left & (spread > 0)), spread, drawn))
         if not found.any():
             break
         left &= ~found
@@ -97,21 +92,19 @@ def _spread(only: NDArray[np.int64], n: int) -> NDArray[np.float32]:
     return np.sqrt(np.where(variance > 0, variance, differ)).astype(np.float32)
 
 
-def _level(
-    i: int, left: NDArray[np.intp], spread: NDArray[np.float32], drawn: NDArray[np.float32], alpha: float
-) -> float:
-    """The level of each of ``i``'s comparisons with ``left`` at which one or more errs with ``alpha``.
+def _level(i: int, left: NDArray[np.intp], spread: NDArray[np.float32], drawn: NDArray[np.float32]) -> float:
+    """The level of each of ``i``'s comparisons with ``left`` at which one or more errs with ``ALPHA``.
 
-    From ``alpha / len(left)``, were there nothing in common, to ``alpha``, were they all one: the two-sided
+    From ``ALPHA / len(left)``, were there nothing in common, to ``ALPHA``, were they all one: the two-sided
     tail of the largest of the resampled differences, each in units of its ``spread``.
     """
     from scipy.special import ndtr  # the normal distribution function
 
     if len(left) < 2:
-        return alpha
+        return ALPHA
     largest = np.max(np.abs(drawn[left] - drawn[i]) / spread[left, None], axis=0)
-    critical = np.quantile(largest, 1 - alpha, method="higher")
-    return float(np.clip(2 * ndtr(-critical), alpha / len(left), alpha))
+    critical = np.quantile(largest, 1 - ALPHA, method="higher")
+    return float(np.clip(2 * ndtr(-critical), ALPHA / len(left), ALPHA))
 
 
 def resampled(correct: Correctness, resamples: int, seed: int) -> NDArray[np.float32]:

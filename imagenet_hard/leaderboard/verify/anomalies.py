@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.evaluation.intervals import wilson
+from imagenet_hard.evaluation.intervals import kappa_of_right, wilson
 from imagenet_hard.evaluation.metrics import confidence
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.gold import Gold
@@ -142,9 +142,7 @@ def _kappa(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     n = len(a)
     if min(a.sum(), n - a.sum(), b.sum(), n - b.sum()) < MIN_IMAGES:
         return 0.0
-    p, q = a.mean(), b.mean()
-    by_chance = p * q + (1 - p) * (1 - q)
-    return float(((a == b).mean() - by_chance) / (1 - by_chance))
+    return float(kappa_of_right(a.sum(), b.sum(), (a & b).sum(), n))
 
 
 def canaries(entry: Rescored, gold: Gold, planted: Set[str]) -> Finding:

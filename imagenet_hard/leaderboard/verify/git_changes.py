@@ -11,7 +11,7 @@ import subprocess
 from itertools import islice
 from pathlib import Path
 
-from imagenet_hard.base.children import GIT, bare_environment
+from imagenet_hard.base.children import run_git
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.board import ENTRIES, VERIFIED, accepted_report, read_board
 from imagenet_hard.leaderboard.entry import read_entry
@@ -116,19 +116,9 @@ def _change(about: bytes, path: bytes) -> Change:
 
 def _git(folder: Path, *arguments: str) -> bytes:
     try:
-        done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
-            [*GIT, "-C", str(folder), *arguments],
-            # No repository around the folder is taken for the folder's own.
-            env=bare_environment(
-                GIT_OPTIONAL_LOCKS="0",
-                GIT_NO_REPLACE_OBJECTS="1",
-                GIT_CEILING_DIRECTORIES=str(folder.resolve().parent),
-            ),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=300,
-            check=False,
-        )
+        # No repository around the folder is taken for the folder's own.
+        around = {"GIT_NO_REPLACE_OBJECTS": "1", "GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
+        done = run_git(folder, *arguments, seconds=300, **around)
     except (OSError, subprocess.SubprocessError) as error:
         raise ResultError(f"git cannot be run in {folder}: {type(error).__name__}") from None
     if done.returncode:

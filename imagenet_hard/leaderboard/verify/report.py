@@ -15,10 +15,9 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import printable
-from imagenet_hard.base.types import SCHEMA_VERSION, Record, says_nothing
+from imagenet_hard.base.types import SCHEMA_VERSION, Record, Sha256, says_nothing
 from imagenet_hard.evaluation.calibration import Share
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.evaluation.result import Sha256
 from imagenet_hard.leaderboard.entry import Tier
 from imagenet_hard.leaderboard.verify.agreement import MAY_MISS
 
@@ -152,11 +151,11 @@ def text_report(reports: Iterable[Report], problems: Iterable[str] = ()) -> str:
     return "\n".join(lines)
 
 
-def markdown_report(reports: Iterable[Report], problems: Iterable[str] = (), limit: int = MAX_COMMENT) -> str:
+def markdown_report(reports: Iterable[Report], problems: Iterable[str] = ()) -> str:
     """For a comment on a request: what each entry amounts to, what failed and what is flagged.
 
     All of it stands in one block of code that holds no backtick: nothing in there is a link, tag or mention.
-    ``limit``: of its bytes; how many lines were left out is said.
+    It has at most ``MAX_COMMENT`` bytes; how many lines were left out is said.
     """
     lines = [f"REFUSED: {printable(problem)}" for problem in problems]
     for report in reports:
@@ -167,7 +166,7 @@ def markdown_report(reports: Iterable[Report], problems: Iterable[str] = (), lim
             "## Verification of leaderboard entries",
             "",
             "```text",
-            _cut([line.replace("`", "'") for line in lines] or [NOTHING], limit),
+            _cut([line.replace("`", "'") for line in lines] or [NOTHING]),
             "```",
             "",
             f"imagenet-hard {__version__}. A flag fails nothing: a person looks at it before merging.",
@@ -181,9 +180,9 @@ def _lines(report: Report, checks: Iterable[Check]) -> list[str]:
     return [f"{printable(report.entry)}: {_verdict(report)}", *shown]
 
 
-def _cut(lines: list[str], limit: int) -> str:
+def _cut(lines: list[str]) -> str:
     sizes = accumulate(len(line.encode()) + 1 for line in lines)
-    kept = sum(size <= limit for size in sizes)
+    kept = sum(size <= MAX_COMMENT for size in sizes)
     more = [f"... and {len(lines) - kept} more lines: see the full report"] if kept < len(lines) else []
     return "\n".join([*lines[:kept], *more])
 

@@ -9,7 +9,7 @@ import pytest
 
 from imagenet_hard.cli.main import group, run
 from imagenet_hard.curation.recipe import load_recipe
-from imagenet_hard.curation.review.merge import DecisionRow, append_decision
+from imagenet_hard.curation.review.decisions import DecisionRow, append_decision
 from imagenet_hard.curation.score.run import score
 from imagenet_hard.curation.sources import open_sources
 from imagenet_hard.curation.store import FILE, CurationStore

@@ -19,7 +19,7 @@ import yaml
 from imagenet_hard.cli.curate.review import command
 from imagenet_hard.cli.main import run
 from imagenet_hard.curation.recipe import Recipe
-from imagenet_hard.curation.review.merge import DecisionRow, append_decision
+from imagenet_hard.curation.review.decisions import DecisionRow, append_decision
 from imagenet_hard.curation.store import FILE, CurationStore, ImageRecord, Views
 from tests.curation.review.survivors import free_port
 from tests.dataset.images import class_tree

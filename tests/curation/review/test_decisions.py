@@ -16,16 +16,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from imagenet_hard.base.errors import ImageNetHardError, ResultError
 from imagenet_hard.curation.records import Decision, Survivor
-from imagenet_hard.curation.review.decisions import COLUMNS
-from imagenet_hard.curation.review.merge import (
-    Agreement,
-    DecisionRow,
-    append_decision,
-    cohen_kappa,
-    decision_files,
-    merge,
-    read_decisions,
-)
+from imagenet_hard.curation.review.decisions import COLUMNS, DecisionRow, append_decision, read_decisions
+from imagenet_hard.curation.review.merge import Agreement, _agreement, decision_files, merge
 
 SHA = "ab" * 32
 NOON = datetime(2023, 4, 12, 12, 0, 0, tzinfo=UTC)
@@ -364,7 +356,7 @@ ACTIONS = st.sampled_from(("keep", "drop", "relabel"))
 def test_kappa_is_scikit_learns(pairs):
     """An independent reference; where it says NaN we say None."""
     first, second = [a for a, _ in pairs], [b for _, b in pairs]
-    got = cohen_kappa(first, second)
+    got = _agreement("ann", "bob", pairs).kappa
     if not pairs:
         assert got is None
         return
@@ -374,14 +366,15 @@ def test_kappa_is_scikit_learns(pairs):
     assert (got is None) == math.isnan(expected)
     if got is not None:
         assert got == pytest.approx(expected)
-        assert cohen_kappa(second, first) == got
+        assert _agreement("bob", "ann", [(b, a) for a, b in pairs]).kappa == got
 
 
 def test_kappa_by_hand():
     """50 items, 35 equal: 0.7 observed, 0.5 by chance (a textbook's table: 20, 5, 10, 15)."""
     first = ["yes"] * 25 + ["no"] * 25
     second = ["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15
-    assert cohen_kappa(first, second) == pytest.approx(0.4)
+    pairs = list(zip(first, second, strict=True))
+    assert _agreement("ann", "bob", pairs).kappa == pytest.approx(0.4)
 
 
 def test_reviewers_without_images_in_common(tmp_path):

@@ -15,7 +15,7 @@ import pytest
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.curation.review.controller import Controller
-from imagenet_hard.curation.review.merge import DecisionRow, read_decisions
+from imagenet_hard.curation.review.decisions import DecisionRow, read_decisions
 from imagenet_hard.curation.review.page import serve
 from imagenet_hard.curation.review.pictures import Pictures
 from imagenet_hard.curation.review.session import ReviewSession

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from imagenet_hard.base.errors import ImageNetHardError, ResultError, UsageError
 from imagenet_hard.curation.records import Survivor
-from imagenet_hard.curation.review.merge import append_decision, merge, read_decisions
+from imagenet_hard.curation.review.decisions import append_decision, read_decisions
+from imagenet_hard.curation.review.merge import merge
 from imagenet_hard.curation.review.session import Filter, Progress, ReviewSession
 
 NOON = datetime(2023, 4, 12, 12, 0, 0, 999_999, tzinfo=UTC)
