@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from imagenet_hard.cli.options import PATH, device_option, golds_option, path_op
 if TYPE_CHECKING:
     from imagenet_hard.leaderboard.verify.ownership import Author
     from imagenet_hard.leaderboard.verify.rerun import Rerun
+    from imagenet_hard.leaderboard.verify.run import Chosen
 
 SECRET_VARIABLE = "IMAGENET_HARD_SPOT_SECRET"  # noqa: S105 - the name of a variable
 BUNDLED_GOLDS = "leaderboard/benchmarks"
@@ -119,24 +120,12 @@ def golds_folder(given: Path | None, entries: Path) -> Path:
     return content_dir(BUNDLED_GOLDS)
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The folders to verify, the gold labels, the board that they are compared with, and who asks.
-
-    ``problems``: why a request as a whole is refused.
-    """
-
-    folders: list[Path]
-    golds: Path
-    base: Path | None = None
-    author: Author | None = None
-    problems: tuple[str, ...] = ()
-
-
 @contextmanager
 def _chosen(entries: tuple[Path, ...], options: dict[str, Any]) -> Iterator[Chosen]:
     from imagenet_hard.leaderboard.board import entry_folders
+    from imagenet_hard.leaderboard.hub_entries import fetch
     from imagenet_hard.leaderboard.verify.ownership import Author
+    from imagenet_hard.leaderboard.verify.run import Chosen
 
     folder: Path = options["folder"]
     if sum(map(bool, (entries, options["every"], options["hub"], options["request"]))) != 1:
@@ -145,12 +134,9 @@ def _chosen(entries: tuple[Path, ...], options: dict[str, Any]) -> Iterator[Chos
         raise click.UsageError("--pr belongs to --hub REPO")
     author = Author.parse(options["author"]) if options["author"] else None
     if options["hub"]:
-        from imagenet_hard.leaderboard.hub_entries import fetch
-
         with TemporaryDirectory(prefix="imagenet-hard-verify-") as scratch:
             found = fetch(options["hub"], Path(scratch), pr=options["pr"])
-            golds = options["golds"] or found.golds
-            yield Chosen(list(found.changed), golds, found.base, found.author, found.problems)
+            yield replace(found, golds=options["golds"] or found.golds)
         return
     golds = golds_folder(options["golds"], folder)
     if options["request"]:
@@ -168,6 +154,7 @@ def _chosen(entries: tuple[Path, ...], options: dict[str, Any]) -> Iterator[Chos
 def _requested(options: dict[str, Any], golds: Path, author: Author | None) -> Chosen:
     from imagenet_hard.leaderboard.board import ENTRIES
     from imagenet_hard.leaderboard.verify.git_changes import BOARD, verdict_of_request
+    from imagenet_hard.leaderboard.verify.run import Chosen
 
     base: Path = options["base"] or options["folder"]
     verdict = verdict_of_request(options["request"], base, author=author, maintainer=options["maintainer"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from imagenet_hard.base.errors import ResultError
@@ -16,6 +15,7 @@ from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, MAX_ENTRY_BYTES
 from imagenet_hard.leaderboard.verify.changes import Change, Verdict, verdict_of
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
+from imagenet_hard.leaderboard.verify.run import Chosen
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
 
 _LIMITS = {
@@ -26,21 +26,7 @@ _LIMITS = {
 }
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """``changed``: folders of entries to verify; ``base``: the board's own folder of entries.
-
-    ``author``: who opened the request, as the Hub says; ``problems``: why it is refused, if it is.
-    """
-
-    changed: tuple[Path, ...]
-    base: Path
-    golds: Path
-    author: Author | None = None
-    problems: tuple[str, ...] = ()
-
-
-def fetch(repo: str, into: Path, *, pr: int | None = None) -> Fetched:
+def fetch(repo: str, into: Path, *, pr: int | None = None) -> Chosen:
     """The entries of ``repo`` to verify, with what they are compared with: all, or those that ``pr`` changes.
 
     Sizes are looked at before anything is downloaded.
@@ -83,8 +69,8 @@ def fetch(repo: str, into: Path, *, pr: int | None = None) -> Fetched:
         _check_sizes(head, wanted)
         download(repo, f"refs/pr/{pr}", wanted, submitted)
     root = base if pr is None else submitted
-    folders = tuple(root / ENTRIES / name for name in verdict.entries)
-    return Fetched(folders, base / ENTRIES, base / BENCHMARKS, author, verdict.problems)
+    folders = [root / ENTRIES / name for name in verdict.entries]
+    return Chosen(folders, base / BENCHMARKS, base / ENTRIES, author, verdict.problems)
 
 
 def _is_entry_file(path: str) -> bool:

@@ -2,7 +2,7 @@
 
 For each image, from the original weights: the mean of the softmax over N augmented views, one gradient
 step on its entropy, then the prediction of the standard view. BatchNorm statistics are blended with those
-of the batch at hand (``batch_norm``), for the views and, as in MEMO's code, for the standard view as well.
+of the batch at hand, for the views and, as in MEMO's code, for the standard view as well.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.transform import apart
 from imagenet_hard.engine.forward import REWRITE_TOLERANCE, exact_float32
 from imagenet_hard.engine.optimize import layout_of
-from imagenet_hard.tta.batch_norm import blended_statistics
 from imagenet_hard.tta.settings import GradientStep
 from imagenet_hard.tta.views import ImageViews, ahead, cutter
 from imagenet_hard.tta.zoomed import log_mean
@@ -190,3 +189,48 @@ def _check(classifier: Classifier, tta: TtaSettings, settings: RunSettings) -> N
             f"{name} shows no weights to adapt, as functions do: --tta {tta.method} needs a torch.nn.Module; "
             "use --tta zoom"
         )
+
+
+@contextmanager
+def blended_statistics(module: nn.Module, prior: int) -> Iterator[None]:
+    """Inside the block each batch norm normalises by ``N / (N + 1) * running + 1 / (N + 1) * batch`` with N =
+    ``prior``, mean and variance alike (Schneider et al., arXiv 2006.16971).
+
+    As in MEMO's code, the batch's variance is the unbiased one and its statistics are constants of the
+    gradient. A batch with one value per channel has no variance: the running statistics stay as they are.
+    Afterwards the layers hold the very tensors that they held before.
+    """
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    kept = [
+        (layer, layer.running_mean, layer.running_var)
+        for layer in module.modules()
+        if isinstance(layer, _BatchNorm) and layer.running_mean is not None and layer.running_var is not None
+    ]
+    hooks = [
+        layer.register_forward_pre_hook(_blend(mean, variance, prior / (prior + 1)))
+        for layer, mean, variance in kept
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for layer, mean, variance in kept:
+            layer.running_mean, layer.running_var = mean, variance
+
+
+def _blend(mean: torch.Tensor, variance: torch.Tensor, keep: float) -> Any:
+    def before(layer: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+        batch = inputs[0].detach()
+        if batch.numel() <= batch.shape[1]:
+            layer.running_mean, layer.running_var = mean, variance
+            return
+        with torch.no_grad():
+            own_mean, own_variance = torch.zeros_like(mean), torch.ones_like(variance)
+            # With a momentum of 1 it writes the batch's own statistics, faster than two reductions.
+            torch.nn.functional.batch_norm(batch, own_mean, own_variance, None, None, True, 1.0, layer.eps)
+            layer.running_mean = keep * mean + (1 - keep) * own_mean
+            layer.running_var = keep * variance + (1 - keep) * own_variance
+
+    return before

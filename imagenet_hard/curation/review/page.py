@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -13,17 +14,29 @@ from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
 from imagenet_hard.base.types import N_CLASSES
-from imagenet_hard.curation.review import markup
-from imagenet_hard.curation.review.actions import ACTIONS
+from imagenet_hard.base.web import templates
+from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED, state
 from imagenet_hard.curation.review.controller import Controller, Screen
 from imagenet_hard.curation.review.merge import DROP_REASONS
-from imagenet_hard.curation.review.session import Filter
+from imagenet_hard.curation.review.session import Filter, Progress
+from imagenet_hard.imagenet.classes import names, wnids
 
 if TYPE_CHECKING:
     import gradio
 
 HOST = "127.0.0.1"
 ALL = "all sources"
+
+KEYS = (
+    *((action.key, action.hint) for action in ACTIONS.values()),
+    ("1–6", "choose the reason"),
+    ("l", "go to the labels"),
+    ("n", "go to the note"),
+    ("→ or j", "next"),
+    ("←", "previous"),
+    ("u", "undo"),
+    ("Esc", "leave a field"),
+)
 
 
 @dataclass(frozen=True)
@@ -79,8 +92,8 @@ def serve(controller: Controller, port: int, *, open_browser: bool = False) -> R
                 font=[local("system-ui"), local("sans-serif")],
                 font_mono=[local("ui-monospace"), local("monospace")],
             ),
-            css=f"{here.joinpath('page.css').read_text(encoding='utf-8')}\n{markup.colours()}",
-            head=f"<script>{markup.buttons()}\n{here.joinpath('keys.js').read_text(encoding='utf-8')}</script>",
+            css=f"{here.joinpath('page.css').read_text(encoding='utf-8')}\n{_colours()}",
+            head=f"<script>{_buttons()}\n{here.joinpath('keys.js').read_text(encoding='utf-8')}</script>",
         )
     except OSError as error:
         raise UsageError(
@@ -126,7 +139,7 @@ class _Page:
             with gr.Column(scale=5, min_width=320):
                 self._lay_out_form()
         self.views = gr.HTML()
-        gr.HTML(markup.keys())
+        gr.HTML(part("keys", KEYS))
 
     def _lay_out_form(self) -> None:
         gr = self.gr
@@ -144,7 +157,7 @@ class _Page:
         )
         self.note = gr.Textbox(label="Note", elem_id="note", max_lines=3, max_length=800)
         self.labels = gr.Dropdown(
-            [(markup.class_text(index), index) for index in range(N_CLASSES)],
+            [(f"{names()[index]} · {wnids()[index]} · #{index}", index) for index in range(N_CLASSES)],
             multiselect=True,
             label="Labels: search by name, wnid or index",
             elem_id="labels",
@@ -185,25 +198,62 @@ class _Page:
 
     def _show(self, screen: Screen, filter: Filter) -> list[Any]:
         """New values of the outputs of ``_on``."""
-        answer = markup.message(next(self._stamps), screen.words, screen.refused)
+        answer = part("message", next(self._stamps), screen.words, screen.refused)
         if screen.refused:
             return [answer, *[self.gr.skip()] * 8]
         session = self.controller.session
-        head = markup.head(session.reviewer, session.path.name, session.progress())
+        head = head_of(session.reviewer, session.path.name, session.progress())
         form = [DROP_REASONS[0], ""]
         if not screen.id:
-            return [answer, head, "", markup.empty("No image matches the filter."), "", "", [], *form]
+            nothing = part("no_figure", "", "No image matches the filter.")
+            return [answer, head, "", nothing, "", "", [], *form]
         survivor, row = session.survivors[screen.id], session.decision(screen.id)
-        facts = markup.facts(survivor, row, self.controller.said.get(screen.id, ()))
+        facts = part("facts", survivor, row, self.controller.said.get(screen.id, ()))
         labels = list(row.labels if row and row.labels else survivor.labels)
         try:
             picture = self.controller.pictures.picture(survivor)
         except ImageNetHardError as error:
-            return [answer, head, survivor.id, markup.broken(survivor, str(error)), facts, "", labels, *form]
-        figure = markup.figure(survivor, picture, self.controller.position(survivor.id, filter))
-        views = markup.views(survivor, picture, self.controller.pictures)
+            broken = part("no_figure", survivor.id, str(error))
+            return [answer, head, survivor.id, broken, facts, "", labels, *form]
+        figure = part("figure", survivor, picture, self.controller.position(survivor.id, filter))
+        views = part("views", survivor, picture, self.controller.pictures)
         return [answer, head, survivor.id, figure, facts, views, labels, *form]
 
 
 def _filter(source: str | None, undecided_only: bool) -> Filter:
     return Filter(None if source in (None, ALL) else source, bool(undecided_only))
+
+
+def part(name: str, *values: object) -> str:
+    """A part of the page as HTML: a macro of ``templates/fragments.html.jinja``, filled in."""
+    filters = {"class_name": _name, "wnid": _wnid, "state": state}
+    module = templates("imagenet_hard.curation.review", **filters).get_template("fragments.html.jinja").module
+    return str(getattr(module, name)(*values))
+
+
+def head_of(reviewer: str, file: str, progress: Progress) -> str:
+    """Title, and how far the reviewer is."""
+    numbers = {**progress.decided, UNDECIDED: progress.undecided}
+    return part("head", reviewer, file, [(kind, state(kind), n) for kind, n in numbers.items()])
+
+
+def _name(index: int) -> str:
+    return names()[index]
+
+
+def _wnid(index: int) -> str:
+    return wnids()[index]
+
+
+def _colours() -> str:
+    """CSS of the actions' chips, bars and buttons."""
+    return "\n".join(
+        f".{action.name} {{ --tone: {action.colour}; }} "
+        f"#{action.name} {{ background: {action.colour}; color: #fff; }}"
+        for action in ACTIONS.values()
+    )
+
+
+def _buttons() -> str:
+    """JavaScript: key -> id of the action's button, for keys.js."""
+    return f"window.ACTIONS = {json.dumps({action.key: action.name for action in ACTIONS.values()})};"

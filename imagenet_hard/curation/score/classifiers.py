@@ -99,11 +99,6 @@ def arrange(
     return Arrangement(tuple(sorted(seconds, key=seconds.__getitem__)), tuple(screened))
 
 
-def cheapest_first(classifiers: Sequence[ZoomClassifier], settings: RunSettings) -> list[ZoomClassifier]:
-    """``classifiers`` in the order of ``arrange``."""
-    return arrange(classifiers, settings).of(classifiers)
-
-
 def seconds_per_crop(classifier: ZoomClassifier, settings: RunSettings) -> float:
     """See ``seconds_per_image``: the crops are what the model takes.
 

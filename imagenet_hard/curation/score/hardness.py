@@ -90,15 +90,7 @@ class HardnessFilter:
 
     def progress(self) -> FilterProgress:
         """Where the run stands."""
-        counts = self._images.counts
-        return FilterProgress(
-            self._images.total,
-            counts["solved"],
-            counts["hard"],
-            counts["failed"],
-            self.queues.n_crops - self._crops_before,
-            time.perf_counter() - self._start,
-        )
+        return self._images.progress(self.queues.n_crops - self._crops_before, self._start)
 
     def _steps(self) -> Iterator[tuple[str, list[int]]]:
         return self._order.everything() if self._exhaustive else self._order.steps()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from itertools import islice
 from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.base.text import shorten_list
 from imagenet_hard.classifiers.transform import to_rgb
-from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.curation.records import FilterProgress, OpenSource
 from imagenet_hard.curation.score.crops import Candidate
 from imagenet_hard.curation.store import CurationStore, ImageRecord, listing
 from imagenet_hard.dataset.decode import decode, too_large
@@ -54,6 +55,11 @@ class UndecidedImages:
         for source in sources:
             self._check(source)
         store.remember(sizes=json.dumps({source.spec.id: len(source.images) for source in sources}))
+
+    def progress(self, crops: int, start: float) -> FilterProgress:
+        """Where the run stands, after so many ``crops``, begun at ``start`` (``time.perf_counter``)."""
+        decided = (self.counts["solved"], self.counts["hard"], self.counts["failed"])
+        return FilterProgress(self.total, *decided, crops, time.perf_counter() - start)
 
     def places(self) -> Iterator[Place]:
         """Where the undecided images are, in the order of the sources."""

@@ -22,7 +22,7 @@ from imagenet_hard.curation.recipe import FOLDER, Recipe
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.score.classifiers import (
     ZoomClassifier,
-    cheapest_first,
+    arrange,
     load_zoom_classifier,
     seconds_per_crop,
 )
@@ -125,7 +125,7 @@ def plan(
     found = None if quick else unwanted(sources, hashes(sources, on_progress), excluded)
     workers = settings.decode_workers()
     source_plans = tuple(_source_plan(recipe, source) for source in sources)
-    timed = cheapest_first(classifiers, settings)
+    timed = arrange(classifiers, settings).of(classifiers)
     classifier_plans = tuple(_classifier_plan(classifier, settings) for classifier in timed)
     cut = seconds_per_cut(recipe.grid())
     expected = expected_crops(recipe.grid())

@@ -171,10 +171,7 @@ class RayFilter:
 
     def progress(self) -> FilterProgress:
         """Where the run stands."""
-        counts, total = self._images.counts, self._images.total
-        seconds = time.perf_counter() - self._start
-        decided = (counts["solved"], counts["hard"], counts["failed"])
-        return FilterProgress(total, *decided, self._crops, seconds)
+        return self._images.progress(self._crops, self._start)
 
     def _decide(self, places: Iterator[Place]) -> None:
         with ThreadPoolExecutor(8, "read") as pool:

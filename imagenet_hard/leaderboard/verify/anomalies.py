@@ -16,7 +16,7 @@ from imagenet_hard.evaluation.metrics import confidence
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.gold import Gold
 from imagenet_hard.leaderboard.rescore import Rescored
-from imagenet_hard.leaderboard.verify.checklist import Finding
+from imagenet_hard.leaderboard.verify.report import Finding
 
 SCORE, UNSOLVED, CANARIES = "plausible score", "unsolved images", "canaries"
 """Checks whose flags say that an entry may have seen the labels."""

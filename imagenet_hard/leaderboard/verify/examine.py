@@ -31,9 +31,8 @@ from imagenet_hard.leaderboard.rescore import (
     check_metrics,
     rescore,
 )
-from imagenet_hard.leaderboard.verify.checklist import CheckFailed, Checklist, Finding
 from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership
-from imagenet_hard.leaderboard.verify.report import SCORE
+from imagenet_hard.leaderboard.verify.report import SCORE, CheckFailed, Checklist, Finding
 
 log = logging.getLogger(__name__)
 

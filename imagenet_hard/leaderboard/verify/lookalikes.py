@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from importlib.resources import files
 
 from imagenet_hard.leaderboard.entry import Entry
-from imagenet_hard.leaderboard.verify.checklist import Finding
+from imagenet_hard.leaderboard.verify.report import Finding
 
 _WORD = re.compile(r"[^\W\d_]+")
 _DRAWN_LIKE_LATIN = {"GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE", "COPTIC", "GEORGIAN", "LISU"}

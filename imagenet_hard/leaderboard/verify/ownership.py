@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.leaderboard.entry import Account, Entry, Platform, read_entry
 from imagenet_hard.leaderboard.ids import model_of
-from imagenet_hard.leaderboard.verify.checklist import Finding
+from imagenet_hard.leaderboard.verify.report import Finding
 from imagenet_hard.leaderboard.withdrawn import refuse_withdrawn
 
 

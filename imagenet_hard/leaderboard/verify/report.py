@@ -6,13 +6,14 @@ may not touch: a tier is never something that a submitter writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from itertools import accumulate
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AwareDatetime, Field, model_validator
 
+from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import printable
 from imagenet_hard.base.types import SCHEMA_VERSION, Record, Sha256, says_nothing
@@ -20,6 +21,8 @@ from imagenet_hard.evaluation.calibration import Share
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.entry import Tier
 from imagenet_hard.leaderboard.verify.agreement import MAY_MISS
+
+T = TypeVar("T")
 
 Outcome = Literal["passed", "failed", "flagged", "skipped"]
 
@@ -141,6 +144,63 @@ def check(
     when = (when or datetime.now(UTC)).replace(microsecond=0)
     short = detail if len(detail) <= _MAX_DETAIL else detail[: _MAX_DETAIL - 3] + "..."
     return Check(name=name, outcome=outcome, detail=short, miss=miss, when=when)
+
+
+Finding = tuple[bool, str] | str
+"""What a look for anomalies gives: (flagged, what was found), or why nothing could be looked for."""
+
+
+def _nothing(_: object) -> Finding:
+    return False, ""
+
+
+class CheckFailed(Exception):
+    """A check failed that the later ones build on; it is on the list already."""
+
+
+class Checklist:
+    """Checks in the order in which they are made, all dated ``now``."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self._checks: list[Check] = []
+
+    @property
+    def now(self) -> datetime:
+        """When the checks are made."""
+        return self._now
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What was made so far."""
+        return tuple(self._checks)
+
+    def add(self, name: str, outcome: Outcome, detail: str = "", *, miss: float | None = None) -> None:
+        """Note a check."""
+        self._checks.append(check(name, outcome, detail, when=self._now, miss=miss))
+
+    def step(self, name: str, do: Callable[[], T], found: Callable[[T], Finding] = _nothing) -> T:
+        """Make a check that others build on: ``do``'s value, described (and flagged) by ``found``.
+
+        Raises:
+            CheckFailed: ``do`` raised a ResultError, which is noted.
+        """
+        try:
+            value = do()
+        except ResultError as error:
+            self.add(name, "failed", str(error))
+            raise CheckFailed from None
+        said = found(value)
+        self.flag(name, (False, said) if isinstance(said, str) else said)
+        return value
+
+    def flag(self, name: str, finding: Finding) -> None:
+        """Note a look for an anomaly."""
+        if isinstance(finding, str):
+            self.add(name, "skipped", finding)
+        else:
+            flagged, detail = finding
+            self.add(name, "flagged" if flagged else "passed", detail)
 
 
 def text_report(reports: Iterable[Report], problems: Iterable[str] = ()) -> str:

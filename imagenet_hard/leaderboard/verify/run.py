@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,18 +16,30 @@ from imagenet_hard.leaderboard.gold import Gold, read_gold
 from imagenet_hard.leaderboard.verify import anomalies
 from imagenet_hard.leaderboard.verify.agreement import CHANGED, chance_to_miss
 from imagenet_hard.leaderboard.verify.anomalies import Peer
-from imagenet_hard.leaderboard.verify.checklist import Checklist
 from imagenet_hard.leaderboard.verify.examine import Examined, GoldOf, Request, examine
 from imagenet_hard.leaderboard.verify.lookalikes import look_alikes
 from imagenet_hard.leaderboard.verify.ownership import Author
 from imagenet_hard.leaderboard.verify.peers import PeersOf
-from imagenet_hard.leaderboard.verify.report import REPRODUCTION, SPOT_CHECK, Report, tier_of
+from imagenet_hard.leaderboard.verify.report import REPRODUCTION, SPOT_CHECK, Checklist, Report, tier_of
 from imagenet_hard.leaderboard.verify.rerun import CannotRerun, Rerun, rerun
 
 log = logging.getLogger(__name__)
 
 Peers = dict[str, list[Peer]]
 """Fingerprint -> the entries on that benchmark."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is to verify: folders of entries, the gold labels, the board's entries that they are compared
+    with, and who asks, as a platform says. ``problems``: why a request as a whole is refused.
+    """
+
+    folders: Sequence[Path]
+    golds: Path
+    base: Path | None = None
+    author: Author | None = None
+    problems: tuple[str, ...] = ()
 
 
 def verify(

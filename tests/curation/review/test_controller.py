@@ -14,8 +14,8 @@ from PIL import Image
 
 from imagenet_hard.base.errors import DatasetError, ImageError
 from imagenet_hard.curation.records import View
-from imagenet_hard.curation.review import markup
 from imagenet_hard.curation.review.controller import Controller, Screen
+from imagenet_hard.curation.review.page import head_of, part
 from imagenet_hard.curation.review.pictures import DISPLAY_SIDE, Pictures
 from imagenet_hard.curation.review.session import Filter, Progress, ReviewSession
 from imagenet_hard.dataset.decode import decode
@@ -182,12 +182,12 @@ def test_everything_is_escaped(controller, images):
     survivor = replace(survivor, id=EVIL, source=EVIL)
     row = controller.session.decide(A, "drop", EVIL)
     html = [
-        markup.figure(survivor, shown, EVIL),
-        markup.broken(survivor, EVIL),
-        markup.empty(EVIL),
-        markup.facts(survivor, row, [row, row]),
-        markup.message(1, EVIL, wrong=True),
-        markup.head(EVIL, EVIL, Progress(1, {"drop": 1}, 0)),
+        part("figure", survivor, shown, EVIL),
+        part("no_figure", survivor.id, EVIL),
+        part("no_figure", "", EVIL),
+        part("facts", survivor, row, [row, row]),
+        part("message", 1, EVIL, True),
+        head_of(EVIL, EVIL, Progress(1, {"drop": 1}, 0)),
     ]
     for text in html:
         assert "&lt;script&gt;alert(1)&lt;/script&gt;&#34;&#39;&amp;" in text
@@ -198,14 +198,14 @@ def test_everything_is_escaped(controller, images):
 def test_what_the_page_shows(controller):
     """Names, wnids, predictions, zooms, deficits, the state, and who said what."""
     survivor = controller.session.survivors[B]
-    views = markup.views(survivor, controller.pictures.picture(survivor), controller.pictures)
+    views = part("views", survivor, controller.pictures.picture(survivor), controller.pictures)
     for text in ("stingray", "deficit 2.50", f"{RECIPE.grid()[STANDARD]}", "vit_b_32/240", "deficit 0.80"):
         assert text in views
-    facts = markup.facts(survivor, None, ())
+    facts = part("facts", survivor, None, ())
     for text in ("goldfish", "n01443537", "#1", "undecided"):
         assert text in facts
     assert "Reviewers differ" not in facts
     row = controller.session.decide(B, "relabel", labels=[2])
-    assert "Reviewers differ" in markup.facts(survivor, row, [row])
-    assert "great white shark" in markup.facts(survivor, row, ())
+    assert "Reviewers differ" in part("facts", survivor, row, [row])
+    assert "great white shark" in part("facts", survivor, row, ())
     assert hashlib.sha256(controller.pictures.check(survivor)).hexdigest() == survivor.image_sha256

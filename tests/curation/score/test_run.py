@@ -9,7 +9,7 @@ import torch
 
 from imagenet_hard.base.errors import ClassifierError, ResultError, UsageError
 from imagenet_hard.curation.recipe import ClassifierSpec
-from imagenet_hard.curation.score.classifiers import cheapest_first, load_zoom_classifier
+from imagenet_hard.curation.score.classifiers import arrange, load_zoom_classifier
 from imagenet_hard.curation.score.run import score
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.settings import RunSettings
@@ -137,11 +137,11 @@ def test_the_cheapest_classifier_comes_first(monkeypatch):
 
     times = {"net0": 3.0, "net1": 1.0}
     monkeypatch.setattr(classifiers, "seconds_per_crop", lambda c, s: times[c.id])
-    assert [c.id for c in cheapest_first([net(0), net(1)], SETTINGS)] == [
+    assert list(arrange([net(0), net(1)], SETTINGS).order) == [
         "net1",
         "net0",
     ]
-    assert [c.id for c in cheapest_first([net(0)], SETTINGS)] == ["net0"]
+    assert arrange([net(0)], SETTINGS).order == ("net0",)
 
 
 def test_a_given_order_changes_no_verdict(tmp_path):
