@@ -124,7 +124,7 @@ def test_actions_are_pinned_by_commit_and_packages_by_hash() -> None:
     """A tag can be moved; a hash cannot."""
     for path in WORKFLOWS.glob("*.yml"):
         for action in re.findall(r"uses: (.*)", path.read_text()):
-            assert re.fullmatch(r"(actions|pypa)/[a-z-]+@[0-9a-f]{40} # v[0-9.]+", action), (path.name, action)
+            assert re.fullmatch(r"(actions|pypa)/[a-z-]+@[0-9a-f]{40} # v[\d.]+", action), (path.name, action)
     steps = yaml.safe_load((WORKFLOWS / "verify-entries.yml").read_text())["jobs"]["verify"]["steps"]
     installs = [line for step in steps for line in step.get("run", "").splitlines() if "pip install" in line]
     assert all("--require-hashes" in line or "--no-deps --no-build-isolation" in line for line in installs)
