@@ -26,6 +26,7 @@ COMMANDS: Commands = {
     "doctor": ("doctor:command", "Check versions, devices, hashes, the Hub and disk space."),
     "curate": ("main:curate", "Make a data set of the images that no zoom solves."),
     "study": ("study:command", "Study what zooming does: accuracies, biases, covers, a report."),
+    "zoom": ("zoom:command", "Show one image under every zoom of a model, as a page."),
     "submit": ("submit:command", "Make a leaderboard entry of a result."),
     "verify": ("verify:command", "Check entries by scoring their predictions again."),
     "leaderboard": (

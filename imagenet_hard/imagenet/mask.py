@@ -106,7 +106,7 @@ def _of(name: str, entries: Sequence[str], where: str) -> ClassMask:
         text = entry.strip()
         if not text or text.startswith("#"):
             continue
-        index = _index(text, f"{where}, entry {number}", folded=folded)
+        index = class_index(text, f"{where}, entry {number}", folded=folded)
         if index in found:
             raise UsageError(f"{where}, entry {number}: {text!r} is class {index}, as {found[index]!r} is")
         found[index] = text
@@ -118,8 +118,12 @@ def _of(name: str, entries: Sequence[str], where: str) -> ClassMask:
     return ClassMask(name=name, indices=tuple(sorted(found)))
 
 
-def _index(text: str, where: str, *, folded: bool) -> int:
-    """The class that an entry means: by index, wnid or name; ``folded`` as in ``meanings``."""
+def class_index(text: str, where: str, *, folded: bool = True) -> int:
+    """The class that an entry means: by index, wnid or name; ``folded`` as in ``meanings``.
+
+    Raises:
+        UsageError: none, or several; the message begins with ``where``.
+    """
     if text.isascii() and text.isdigit() and int(text) >= N_CLASSES:
         raise UsageError(
             f"{where}: {text}; expected an index of 0 to {N_CLASSES - 1} (1 less where it counts from 1)"

@@ -37,11 +37,11 @@ def load_classifiers(recipe: Recipe, device: str = "cpu") -> list[ZoomClassifier
     Raises:
         ClassifierError: unknown, without weights, or unable to take the crop's size.
     """
-    return [load_zoom_classifier(recipe, spec, device) for spec in recipe.classifiers]
+    return [load_zoom_classifier(spec, recipe.grid(spec.size), device) for spec in recipe.classifiers]
 
 
-def load_zoom_classifier(recipe: Recipe, spec: ClassifierSpec, device: str = "cpu") -> ZoomClassifier:
-    """One classifier of a recipe.
+def load_zoom_classifier(spec: ClassifierSpec, grid: ZoomGrid, device: str = "cpu") -> ZoomClassifier:
+    """One classifier under the zooms of ``grid``, which is for crops of its size.
 
     Raises:
         ClassifierError, UsageError: as ``load_classifier`` and ``with_policy``.
@@ -56,7 +56,7 @@ def load_zoom_classifier(recipe: Recipe, spec: ClassifierSpec, device: str = "cp
     view: dict[str, object] = {"crop": spec.size, "interpolation": "bicubic"}
     if spec.normalization == "imagenet":
         view |= {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
-    return ZoomClassifier(spec.id, with_policy(classifier, view), recipe.grid(spec.size))
+    return ZoomClassifier(spec.id, with_policy(classifier, view), grid)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,9 @@ def plan(
             sources.append(open_source(source, root, exif=recipe.exif))
     for i, classifier in enumerate(recipe.classifiers):
         with _naming_the_line(path, "classifiers", i):
-            classifiers.append(load_zoom_classifier(recipe, classifier, settings.device))
+            classifiers.append(
+                load_zoom_classifier(classifier, recipe.grid(classifier.size), settings.device)
+            )
     excluded = read_exclusions(recipe.exclusions, path, sources)
     found = None if quick else unwanted(sources, hashes(sources, on_progress), excluded)
     workers = settings.decode_workers()

@@ -64,11 +64,15 @@ def deficits(
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a queue says of a crop: a deficit and a prediction, or why there is none."""
+    """What a queue says of a crop: a deficit and a prediction, or why there is none.
+
+    ``logits``: float32 (1000,), without a mask; a view into its batch's.
+    """
 
     crop: Crop
     deficit: float = np.nan
     predicted: int = -1
+    logits: NDArray[np.float32] | None = None
     error: str | None = None
 
 
@@ -111,12 +115,16 @@ class CropQueue:
 
     def _verdicts(self, batch: list[Crop]) -> list[Verdict]:
         self.n_crops += len(batch)
+        logits = self._logits(batch)
         found, predicted = deficits(
-            self._logits(batch),
+            logits,
             [crop.candidate.record.labels for crop in batch],
             [crop.candidate.mask for crop in batch],
         )
-        return [Verdict(crop, float(d), int(p)) for crop, d, p in zip(batch, found, predicted, strict=True)]
+        return [
+            Verdict(crop, float(d), int(p), row)
+            for crop, d, p, row in zip(batch, found, predicted, logits, strict=True)
+        ]
 
     def _logits(self, batch: list[Crop]) -> NDArray[np.float32]:
         import torch

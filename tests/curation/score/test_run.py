@@ -118,17 +118,16 @@ def test_wrong_settings(tmp_path, settings, mode, message):
 def test_a_classifier_of_a_recipe_is_loaded_under_the_zoom(monkeypatch):
     """Its own mean and std, or ImageNet's; the grid of its size; an impossible size is refused."""
     full = recipe(scales=list(PAPER_SCALES))
-    own = load_zoom_classifier(full, ClassifierSpec(model="efficientnet_lite0"))
+    own = load_zoom_classifier(ClassifierSpec(model="efficientnet_lite0"), full.grid())
     assert own.model.transform.describe()["mean"] == [0.5, 0.5, 0.5]
     assert len(own.grid) == 324
-    paper = load_zoom_classifier(
-        full, ClassifierSpec(model="efficientnet_lite0", normalization="imagenet", size=160)
-    )
+    spec = ClassifierSpec(model="efficientnet_lite0", normalization="imagenet", size=160)
+    paper = load_zoom_classifier(spec, full.grid(160))
     assert paper.id == "efficientnet_lite0/imagenet/160"
     assert paper.model.transform.describe()["mean"] == [0.485, 0.456, 0.406]
     assert (paper.grid.size, paper.grid.scale_of(paper.grid.standard)) == (160, 183)
     with pytest.raises(ClassifierError, match="efficientnet_lite9"):
-        load_zoom_classifier(full, ClassifierSpec(model="efficientnet_lite9"))
+        load_zoom_classifier(ClassifierSpec(model="efficientnet_lite9"), full.grid())
 
 
 def test_the_cheapest_classifier_comes_first(monkeypatch):
