@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from imagenet_hard.evaluation.options import Options
 from imagenet_hard.tta.settings import TtaOptions
 
 if TYPE_CHECKING:
+    from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.evaluation.result import Result
     from imagenet_hard.evaluation.suite import SuiteModel
 
@@ -36,10 +38,12 @@ if TYPE_CHECKING:
 @click.option(
     "--dataset",
     "-d",
-    default="imagenet-hard",
-    show_default=True,
+    "datasets",
+    multiple=True,
+    default=("imagenet-hard",),
     metavar="NAME",
-    help="imagenet-hard, imagenet-hard-4k, sample, a folder, or a Hub id.",
+    help="imagenet-hard, imagenet-hard-4k, sample, a folder, or a Hub id; may be repeated: each model is "
+    "loaded once for all of them [default: imagenet-hard].",
 )
 @flags_of(Options)
 @click.option(
@@ -77,6 +81,11 @@ if TYPE_CHECKING:
     default="table",
     help="How the results are printed.",
 )
+@click.option(
+    "--by",
+    type=click.Choice(["model", "dataset"]),
+    help="Only top-1, a row for each model and a column for each data set, or the other way round.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(**options: Any) -> int:
@@ -89,6 +98,7 @@ def command(**options: Any) -> int:
     imagenet-hard-eval --model mypackage.models:build --limit 500
     imagenet-hard-eval --model ./my_model.py:build --weights last.ckpt
     imagenet-hard-eval --suite paper --json
+    imagenet-hard-eval --suite paper --dataset imagenet-hard --dataset path/to/imagenet/val --by model
     imagenet-hard-eval --model resnet50 --tta zoom --tta-views 64
     imagenet-hard-eval --suite paper --engine ray --address auto
 
@@ -99,15 +109,20 @@ def command(**options: Any) -> int:
     from imagenet_hard.imagenet.mask import class_mask
     from imagenet_hard.tta.settings import tta_settings
 
+    form = "json" if options["as_json"] else options["form"]
+    if options["by"] and form in ("csv", "json"):
+        raise click.UsageError(f"--by lays out a table for people: {form} has a line for each result")
     find_metrics(options["metrics"])  # before anything is read
     options["tta"] = tta_settings(options["tta"], **given(TtaOptions, options, "tta_"))
     options["classes"] = None if options["classes"] is None else class_mask(options["classes"])
     models = _models(options)
     with at_work():
         results, failed = _score(models, options)
-    _report(results, "json" if options["as_json"] else options["form"])
+    _report(results, form, options["by"])
     if failed:
-        click.echo(f"{len(failed)} of {len(models)} models failed: {', '.join(failed)}", err=True)
+        runs = len(models) * len(options["datasets"])
+        what = "models" if len(options["datasets"]) == 1 else "runs"
+        click.echo(f"{len(failed)} of {runs} {what} failed: {', '.join(failed)}", err=True)
         return 1
     return 0
 
@@ -133,34 +148,44 @@ def _models(options: dict[str, Any]) -> list[str | SuiteModel]:
 
 def _score(models: list[str | SuiteModel], options: dict[str, Any]) -> tuple[list[Result], list[str]]:
     """Score all of them; in a list, one failure does not end the others."""
-    from imagenet_hard.evaluation.run import evaluate_all, images_of
+    from imagenet_hard.evaluation.run import evaluate_each, images_of
 
-    if options["tta_show"] and len(models) > 1:
-        raise click.UsageError("--tta-show makes one page: give one --model at a time")
-    results, failed = [], []
-    with opened(options) as engine:
+    datasets = options["datasets"]
+    if options["tta_show"] and len(models) * len(datasets) > 1:
+        what = "--model" if len(models) > 1 else "--dataset"
+        raise click.UsageError(f"--tta-show makes one page: give one {what} at a time")
+    several, results, failed = len(datasets) > 1, [], []
+    with ExitStack() as stack:
+        engine = stack.enter_context(opened(options))
         engine.device_type(options["device"] or "auto")  # before anything is read
         if options["engine"] == "ray" and options["streaming"] and not options["quiet"]:
             click.echo("--streaming reads the images here, one after another, and sends them out", err=True)
-        benchmark, asked = images_of(options["dataset"], given(Options, options))
-        asked |= {"engine": engine, "address": None, "verbose": not options["quiet"]}
-        with progress_bars(benchmark, options["quiet"]) as bar:
-            for model, found in evaluate_all(
-                models,
-                benchmark,
-                together=options["together"],
-                on_progress=lambda model: bar(_name(model)),
-                **asked,
-            ):
-                if not isinstance(found, Exception):
-                    results.append(found)
-                elif len(models) == 1:
-                    raise found
-                else:
-                    if not isinstance(found, ImageNetHardError):
-                        traceback.print_exception(found)
-                    click.echo(f"Error: {_name(model)}: {found}", err=True)
-                    failed.append(_name(model))
+        parts = [images_of(dataset, given(Options, options)) for dataset in datasets]
+        bars = {
+            id(benchmark): stack.enter_context(progress_bars(benchmark, options["quiet"]))
+            for benchmark, _ in parts
+        }
+        asked = {**parts[0][1], "engine": engine, "address": None, "verbose": not options["quiet"]}
+
+        def said(model: str | SuiteModel, benchmark: Benchmark) -> str:
+            return f"{_name(model)} on {benchmark.name}" if several else _name(model)
+
+        for model, benchmark, found in evaluate_each(
+            models,
+            [benchmark for benchmark, _ in parts],
+            together=options["together"],
+            on_progress=lambda model, benchmark: bars[id(benchmark)](said(model, benchmark)),
+            **asked,
+        ):
+            if not isinstance(found, Exception):
+                results.append(found)
+            elif len(models) == 1 and not several:
+                raise found
+            else:
+                if not isinstance(found, ImageNetHardError):
+                    traceback.print_exception(found)
+                click.echo(f"Error: {said(model, benchmark)}: {found}", err=True)
+                failed.append(said(model, benchmark))
     return results, failed
 
 
@@ -168,16 +193,16 @@ def _name(model: str | SuiteModel) -> str:
     return model if isinstance(model, str) else model.model
 
 
-def _report(results: list[Result], form: str) -> None:
+def _report(results: list[Result], form: str, by: str | None = None) -> None:
     if form == "json":
         click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=2))
     elif results:
-        from imagenet_hard.evaluation.table import results_csv, results_table
+        from imagenet_hard.evaluation.table import results_csv, results_table, top1_table
 
+        table = top1_table(results, by) if by else results_table(results)
         if form == "table":
-            console().print(results_table(results).terminal())
+            console().print(table.terminal())
         elif form == "csv":
             click.echo(results_csv(results), nl=False)
         else:
-            table = results_table(results)
             click.echo(table.latex() if form == "latex" else table.markdown(), nl=False)

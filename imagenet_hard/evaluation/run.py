@@ -105,6 +105,29 @@ def evaluate_all(
     Raises:
         UsageError, DatasetError: before anything is scored, and as ``evaluate``.
     """
+    scored = evaluate_each(
+        models, [dataset], together=together, on_progress=lambda model, _: on_progress(model), **options
+    )
+    return ((model, found) for model, _, found in scored)
+
+
+@takes(Options)
+def evaluate_each(
+    models: Sequence[Any],
+    datasets: Sequence[Any],
+    *,
+    together: int | None = None,
+    on_progress: Callable[[Any, Benchmark], Progress | None] = lambda model, benchmark: None,
+    **options: Unpack[Options],
+) -> Iterator[tuple[Any, Benchmark, Result | Exception]]:
+    """``evaluate_all`` on several ``datasets``: every model is loaded once, and each set read in turn.
+
+    Options of images, as ``limit``, hold for each of the sets.
+
+    Raises:
+        UsageError: as ``evaluate_all``, or two of the sets would be one folder of results.
+        DatasetError: as ``evaluate_all``.
+    """
     from imagenet_hard.imagenet.mask import class_mask
     from imagenet_hard.tta.page import check_showable
 
@@ -126,18 +149,32 @@ def evaluate_all(
         )
         if settings.workers is not None and engine.workers is not None:
             raise UsageError("workers are decode threads of this process: give the engine cpus_per_worker")
-        benchmark, _ = images_of(dataset, asked)
-        shared = SharedPass(engine, settings.device, together, many_views=tta is not None)
-        left = list(range(len(models)))
+        benchmarks = [images_of(dataset, asked)[0] for dataset in datasets]
+        _tell_apart(benchmarks)
+        passes = [
+            SharedPass(engine, settings.device, together, many_views=tta is not None) for _ in benchmarks
+        ]
+        left = [(i, k) for i in range(len(models)) for k in range(len(benchmarks))]
         try:
-            for i, found in _score(models, benchmark, engine, asked, common, shared, on_progress):
-                left.remove(i)
-                yield models[i], found
+            for i, k, found in _score(models, benchmarks, engine, asked, common, passes, on_progress):
+                left.remove((i, k))
+                yield models[i], benchmarks[k], found
         except ClusterLostError as error:
-            for i in left:
-                yield models[i], error
+            for i, k in left:
+                yield models[i], benchmarks[k], error
         finally:
-            shared.close()
+            for shared in passes:
+                shared.close()
+
+
+def _tell_apart(benchmarks: Sequence[Benchmark]) -> None:
+    names = [benchmark.name for benchmark in benchmarks]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(
+            f"two data sets are called {twice}, and their results would lie in one folder: score them in "
+            "runs of their own, into other folders"
+        )
 
 
 def images_of(dataset: Any, asked: Mapping[str, Any]) -> tuple[Benchmark, dict[str, Any]]:
@@ -179,38 +216,54 @@ def _part(benchmark: Benchmark, asked: Mapping[str, Any]) -> Benchmark:
 
 def _score(
     models: Sequence[Any],
-    benchmark: Benchmark,
+    benchmarks: Sequence[Benchmark],
     engine: Engine,
     common: Options,
     conditions: Conditions,
-    shared: SharedPass,
-    on_progress: Callable[[Any], Progress | None],
-) -> Iterator[tuple[int, Result | Exception]]:
-    """Index of a model and what came of it."""
+    passes: Sequence[SharedPass],
+    on_progress: Callable[[Any, Benchmark], Progress | None],
+) -> Iterator[tuple[int, int, Result | Exception]]:
+    """Indices of a model and of a benchmark, and what came of the two; ``passes``: one a benchmark."""
+
+    def run() -> Iterator[tuple[int, int, Result | Exception]]:
+        for k, (shared, benchmark) in enumerate(zip(passes, benchmarks, strict=True)):
+            for i, found in shared.run(benchmark):
+                yield i, k, found
+
     device = engine.loading_device(conditions.settings.device)
+    out = None if common["out"] is None else Path(common["out"])
     for i, model in enumerate(models):
-        if shared.full:  # before one more is loaded
-            yield from shared.run(benchmark)
-        asked = _of(model, common)
+        if any(shared.full for shared in passes):  # before one more is loaded
+            yield from run()
+        asked, begun = _of(model, common), 0
         with ExitStack() as modules:
             try:
                 classifier = _load(model, asked, device, modules)
                 how = _conditions(classifier, asked, conditions, engine)
                 stem = stem_of(classifier, how)
-                if not shared.takes(classifier, stem):
-                    yield from shared.run(benchmark)
-                if how.tta is not None and asked["tta_show"] is not None:
-                    from imagenet_hard.tta.page import write_page
+                if not all(shared.takes(classifier, stem) for shared in passes):
+                    yield from run()
+                for k, (shared, benchmark) in enumerate(zip(passes, benchmarks, strict=True)):
+                    if how.tta is not None and asked["tta_show"] is not None:
+                        from imagenet_hard.tta.page import write_page
 
-                    write_page(Path(asked["tta_show"]), classifier, benchmark, how.tta, how.settings)
-                out = None if asked["out"] is None else Path(asked["out"])
-                found = begin(classifier, benchmark, how, out, device=device)
-                shared.add(i, found, stem, on_progress(model), modules.pop_all())
+                        write_page(Path(asked["tta_show"]), classifier, benchmark, how.tta, how.settings)
+                    try:
+                        found = begin(classifier, benchmark, how, out, device=device)
+                    except ClusterLostError:
+                        raise
+                    except Exception as error:
+                        yield i, k, error
+                    else:
+                        shared.add(i, found, stem, on_progress(model, benchmark))
+                    begun = k + 1
+                passes[-1].then(modules.pop_all())
             except ClusterLostError:
                 raise
             except Exception as error:
-                yield i, error
-    yield from shared.run(benchmark)
+                for k in range(begun, len(benchmarks)):
+                    yield i, k, error
+    yield from run()
 
 
 def _of(model: Any, common: Options) -> Options:

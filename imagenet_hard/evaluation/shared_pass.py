@@ -82,16 +82,17 @@ class SharedPass:
         models = self._bytes + model_bytes(classifier.module)
         return COPIES * models <= SHARE * (free + (0 if self._device.type == "cuda" else models))
 
-    def add(
-        self, index: int, found: ModelRun | Result, stem: str, told: Progress | None, modules: ExitStack
-    ) -> None:
-        """``index``: of the model; ``told``: of its batches; ``modules``: closed after the pass."""
+    def add(self, index: int, found: ModelRun | Result, stem: str, told: Progress | None) -> None:
+        """``index``: of the model; ``told``: of its batches."""
         self._waiting.append((index, found, told))
-        self._modules.push(modules)
         if isinstance(found, ModelRun):
             self._n += 1
             self._bytes += model_bytes(found.classifier.module)
             self._stems.add(stem)
+
+    def then(self, modules: ExitStack) -> None:
+        """Close ``modules`` after the pass."""
+        self._modules.push(modules)
 
     def run(self, benchmark: Benchmark) -> Iterator[tuple[int, Result | Exception]]:
         """The pass: indices of the models, with what came of them; then nobody waits."""

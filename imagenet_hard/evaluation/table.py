@@ -65,6 +65,27 @@ def results_table(results: Sequence[Result]) -> Table:
     return Table(header, rows, align + "r" * (len(origins) + len(more) + 1))
 
 
+def top1_table(results: Sequence[Result], by: str) -> Table:
+    """Top-1 in percent of every model on every data set; ``by``: what has a row, "model" or "dataset".
+
+    In the order in which they came; several results of one cell stand beside one another.
+    """
+    models = list(dict.fromkeys(map(_full_name, results)))
+    sets = list(dict.fromkeys(map(_data_set, results)))
+    cells: dict[tuple[str, str], str] = {}
+    for result in results:
+        place = (_full_name(result), _data_set(result))
+        value = f"about {100 * e.top1:.1f}" if (e := result.estimate) else _percent(result.metrics.top1)
+        cells[place] = ", ".join(filter(None, (cells.get(place), value)))
+    first, others = (models, sets) if by == "model" else (sets, models)
+    rows = [
+        [row, *(cells.get((row, other) if by == "model" else (other, row), "") for other in others)]
+        for row in first
+    ]
+    header = ["model" if by == "model" else "data set", *others]
+    return Table(header, rows, "l" + "r" * len(others), caption="top-1 %")
+
+
 def results_csv(results: Sequence[Result]) -> str:
     """One line a result with plain numbers: shares in [0, 1], not percent."""
     origins = _origins(results)
@@ -180,6 +201,18 @@ def _note(result: Result) -> str:
 def _who(side: Side) -> str:
     augmented = f"+ {side.tta}" if side.tta else ""
     return " ".join(part for part in (_name(side.model), side.model.tag, augmented) if part)
+
+
+def _data_set(result: Result) -> str:
+    about = result.benchmark
+    return " ".join(filter(None, (about.name, about.part)))
+
+
+def _full_name(result: Result) -> str:
+    """What tells a row of the table from others: model, weights, and how it ran where that is not usual."""
+    protocol = _protocol(result)
+    usual = "" if protocol == "native fp32" else f"({protocol})"
+    return " ".join(filter(None, (_row_name(result), result.model.tag, usual)))
 
 
 def _percent(rate: Rate | None) -> str:

@@ -231,6 +231,32 @@ def test_one_listed_zoom_is_the_studys_standard_view(tmp_path, capsys):
     capsys.readouterr()
 
 
+def test_several_sets_make_one_table(tmp_path, monkeypatch, capsys):
+    """A row a model and a column a set, or the other way round; both kinds of results are written."""
+    monkeypatch.chdir(tmp_path)
+    folder_of_samples(tmp_path / "mine")
+    args = ["-m", "efficientnet_lite0", "-m", "efficientnet_lite1", "-d", "sample", "-d", "mine", "-q"]
+    assert cli(*args, "--by", "model", "--format", "markdown") == 0
+    head, _, *rows = capsys.readouterr().out.replace("\\", "").splitlines()[:4]
+    assert [cell.strip() for cell in head.strip("|").split("|")] == ["model", "sample", "mine"]
+    assert [row.split("|")[1].split()[0] for row in rows] == [
+        "bundled:efficientnet_lite0",
+        "bundled:efficientnet_lite1",
+    ]
+    assert all(row.split("|")[2].strip() == row.split("|")[3].strip() for row in rows)
+    assert cli(*args, "--by", "dataset") == 0
+    turned = capsys.readouterr().out
+    assert turned.index("sample") < turned.index("mine")
+    assert cli(*args, "--json") == 0
+    results = json.loads(capsys.readouterr().out)
+    assert [each["benchmark"]["name"] for each in results] == ["sample", "sample", "mine", "mine"]
+    assert {path.parent.name for path in (tmp_path / "results").rglob("*.json")} == {"sample", "mine"}
+    assert cli(*args, "--by", "model", "--json") == 2
+    assert "--by lays out a table for people" in capsys.readouterr().err
+    assert cli(*args, "-m", "no_such_model") == 1
+    assert "2 of 6 runs failed: no_such_model on sample, no_such_model on mine" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -7,12 +7,13 @@ import sys
 import pytest
 
 import imagenet_hard
-from imagenet_hard.base.errors import ClusterLostError, UnknownModelError
+from imagenet_hard.base.errors import ClusterLostError, UnknownModelError, UsageError
+from imagenet_hard.classifiers import registry
 from imagenet_hard.engine import prepare
 from imagenet_hard.engine.engine import LocalEngine
 from imagenet_hard.evaluation import shared_pass
 from imagenet_hard.evaluation.result import Result
-from imagenet_hard.evaluation.run import evaluate_all
+from imagenet_hard.evaluation.run import evaluate_all, evaluate_each
 from imagenet_hard.evaluation.suite import SuiteModel
 from imagenet_hard.tta.settings import tta_settings
 
@@ -72,6 +73,32 @@ def test_results_are_those_of_one_alone_and_images_are_decoded_once(data, decode
     assert not list(tmp_path.rglob(".*"))
     again = run(data, *NAMES, out=tmp_path)
     assert [result for _, result in again] == [result for _, result in found]
+
+
+def test_several_sets_with_one_loading(tmp_path, monkeypatch):
+    """Each model is loaded once; every result is that of a run of its own, and is read again."""
+    loaded = []
+    real = registry.load_classifier
+    monkeypatch.setattr(registry, "load_classifier", lambda *a, **k: loaded.append(a[0]) or real(*a, **k))
+    sample = imagenet_hard.load_dataset("sample")
+    other = imagenet_hard.load_dataset([(e.image, e.labels[0]) for e in sample.take(4)])
+    sets = [sample.take(6), other]
+    found = list(evaluate_each(NAMES, sets, device="cpu", out=tmp_path))
+    assert loaded == list(NAMES)
+    assert [(model, on) for model, on, _ in found] == [(name, on) for on in sets for name in NAMES]
+    for model, on, result in found:
+        alone = imagenet_hard.evaluate(model, on, device="cpu")
+        assert result.predictions_sha256 == alone.predictions_sha256
+        assert (result.run_key, result.benchmark) == (alone.run_key, alone.benchmark)
+    again = list(evaluate_each(NAMES, sets, device="cpu", out=tmp_path))
+    assert [result for *_, result in again] == [result for *_, result in found]
+    failed = list(evaluate_each(["no_such_model", NAMES[0]], sets, device="cpu", out=tmp_path))
+    assert [(model, isinstance(result, Result)) for model, _, result in failed] == [
+        *[("no_such_model", False)] * 2,
+        *[(NAMES[0], True)] * 2,
+    ]
+    with pytest.raises(UsageError, match="two data sets are called sample"):
+        next(evaluate_each(NAMES, ["sample", sample], device="cpu"))
 
 
 def test_one_by_one_where_that_is_asked_for(data, decoded, small):
