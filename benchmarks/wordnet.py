@@ -1,23 +1,28 @@
-"""Makes ``imagenet_hard/imagenet/data/wordnet.csv`` and ``wordnet_others.txt`` from WordNet 3.0's noun files.
+"""Makes ``wordnet*`` below ``imagenet_hard/imagenet/data`` from the files of WordNet 3.0.
 
     python benchmarks/wordnet.py [FOLDER]
 
-FOLDER holds ``data.noun`` and ``index.noun``, by default where Debian's ``wordnet-base`` puts them. Kept are
-the synsets of the 1000 classes, what is above and what is below them; and of all other nouns, but for the
-names of people, those of several words that end like one of these ("prairie dog" is no dog) or begin like a
-class ("zebra crossing"). Prints the sha256 of each file, which ``classes.py`` expects.
+FOLDER holds ``data.noun`` and ``index.*``, by default where Debian's ``wordnet-base`` puts them. Kept are
+the synsets of the 1000 classes, what is above and what is below them, and what is below a synset above that
+the class's name means ("love seat" below "couch", as studio couches are called here); of all other
+nouns, but for the names of people, those of several words that end like one of these ("prairie dog" is no
+dog) or begin like a class ("zebra crossing"); and of all words those that a slip of one letter parts from a
+word of a class. Prints the sha256 of each file, which ``classes.py`` expects.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from imagenet_hard.base.tables import exact_csv
+from imagenet_hard.evaluation.generative.words import name_tokens
 from imagenet_hard.imagenet import classes
+from imagenet_hard.imagenet.wordnet import LONG, misspellings
 
 FOLDER = Path("/usr/share/wordnet")
 TARGET = Path(__file__).resolve().parents[1] / "imagenet_hard/imagenet/data"
@@ -76,11 +81,24 @@ def closure(synsets: Mapping[str, Synset], start: set[str], way: str) -> set[str
     return found
 
 
+def forms(word: str) -> set[str]:
+    """A word and what its endings make of it as a noun, a verb or an adjective, right or not."""
+    stems = {word, word.removesuffix("e"), word + word[-1], word.removesuffix("y") + "i"}
+    return {word} | {stem + end for stem in stems for end in ("s", "es", "d", "ed", "ing", "er", "est", "ly")}
+
+
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
     synsets, ranks = read_synsets(folder / "data.noun"), read_ranks(folder / "index.noun")
     own = {wnid[1:] for wnid in classes.wnids()}
-    kept = closure(synsets, own, "above") | closure(synsets, own, "below")
+    above = closure(synsets, own, "above")
+    meant = {
+        offset
+        for wnid, name in zip(classes.wnids(), classes.names(), strict=True)
+        for offset in closure(synsets, {wnid[1:]}, "above") - own
+        if ranks.get((name.partition(" (")[0].lower().replace(" ", "_"), offset)) == 1
+    }
+    kept = above | closure(synsets, own, "below") | closure(synsets, meant, "below")
     rows = [("synset", "above", "lemmas")]
     for offset in sorted(kept):
         synset = synsets[offset]
@@ -102,6 +120,16 @@ def main() -> None:
         )
     }
     write("wordnet_others.txt", "".join(f"{lemma}\n" for lemma in sorted(others - known)))
+    names = {*classes.names(), *classes.distinct_names(), *named}
+    words = {part for name in names for part in name_tokens(name.replace("_", " ")) if part.isalpha()}
+    slips = {slip for word in words if len(word) >= LONG for slip in misspellings(word)}
+    real = set()
+    for kind in ("noun", "verb", "adj", "adv"):
+        for fields in entries(folder / f"index.{kind}"):
+            real |= {form for part in re.findall("[a-z]+", fields[0]) for form in forms(part)}
+        if kind != "adv":
+            real |= {fields[0] for fields in entries(folder / f"{kind}.exc")}
+    write("wordnet_alike.txt", "".join(f"{word}\n" for word in sorted((real & slips) - words)))
 
 
 def write(name: str, text: str) -> None:

@@ -25,8 +25,9 @@ _SHA256 = {
     "distinct_names.csv": "953b741f64099830c19ce4fe579f49923afb2a48d36d3c5cee5002b631b6aa61",
     "imagenet1k.csv": "a2bd20a64f98b4cf106423c2e9da7c242d4237c47d20c68e0a81f0561dac9b1a",
     "objectnet.csv": "4027bb6beb0aa9beda4de0f6e6d758bdbfc4f0ce6f6f620584ee0c872b60758d",
-    "wordnet.csv": "4c9f3758be592028c122201cca47768f0fad6eb32ee2d412390aebbc13a89055",
-    "wordnet_others.txt": "aafc15ff4cdfc8926d257c6701cf1e1ef36e41315068bececc98eb039dc89ac7",
+    "wordnet.csv": "093bcd69c419c0465eaa10bc37c76c1ea6903984bfb37afada9ecfed121d5e64",
+    "wordnet_alike.txt": "92bbfe46501b3c09deee56e05d0b6356245f4e69ea90b88366138be93724c51d",
+    "wordnet_others.txt": "b0a51cc893a16320bf2108469b6d9eb78e6adacb65bc514759205de567e90ce7",
 }
 _WNID = re.compile(r"n\d{8}")
 

@@ -43,3 +43,11 @@ def test_other_things_are_none_of_the_words():
 def test_the_licence_lies_beside_the_facts():
     text = (Path(classes.__file__).parent / "data" / "wordnet_license.txt").read_text("utf-8")
     assert "WordNet 3.0 Copyright 2006 by Princeton University" in text
+
+
+def test_words_that_look_misspelt_and_are_none():
+    """ "Failed" is a slip away from "tailed", and a word; "dalmation" is none."""
+    assert "dalmatian" in wordnet.misspellings("dalmation")
+    assert "dalmation" not in wordnet.alike()
+    assert {"retriever", "retrieved"} & wordnet.alike() == {"retrieved"}
+    assert all(len(word) >= wordnet.LONG - 1 for word in wordnet.alike())

@@ -20,7 +20,7 @@ from imagenet_hard.evaluation.generative import vocabulary, words
 from imagenet_hard.evaluation.generative.vocabulary import OTHER, Meaning
 from imagenet_hard.imagenet import classes, wordnet
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of a rule or a fact that may change what an answer names."""
 
 Kind = Literal["class", "general", "ambiguous", "refusal", "empty", "unmatched"]
@@ -53,7 +53,7 @@ _ARTICLES = _set("a an the this that these those")
 _COPULAS = _set(
     """
     is are was be shows show depicts features contains displays presents captures illustrates resembles
-    see called named guess say like identified classified labeled
+    see called named guess say like identified classified labeled identify recognize observe choose
     """
 )
 _RELATIVES = _set("that which who whose where when while because since as so though although")
@@ -92,6 +92,24 @@ _FRAMES = _set(
     """
 )
 """Before "of": what is meant comes after it."""
+_MEASURES = _set(
+    """
+    swarm school pack troop litter pride gaggle colony bouquet cluster batch crowd team
+    scoop head loaf roll tube sheet bale bar jar bowl cup glass plate dish bottle mug can box bag packet
+    carton basket bucket tray pot mound heap handful dollop spoonful serving portion chunk strip stick cob
+    field patch sprig stalk ear string
+    """
+)
+"""Before "of" and a class: the class is meant, though the word may be one itself ("a cup of espresso")."""
+_COLORS = _set(
+    """
+    black white gray brown red orange yellow green blue purple pink gold golden silver tan cream beige
+    """
+)
+_ALTERNATIVE = re.compile(
+    r"^[,/ ]*(or|alternatively|otherwise|possibly|maybe|perhaps)\b|\b(could|may|might) (also |possibly )?be\b"
+)
+"""In a later sentence, or an aside: it names another candidate."""
 _TRANSPARENT = _set(
     """
     breed species variety type family animal plant object image photo picture puppy puppies pup kitten
@@ -115,6 +133,8 @@ _HEDGES = re.compile(
     r"confident)\b( (about|of) (this|that|it))?"
 )
 _WHO = re.compile(r"\bas an? ai( language)?( model| assistant)?\b")  # an "ai" is a sloth, too
+_ASSENT = re.compile(r"^(of course|sure|certainly|absolutely|great question|yes|okay|ok)\b *[.,]")
+_OF_THE_BREED = re.compile(r"\bof the (breed|species|variety|genus|type|kind)\b")
 _TAKEN_AS = re.compile(r"\b(classif|identif|recogni|describ|categori|label|interpret)[a-z]* (\w+ ){0,4}?as\b")
 _DO = (
     "help|assist|identify|determine|see|view|provide|answer|process|tell|describe|analyze|analyse|"
@@ -172,14 +192,17 @@ def match(answer: str) -> Match:
         return _of_wnids(wnids)
     if not _NAMED.search(text):
         return Match("unmatched", rule="no words")
-    tokens = words.tokens(text)
+    known = vocabulary.vocabulary()
+    tokens = [known.spelt(token) for token in words.tokens(text)]
     plain = " ".join(tokens)
     if _NO_ANSWER.fullmatch(plain.strip(" .,")):
         return Match("refusal", rule="refusal")
-    whole = vocabulary.vocabulary().find([t for t in tokens if t not in _ARTICLES and t not in ".,/"] or [""])
+    plainest = [t for t in tokens if t not in _ARTICLES and t not in ".,/"] or [""]
+    whole = known.find(plainest) or known.headless.get("".join(plainest))
     if whole and (whole.classes or whole.wider):
         return _said(whole)
     plain = _TAKEN_AS.sub("is", _WHO.sub("", plain))
+    plain = _OF_THE_BREED.sub(",", _ASSENT.sub("", plain))
     plain, hedges = _HEDGES.subn("", plain)
     clauses = [
         part.split() for part in re.split(r"\s\.(?=\s|$)|\b(?:but|however)\b", plain) if part.strip(" .,")
@@ -201,11 +224,18 @@ def match(answer: str) -> Match:
         said = _clause(clause)
         if said is None:
             continue
-        if found is None or (found.kind == "unmatched" and _names(clause)):
+        bare = _bare(clause)
+        if found is None or (found.kind == "unmatched" and (bare or _names(clause))):
             found = said
-        elif found.kind == "general" and said.kind == "class" and _meaning(found).above(_meaning(said)):
-            return said
-        if found.kind in ("class", "ambiguous"):
+        elif found.kind == "general" and said.kind == "class":
+            found = said if _meaning(found).above(_meaning(said)) else found
+        elif (
+            found.kind == said.kind == "class"
+            and not set(found.classes) & set(said.classes)
+            and (bare or _ALTERNATIVE.search(" ".join(clause)))
+        ):
+            return Match("ambiguous", rule="several names")
+        if found.kind == "ambiguous":
             return found
     if (refused or hedges) and (found is None or found.kind == "unmatched"):
         return Match("refusal", rule="refusal")
@@ -221,6 +251,12 @@ def _names(clause: Sequence[str]) -> bool:
     return clause[0] in ("it", "this", "the", "there", "here") and any(
         word in _COPULAS for word in clause[:6]
     )
+
+
+def _bare(clause: Sequence[str]) -> bool:
+    """Whether a sentence is a name and nothing else, as a line of a list is."""
+    items = [item for item in _items(clause) if item.text not in _ARTICLES | _MARKS]
+    return len(items) == 1 and items[0].meaning is not None
 
 
 def _of_wnids(wnids: set[str]) -> Match:
@@ -292,7 +328,10 @@ def _clause(clause: Sequence[str]) -> Match | None:
         return Match("ambiguous", rule="negation") if known else Match("unmatched", rule="no name")
     said = _combined(phrases)
     for aside in asides:
+        other = _ALTERNATIVE.search(aside[0].text) and said is not None and said.kind == "class"
         if (meaning := _head(_phrase(_parts(aside)[0][0])[0])) is not None:
+            if other and meaning.classes and not meaning.classes & set(said.classes if said else ()):
+                return Match("ambiguous", rule="several names")
             said = _with_aside(said, meaning)
     return said
 
@@ -340,9 +379,12 @@ def _predicate(items: list[_Item]) -> list[_Item]:
 def _parts(items: Sequence[_Item]) -> tuple[list[list[_Item]], list[str]]:
     """The phrases between commas, "and" and "or", and what stands before each: "", ",", "and", "or"."""
     parts, joints = list[list[_Item]]([[]]), [""]
-    for item in items:
+    for place, item in enumerate(items):
+        following = items[place + 1].text if place + 1 < len(items) else ""
+        if parts[-1] and parts[-1][-1].text in _COLORS and following in _COLORS:
+            continue  # "orange and white clownfish"
         joint = {
-            "/": "or",
+            "/": "/",
             "or": "or",
             "nor": "or",
             "and": "and",
@@ -365,27 +407,21 @@ def _parts(items: Sequence[_Item]) -> tuple[list[list[_Item]], list[str]]:
 
 def _phrase(part: Sequence[_Item]) -> tuple[list[_Item], int]:
     """The noun phrase of a part without its frame, and how many items were cut off behind it."""
-    at = 0
-    while at < len(part):
-        item = part[at]
-        following = part[at + 1].text if at + 1 < len(part) else ""
-        framing = _frames(item) and _frame_end(part, at)
-        if framing and not (item.meaning and item.meaning.classes):
-            at = framing
-        elif (item.text in _LEADING or item.text in _NEGATIONS) and item.meaning is None and following:
-            at += 1
-        else:
-            break
-    phrase = list[_Item]()
-    for place in range(at, len(part)):
+    phrase, place = list[_Item](), _begin(part, 0) - 1
+    while (place := place + 1) < len(part):
         item = part[place]
         named = any(each.meaning for each in phrase)
+        if phrase and _measures(part, place - 1):
+            phrase, place = [], _begin(part, place + 1) - 1
+            continue
         if item.meaning is None and phrase:
             framing = _frames(phrase[-1]) and item.text in ("of", "showing", "with")
             if framing and not (phrase[-1].meaning and phrase[-1].meaning.classes):
-                return _joined(_phrase(part[place + 1 :]), 0)
+                phrase, place = [], _begin(part, place + 1) - 1
+                continue
             if item.text in _ARTICLES and not named:
-                return _phrase(part[place:])
+                phrase, place = [], _begin(part, place) - 1
+                continue
             if item.text in _STOPS | _ARTICLES or (named and item.text.endswith(("ing", "ed"))):
                 return phrase, len(part) - place
             if item.text.endswith("ing") and not _later_name(part[place + 1 :]):
@@ -394,8 +430,29 @@ def _phrase(part: Sequence[_Item]) -> tuple[list[_Item], int]:
     return phrase, 0
 
 
-def _joined(found: tuple[list[_Item], int], more: int) -> tuple[list[_Item], int]:
-    return found[0], found[1] + more
+def _begin(part: Sequence[_Item], at: int) -> int:
+    """Where the noun phrase begins in what stands at ``at`` and after it: behind its frame."""
+    while at < len(part):
+        item = part[at]
+        following = part[at + 1].text if at + 1 < len(part) else ""
+        framing = _frames(item) and _frame_end(part, at)
+        if framing and not (item.meaning and item.meaning.classes):
+            at = framing
+        elif _measures(part, at):
+            at += 2
+        elif (item.text in _LEADING or item.text in _NEGATIONS) and item.meaning is None and following:
+            at += 1
+        else:
+            break
+    return at
+
+
+def _measures(part: Sequence[_Item], at: int) -> bool:
+    """Whether a measure, "of" and a phrase that names a class begin at ``at``: "cup of espresso"."""
+    if at + 2 >= len(part) or part[at + 1].text != "of" or words.singular(part[at].text) not in _MEASURES:
+        return False
+    content = next((item for item in part[at + 2 : at + 8] if item.meaning or item.text in _STOPS), None)
+    return content is not None and content.meaning is not None and bool(content.meaning.classes)
 
 
 def _frames(item: _Item) -> bool:
@@ -466,11 +523,11 @@ def _combined(phrases: Sequence[tuple[str, Meaning, bool]]) -> Match | None:
             elif joint != ",":
                 return Match("ambiguous", rule="several names")
         elif said.wider and (meaning.classes or meaning.wider):
-            if said.above(meaning) and joint == ",":
+            if said.above(meaning) and joint in (",", "/"):
                 said = meaning
             elif meaning.classes if joint == "," else said != meaning:
                 return Match("ambiguous", rule="several names")
-        elif joint == "or" and (
+        elif joint in ("or", "/") and (
             said.classes or said.wider or ((meaning.classes or meaning.wider) and len(phrases) == 2)
         ):
             return Match("ambiguous", rule="several names")
@@ -501,6 +558,6 @@ def matcher_sha256() -> str:
     assert own is not None
     for module in (*_MODULES, own):
         digest.update(inspect.getsource(module).replace("\r\n", "\n").encode())
-    for file in ("imagenet1k.csv", "distinct_names.csv", "wordnet.csv", "wordnet_others.txt"):
+    for file in ("imagenet1k.csv", "distinct_names.csv", *wordnet.FILES):
         digest.update("\n".join(classes.checked_lines(file)).encode())
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 from imagenet_hard.evaluation.generative.words import name_tokens, singular, singulars
 from imagenet_hard.imagenet import classes, wordnet
@@ -46,6 +47,8 @@ class Meaning:
 
 
 OTHER = Meaning()
+ORGANISM = "n00004475"
+"""WordNet's synset of all that lives."""
 
 
 EVERYDAY: tuple[tuple[str, int], ...] = (
@@ -71,6 +74,10 @@ EVERYDAY: tuple[tuple[str, int], ...] = (
     *(("hoover", 882), ("ping pong ball", 722), ("table tennis ball", 722), ("flip phone", 487)),
     *(("clownfish", 393), ("clown fish", 393), ("puffer fish", 397), ("ladybird beetle", 301)),
     *(("remote", 761), ("tv remote", 761), ("kindle", 590), ("gas pump", 571), ("petrol pump", 571)),
+    *(("garbage bin", 412), ("rubbish bin", 412), ("wheelie bin", 412), ("bin lorry", 569)),
+    *(("sofa bed", 831), ("magnifying glass", 633), ("loo roll", 999), ("desktop pc", 527)),
+    *(("computer monitor", 664), ("stop sign", 919), ("bookshelf", 453), ("jail", 743), ("jacuzzi", 876)),
+    *(("hoodie", 841), ("trainers", 770), ("maize", 987), ("capsicum", 945), ("fire lorry", 555)),
 )
 """Words of today for classes, which WordNet 3.0 of 2006 and the names lack."""
 
@@ -79,12 +86,23 @@ EVERYDAY: tuple[tuple[str, int], ...] = (
 class Vocabulary:
     """Words without blanks -> meaning, as written (``exact``) and all in the singular (``stems``).
 
-    ``longest``: words of the longest entry.
+    ``longest``: words of the longest entry. ``words``: all in them. ``slips``: misspelt -> the word that is
+    meant, of the long words of classes, where it is no word itself and may mean no other. ``headless``: what
+    means a class as a whole answer only.
     """
 
     exact: Mapping[str, Meaning]
     stems: Mapping[str, Meaning]
     longest: int
+    words: frozenset[str]
+    slips: Mapping[str, str]
+    headless: Mapping[str, Meaning]
+
+    def spelt(self, word: str) -> str:
+        """``word``, or the one word of a class that it is with a slip of one letter: "dalmation"."""
+        if word in self.words or singular(word) in self.words:
+            return word
+        return self.slips.get(word, word)
 
     def find(self, words: Sequence[str]) -> Meaning | None:
         """The meaning of tokens, or None."""
@@ -104,7 +122,10 @@ class Vocabulary:
 def vocabulary() -> Vocabulary:
     """All of it; made once, in a fraction of a second."""
     entries: dict[tuple[str, ...], Meaning] = {}
-    for tier in (_own_names(), _lemmas(), _gathered(EVERYDAY, "everyday word"), _wider(), _kinds()):
+    for tier in (
+        *(_own_names(), _lemmas(), _gathered(EVERYDAY, "everyday word"), _synonyms_of_names()),
+        *(_wider(), _kinds(), _kinds_by_name(), _in_brackets()),
+    ):
         for words, meaning in tier.items():
             before = entries.setdefault(words, meaning)
             if before.classes and not before.wider and meaning.wider:
@@ -115,7 +136,24 @@ def vocabulary() -> Vocabulary:
     for words, meaning in entries.items():
         exact.setdefault("".join(words), meaning)
         stems.setdefault("".join(map(singular, words)), meaning)
-    return Vocabulary(exact, stems, max(map(len, entries)))
+    return Vocabulary(
+        exact,
+        stems,
+        max(map(len, entries)),
+        frozenset(chain.from_iterable(entries)),
+        _slips(),
+        {"".join(words): meaning for words, meaning in _without_heads().items()},
+    )
+
+
+def _slips() -> dict[str, str]:
+    names = chain(_own_names(), _lemmas())
+    meant: defaultdict[str, set[str]] = defaultdict(set)
+    for word in {word for words in names for word in words if len(word) >= wordnet.LONG and word.isalpha()}:
+        for slip in wordnet.misspellings(word):
+            meant[slip].add(word)
+    real = wordnet.alike()
+    return {slip: next(iter(words)) for slip, words in meant.items() if len(words) == 1 and slip not in real}
 
 
 def _gathered(pairs: Iterable[tuple[str, int]], by: str) -> dict[tuple[str, ...], Meaning]:
@@ -137,6 +175,14 @@ def _own_names() -> dict[tuple[str, ...], Meaning]:
     }
 
 
+def _in_brackets() -> dict[tuple[str, ...], Meaning]:
+    """Of "cherimoya (custard apple)" the other name; wider terms, as in "impala (antelope)", come before."""
+    names = enumerate(classes.names())
+    return _gathered(
+        ((aside, i) for i, name in names for aside in re.findall(r"\((.+)\)", name)), "class name"
+    )
+
+
 def _lemmas() -> dict[tuple[str, ...], Meaning]:
     """Lemmas of the classes, but those that are a wider term before they are the class (sense numbers)."""
     own = {wnid: wordnet.synsets()[wnid].lemmas for wnid in classes.wnids()}
@@ -151,23 +197,80 @@ def _lemmas() -> dict[tuple[str, ...], Meaning]:
     return _gathered(pairs, "WordNet lemma")
 
 
+def _without_heads() -> dict[tuple[str, ...], Meaning]:
+    """Names of living things of three words or more, without a last word that is wider: "Bernese mountain".
+
+    As a whole answer alone: in a sentence, "the little blue bird" is no heron.
+    """
+    wider = _wider()
+    found: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
+    for words, meaning in chain(_own_names().items(), _lemmas().items()):
+        if len(words) > 2 and words[-1:] in wider and wider[words[-1:]].above(meaning):
+            alive = {i for i in meaning.classes if ORGANISM in wordnet.ancestors(classes.wnids()[i])}
+            found[words[:-1]] |= alive
+    return {words: Meaning(frozenset(i), by="class name") for words, i in found.items() if len(i) == 1}
+
+
 def _first_wider() -> dict[str, int]:
     """Word -> the first of its senses that is above a class."""
     found: dict[str, int] = {}
-    for synset, about in wordnet.synsets().items():
-        if synset not in wordnet.class_of():
-            for lemma, rank in about.lemmas.items():
-                found[lemma.lower()] = min(rank, found.get(lemma.lower(), rank))
+    for synset in _above():
+        for lemma, rank in wordnet.synsets()[synset].lemmas.items():
+            found[lemma.lower()] = min(rank, found.get(lemma.lower(), rank))
     return found
+
+
+@cache
+def _above() -> frozenset[str]:
+    """The synsets that are above a class."""
+    return frozenset().union(*map(wordnet.ancestors, classes.wnids()))
+
+
+def _meant() -> dict[str, int]:
+    """Synset above a class that the class's name means first -> the class: "couch" is a studio couch here."""
+    return {
+        above: index
+        for index, (wnid, name) in enumerate(zip(classes.wnids(), classes.names(), strict=True))
+        for above in wordnet.ancestors(wnid)
+        for lemma, rank in wordnet.synsets()[above].lemmas.items()
+        if rank == 1 and name_tokens(lemma) == name_tokens(name.partition("(")[0])
+    }
+
+
+def _synonyms_of_names() -> dict[tuple[str, ...], Meaning]:
+    """What else WordNet calls that ("sofa"), by the first sense of its words alone."""
+    return _gathered(
+        (
+            (lemma, index)
+            for synset, index in _meant().items()
+            for lemma, rank in wordnet.synsets()[synset].lemmas.items()
+            if rank == 1
+        ),
+        "synonym of the name",
+    )
+
+
+def _kinds_by_name() -> dict[tuple[str, ...], Meaning]:
+    """What is below that and neither is nor holds a class ("love seat"), by the first sense of its words."""
+    meant = _meant()
+    return _gathered(
+        (
+            (lemma, meant[above])
+            for synset in wordnet.synsets().keys() - wordnet.class_of().keys() - _above()
+            for above in wordnet.ancestors(synset) & meant.keys()
+            for lemma, rank in wordnet.synsets()[synset].lemmas.items()
+            if rank == 1
+        ),
+        "a kind of the class",
+    )
 
 
 def _wider() -> dict[tuple[str, ...], Meaning]:
     """What is above classes, by every sense of its words."""
     found: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
-    for synset, about in wordnet.synsets().items():
-        if synset not in wordnet.class_of():
-            for lemma in about.lemmas:
-                found[tuple(name_tokens(lemma))].add(synset)
+    for synset in _above():
+        for lemma in wordnet.synsets()[synset].lemmas:
+            found[tuple(name_tokens(lemma))].add(synset)
     return {words: Meaning(wider=frozenset(each), by="wider term") for words, each in found.items()}
 
 

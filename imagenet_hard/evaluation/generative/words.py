@@ -87,7 +87,8 @@ def unwrap(answer: str) -> str:
         text = fenced[1] or text.replace("```", " ")
     text = _json_text(text)
     text = _TAG.sub(" ", _BOXED.sub(r" \1 ", text))
-    text = re.sub(r"^\s*(?:[-*+•>]|#+|\d{1,2}[.)](?=\s))\s*", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^\s*(?:[-*+•>]|#+|\W{0,3}\d{1,2}[.)]\W{0,3}(?=\s))\s*", "", text, flags=re.MULTILINE)
+    text = re.sub(r"(?<=\w) *\s\d{1,2}[.)](?=\s)", "\n", text)
     text = re.sub(r"[*`$\"“”«»]|(?<!\w)_+|_+(?!\w)", "", text).replace("_", " ")
     if labels := list(_LABEL.finditer(text)):
         text = text[labels[-1].end() :]
@@ -105,7 +106,10 @@ def _json_text(text: str) -> str:
         if isinstance(value, dict):
             keys = {str(key).lower(): key for key in value}
             known = [keys[key] for key in _KEYS if key in keys]
-            value = value[known[0]] if known else next((v for v in value.values() if isinstance(v, str)), "")
+            rest = sorted(value.values(), key=lambda v: not isinstance(v, str))
+            value = (
+                value[known[0]] if known else next((v for v in rest if isinstance(v, str | dict | list)), "")
+            )
         elif isinstance(value, list) and len(value) == 1:
             value = value[0]
     if isinstance(value, list):

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import importlib.util
 import time
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,8 @@ WIDER = {
 """Lemmas that are a wider term by a more frequent sense: a "plane" is no carpenter's plane."""
 
 
-VERDICTS = {1: "072e95de07588748"}
-"""Version -> hash of its verdicts on ``answers.csv`` and the names of the classes."""
+VERDICTS = {1: "072e95de07588748", 2: "fd7fa86e5e320333"}
+"""Version -> hash of its verdicts on the written answers (1: ``answers.csv``) and the classes' names."""
 
 
 def written(name: str) -> list[tuple[str, tuple[str, str]]]:
@@ -119,11 +120,15 @@ def test_what_is_above_every_class_is_no_class():
                 assert found.kind == "class" or above in found.wider, lemma
 
 
-@pytest.mark.parametrize(("name", "least"), [("answers.csv", 0.98), ("held_out.csv", 0.95)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("answers.csv", 0.98), ("held_out.csv", 0.98), ("held_out_2.csv", 0.93)]
+)
 def test_written_verdicts(name, least):
-    """Against verdicts that a careful reader gave; no rule is fitted to ``held_out.csv``.
+    """Against verdicts that a careful reader gave; no rule is fitted to ``held_out_2.csv``.
 
-    There 98 % was the aim and 278 of 291 (95.5 %) the first measure, which later figures must not hide.
+    First measures, which later figures must not hide: ``held_out.csv`` 278 of 291 (95.5 %) by matcher 1,
+    whose failures matcher 2 was made from; ``held_out_2.csv`` 300 of 343 (87.5 %) by matcher 1. The aim was
+    98 %.
     """
     rows = written(name)
     wrong = [(answer, verdict, got(answer)) for answer, verdict in rows if got(answer) != verdict]
@@ -135,7 +140,7 @@ def test_written_verdicts(name, least):
 
 
 def test_the_answers_are_of_every_kind():
-    for name, least in (("answers.csv", 500), ("held_out.csv", 200)):
+    for name, least in (("answers.csv", 500), ("held_out.csv", 200), ("held_out_2.csv", 200)):
         rows = written(name)
         assert len(rows) == len({answer for answer, _ in rows}) >= least
         assert {kind for _, (kind, _) in rows} == set(KINDS)
@@ -154,7 +159,8 @@ def test_any_text_has_a_verdict(text):
     "text",
     ["(" * 50_000, "[" * 50_000, "a " * 50_000, "<" * 50_000, "not " * 20_000, "or " * 20_000, "{" * 50_000,
      '{"a":' * 20_000, "zebra " * 10_000, "the answer is " * 5_000, "\\boxed{" * 10_000, "<think>" * 9_000,
-     "z" * 100_000, "\n" * 50_000, ", " * 20_000, "_" * 50_000, "close up " * 8_000],
+     "z" * 100_000, "\n" * 50_000, ", " * 20_000, "_" * 50_000, "close up " * 8_000,
+     "big piece of " * 1_500, "big cup of " * 1_700, "zebra . " * 2_500],
     ids=lambda text: repr(text[:8]),
 )  # fmt: skip
 def test_long_answers_end_soon(text):
@@ -182,9 +188,42 @@ def test_every_change_of_the_rules_has_its_hash(monkeypatch):
     matcher.matcher_sha256.cache_clear()
 
 
+@pytest.mark.parametrize(
+    ("answer", "classes"),
+    [
+        ("dalmation", {251}),
+        ("a golden retreiver", {207}),
+        ("failed", set()),  # an English word is no misspelt "tailed frog"
+        ("Bernese mountain", {239}),
+        ("the little blue bird", set()),  # no heron
+        ("a cup of eggnog", {969}),
+        ("a cup of water", {968}),
+        ("a big scoop of ice cream", {928}),
+        ("sofa", {831}),
+        ("love seat", {831}),
+        ("xoloitzcuintli", {268}),
+        ("an orange and white clownfish", {393}),
+        ("a dog of the breed Great Dane", {246}),
+        ("Of course! It's an accordion.", {401}),
+        ("Looking at the image, I can identify a banjo.", {420}),
+        ('{"result": {"label": "bathtub"}}', {435}),
+        ("otter\nbeaver", None),
+        ("1) violin 2) cello", None),
+        ("It might be an otter. Alternatively, it might be a beaver.", None),
+        ("otter (or beaver)", None),
+        ("Otter. It is next to a beaver.", {360}),
+    ],
+)
+def test_rules(answer, classes):
+    """``None``: ambiguous."""
+    found = match(answer)
+    assert found.kind == "ambiguous" if classes is None else set(found.classes) == classes, found
+
+
 def test_other_verdicts_need_another_version():
     """When this fails, raise ``matcher.VERSION`` and add its line: records made before name the old one."""
-    answers = [*classes.names(), *(answer for answer, _ in written("answers.csv"))]
+    written_ones = chain.from_iterable(map(written, ("answers.csv", "held_out.csv", "held_out_2.csv")))
+    answers = [*classes.names(), *(answer for answer, _ in written_ones)]
     verdicts = repr([(found.kind, found.classes, found.wider) for found in map(match, answers)])
     assert hashlib.sha256(verdicts.encode()).hexdigest()[:16] == VERDICTS[matcher.VERSION]
 

@@ -12,6 +12,7 @@ from imagenet_hard.base.types import BenchmarkInfo
 from imagenet_hard.cli import main as cli
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.evaluation.generative.answers import RawAnswers
+from imagenet_hard.evaluation.generative.matcher import VERSION
 from imagenet_hard.evaluation.generative.score import (
     check_recomputed,
     matched_tables,
@@ -69,7 +70,7 @@ def test_a_record_is_computed_again(tmp_path, record):
     with pytest.raises(ResultError, match="depth_credit is 0.5: the answers give"):
         check_recomputed(read.model_copy(update={"depth_credit": 0.5}), raw, *GOLD)
     other = read.matcher.model_copy(update={"sha256": "f" * 64})
-    with pytest.raises(ResultError, match="made by matcher 1 .*match the answers again"):
+    with pytest.raises(ResultError, match=rf"made by matcher {VERSION} .*match the answers again"):
         check_recomputed(read.model_copy(update={"matcher": other}), raw, *GOLD)
 
 
