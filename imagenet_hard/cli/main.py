@@ -20,6 +20,7 @@ COMMANDS: Commands = {
     "eval": ("eval:command", "Score classifiers on ImageNet-Hard or any ImageNet variant."),
     "models": ("models:command", "List and search the classifiers that can be scored."),
     "compare": ("compare:command", "Compare two results image by image."),
+    "export": ("export:command", "Write results as timm, CLIP_benchmark or Every Eval Ever have theirs."),
     "match": ("match:command", "Score answers in words that were produced elsewhere."),
     "difficulty": ("difficulty:command", "Make the table of difficulties that estimates draw by."),
     "plan-comparison": ("compare:plan_command", "How many images it takes to tell two models apart."),

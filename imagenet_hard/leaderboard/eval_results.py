@@ -10,6 +10,7 @@ import yaml
 
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.evaluation.variant import variant
 from imagenet_hard.hub.checks import check_repo_id
 from imagenet_hard.hub.evaluation import merge_results, results_file, task_id
 from imagenet_hard.hub.pull_request import PullRequest, open_pull_request
@@ -18,33 +19,12 @@ from imagenet_hard.leaderboard.entry import Entry
 
 CARD = "README.md"
 
-_HEAD = {"templates": ("openai-80", "prompts"), "classnames": ("open_clip", "class names")}
-"""Of a zero-shot head: key -> what it has in a default run, and what it is called in a note."""
-
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-def variant(entry: Entry) -> str | None:
-    """What sets a run apart from the default one, in a few words; None for the default.
-
-    The default: the model's own transform, fp32, its standard view, images as they are stored, open_clip's
-    class names in OpenAI's 80 prompts.
-    """
-    words, head = [], entry.model.head or {}
-    if protocol := entry.protocol:
-        words += [f"TTA {protocol.tta.label}"] if protocol.tta else []
-        words += [f"{protocol.transform} transform"] if protocol.transform != "native" else []
-        words += [protocol.precision] if protocol.precision != "fp32" else []
-        words += ["turned by EXIF"] if protocol.decode.get("exif_rotation") else []
-        words += [f"{name} {value}" for name, value in protocol.options.items()]
-    for key, (usual, what) in _HEAD.items():
-        words += [f"{what} {head[key]}"] if head.get(key, usual) != usual else []
-    return ", ".join(words) or None
 
 
 def result_path(entry: Entry) -> str:
     """The file of the result in the model's repository."""
-    return results_file(task_id(_dataset_id(entry)), variant(entry))
+    return results_file(task_id(_dataset_id(entry)), _note(entry))
 
 
 def results_text(earlier: str | None, entry: Entry, source: str | None = None) -> str:
@@ -67,7 +47,7 @@ def results_text(earlier: str | None, entry: Entry, source: str | None = None) -
         source_url=source,
         source_name="Entry and predictions" if source else None,
         source_user=(entry.owner or {}).get("hub") if source else None,
-        notes=variant(entry),
+        notes=_note(entry),
     )
     (new,) = eval_result_entries_to_yaml([result])
     return merge_results(earlier, new, result_path(entry))
@@ -91,7 +71,7 @@ def card_with_result(card: str | None, entry: Entry, model_name: str) -> str:
         dataset_split=entry.benchmark.split,
         dataset_revision=_revision(entry),
         metric_type="accuracy",
-        metric_name=f"Top-1 accuracy ({', '.join(filter(None, ('any label', variant(entry))))})",
+        metric_name=f"Top-1 accuracy ({', '.join(filter(None, ('any label', _note(entry))))})",
         metric_value=_percent(entry),
     )
     if card is None:
@@ -176,6 +156,11 @@ def _revision(entry: Entry) -> str | None:
     if revision is not None and not _COMMIT.fullmatch(revision):
         raise UsageError(f"benchmark.revision is {revision!r}: expected a commit of 40 hex digits")
     return revision
+
+
+def _note(entry: Entry) -> str | None:
+    """None where the run was the default one."""
+    return variant(entry.model, entry.protocol) or None
 
 
 def _percent(entry: Entry) -> float:
