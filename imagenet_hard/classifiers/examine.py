@@ -21,7 +21,7 @@ from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.outputs import AsLogits, background, check_shape, read_as, recognise, remarks
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
 from imagenet_hard.classifiers.transform_policy import ZoomTransform
-from imagenet_hard.classifiers.trial import View, images, run, views
+from imagenet_hard.classifiers.trial import TrialView, images, run, views
 
 log = logging.getLogger(__name__)
 
@@ -101,13 +101,13 @@ def _prepared(transform: ImageTransform, image: Image.Image) -> torch.Tensor:
 
 
 def _of_model(
-    module: torch.nn.Module, seen: Sequence[View], name: str, drop_class: int | None
+    module: torch.nn.Module, seen: Sequence[TrialView], name: str, drop_class: int | None
 ) -> tuple[torch.Tensor, list[str]]:
     """Its outputs for the views, float (n, classes). Can it repeat, does it mind what else is in a batch?"""
     found = []
     before = {key: value.clone() for key, value in module.named_buffers()}
     alone = _seeded(0, _each, module, seen, name, drop_class)
-    again = _seeded(1, _together, module, seen, name)
+    again = _seeded(1, _in_one_batch, module, seen, name)
     now = dict(module.named_buffers())
     if changed := [key for key, value in before.items() if key in now and not _equal(now[key], value)]:
         found.append(
@@ -116,7 +116,7 @@ def _of_model(
         )
     elif again.value is not None:
         apart = _apart(alone.value, again.value)
-        third = _seeded(2, _together, module, seen, name).value if apart > SAME else again.value
+        third = _seeded(2, _in_one_batch, module, seen, name).value if apart > SAME else again.value
         if _draws([alone, again]) or third is None or _apart(again.value, third) > SAME:
             found.append(
                 "cannot repeat: the model is random in eval mode, as with a dropout that is always on"
@@ -129,7 +129,7 @@ def _of_model(
     return alone.value, found
 
 
-def _each(module: Any, seen: Sequence[View], name: str, drop_class: int | None) -> torch.Tensor:
+def _each(module: Any, seen: Sequence[TrialView], name: str, drop_class: int | None) -> torch.Tensor:
     rows = []
     for view in seen:
         output = run(module, view.batch, name, view.what)
@@ -138,7 +138,7 @@ def _each(module: Any, seen: Sequence[View], name: str, drop_class: int | None) 
     return torch.cat(rows)
 
 
-def _together(module: Any, seen: Sequence[View], name: str) -> torch.Tensor | None:
+def _in_one_batch(module: Any, seen: Sequence[TrialView], name: str) -> torch.Tensor | None:
     """All views in one batch, or one by one where they are of several sizes; None where that fails.
 
     The engine names a batch that a model can't take.

@@ -35,7 +35,7 @@ HINTS = (
 
 
 @dataclass(frozen=True)
-class View:
+class TrialView:
     """An image of ``images`` as a batch of one, and what it is."""
 
     image: Image.Image
@@ -60,7 +60,7 @@ def probe(module: Any, transform: ImageTransform, name: str) -> Any:
         return run(module, view.batch, name, view.what)
 
 
-def views(module: Any, transform: ImageTransform, name: str) -> list[View]:
+def views(module: Any, transform: ImageTransform, name: str) -> list[TrialView]:
     """Those of ``images`` that the transform can take, on the module's device; real images may be larger.
 
     Raises:
@@ -79,7 +79,7 @@ def views(module: Any, transform: ImageTransform, name: str) -> list[View]:
         else:
             _check_input(batch, what, name)
             # As a plain loop gives it; whether the model takes channels last is seen on real images.
-            found.append(View(image, batch.clone(memory_format=torch.contiguous_format), what))
+            found.append(TrialView(image, batch.clone(memory_format=torch.contiguous_format), what))
     if not found:
         raise ClassifierError(failures[0][0]) from failures[0][1]
     return found

@@ -54,22 +54,22 @@ def examine(offline: bool = False) -> list[Finding]:
     """All checks, in the order in which they are read. A check that raises has failed and says why."""
     installed = package_versions()
     checks = [_version(name, installed) for name in PACKAGES]
-    for name, probe in (
+    for name, check in (
         ("devices", _devices),
         ("decode hash", _decode_hash),
         ("transform hash", _transform_hash),
         ("forward pass", _forward),
         ("disk space of the caches", _disk),
     ):
-        checks.append(_guarded(name, probe))
+        checks.append(_guarded(name, check))
     if not offline:
         checks.append(_guarded("Hub", _hub))
     return checks
 
 
-def _guarded(name: str, probe: Callable[[], Finding]) -> Finding:
+def _guarded(name: str, check: Callable[[], Finding]) -> Finding:
     try:
-        return probe()
+        return check()
     except Exception as error:  # a doctor reports, whatever it meets
         return Finding(name, "failed", reason(error))
 

@@ -153,13 +153,13 @@ def _chosen(entries: tuple[Path, ...], options: dict[str, Any]) -> Iterator[Chos
 
 def _requested(options: dict[str, Any], golds: Path, author: Author | None) -> Chosen:
     from imagenet_hard.leaderboard.board import ENTRIES
-    from imagenet_hard.leaderboard.verify.git_changes import BOARD, verdict_of_request
+    from imagenet_hard.leaderboard.verify.git_changes import BOARD, review_of_request
     from imagenet_hard.leaderboard.verify.run import Chosen
 
     base: Path = options["base"] or options["folder"]
-    verdict = verdict_of_request(options["request"], base, author=author, maintainer=options["maintainer"])
-    folders = [options["request"] / BOARD / ENTRIES / name for name in verdict.entries]
-    return Chosen(folders, golds, base, author, verdict.problems)
+    review = review_of_request(options["request"], base, author=author, maintainer=options["maintainer"])
+    folders = [options["request"] / BOARD / ENTRIES / name for name in review.entries]
+    return Chosen(folders, golds, base, author, review.problems)
 
 
 def _rerun(options: dict[str, Any]) -> Rerun | None:

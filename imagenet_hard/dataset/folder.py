@@ -33,7 +33,7 @@ from imagenet_hard.dataset.files import (
 )
 from imagenet_hard.dataset.label_files import LABEL_FILES, read_label_file
 from imagenet_hard.dataset.labels import Labels
-from imagenet_hard.dataset.left_out import listed, not_images, told
+from imagenet_hard.dataset.left_out import endings_text, not_images, told
 
 ACCEPTED = (
     "accepted are (a) a built data set: Parquet files in it or in data/, what save_to_disk of datasets "
@@ -70,7 +70,7 @@ def image_folder(folder: Path, files: Sequence[File], *, labels: Path | None, ex
     if table is None:
         kept = _in_class_order(kept)
     odd = by_ending(file for file in kept if not file.is_image)
-    notes = [f"{sum(odd.values()):,} files are images by their content ({listed(odd)})"] if odd else []
+    notes = [f"{sum(odd.values()):,} files are images by their content ({endings_text(odd)})"] if odd else []
     if table is None:
         unread = [file.id for file in others if file.id in LABEL_FILES]
         notes += [f"{' and '.join(unread)} is not read: the class folders say the labels"] if unread else []
@@ -163,7 +163,7 @@ def _seen(files: Sequence[File]) -> str:
     endings = list(by_ending(files).items())[:4]
     tops = sorted({file.parts[0] + "/" for file in files if len(file.parts) > 1})
     inside = f" in {', '.join(tops[:4])}{', ...' if len(tops) > 4 else ''}" if tops else ""
-    return f"it holds {listed(dict(endings))}{inside}"
+    return f"it holds {endings_text(dict(endings))}{inside}"
 
 
 _PICTURES = IMAGE_SUFFIXES | {".jfif", ".avif", ".heic", ".heif", ".jxl", ".jpg_original"}

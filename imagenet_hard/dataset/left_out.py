@@ -27,11 +27,11 @@ def told(counts: Mapping[str, int]) -> list[str]:
     unread = {kind.removeprefix(_NOT_IMAGES): n for kind, n in counts.items() if kind.startswith(_NOT_IMAGES)}
     if unread:
         said.append(
-            f"{sum(unread.values()):,} labelled files are no image that can be read ({listed(unread)})"
+            f"{sum(unread.values()):,} labelled files are no image that can be read ({endings_text(unread)})"
         )
     return said
 
 
-def listed(endings: Mapping[str, int]) -> str:
+def endings_text(endings: Mapping[str, int]) -> str:
     """ "2 .heic, 1 without an ending"."""
     return ", ".join(f"{n:,} {ending or 'without an ending'}" for ending, n in endings.items())

@@ -7,6 +7,7 @@ An option that moves numbers and is recorded nowhere else needs no more than its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,84 +21,68 @@ from imagenet_hard.tta.settings import TtaSettings
 
 TransformPolicy = Literal["native", "paper", "study", "custom"]
 
+_of_images = partial(Option, recorded="benchmark")
+
 
 class Options(RunOptions, total=False):
     """Of one model on one benchmark; those of how it is run stand in ``RunOptions``."""
 
     # Which images.
     revision: Annotated[
-        str | None,
-        Option(None, "Branch, tag or commit of a data set on the Hub.", metavar="REV", recorded="benchmark"),
+        str | None, _of_images(None, "Branch, tag or commit of a data set on the Hub.", metavar="REV")
     ]
     split: Annotated[
-        str | None,
-        Option(None, "Split of the data set [default: validation].", metavar="NAME", recorded="benchmark"),
+        str | None, _of_images(None, "Split of the data set [default: validation].", metavar="NAME")
     ]
     labels: Annotated[
         str | Path | None,
-        Option(
+        _of_images(
             None,
             "Labels of a folder of images (val.txt, real.json, CSV, the development kit's; see "
             "docs/data.md).",
             metavar="FILE",
-            recorded="benchmark",
         ),
     ]
-    limit: Annotated[
-        int | None,
-        Option(None, "Score the first N images only.", metavar="N", least=1, recorded="benchmark"),
-    ]
+    limit: Annotated[int | None, _of_images(None, "Score the first N images only.", metavar="N", least=1)]
     ids: Annotated[
         Ids | None,
-        Option(
+        _of_images(
             None,
             "Score the images of these ids only: one a line, a JSON list, or the column id of a CSV.",
             metavar="FILE",
-            recorded="benchmark",
         ),
     ]
     sample: Annotated[
-        int | None,
-        Option(
-            None, "Score a sample of N images that --seed draws.", metavar="N", least=1, recorded="benchmark"
-        ),
+        int | None, _of_images(None, "Score a sample of N images that --seed draws.", metavar="N", least=1)
     ]
     seed: Annotated[
         int | None,
-        Option(
-            None,
-            "Which sample or estimate: each seed draws another [default: 0].",
-            metavar="S",
-            recorded="benchmark",
-        ),
+        _of_images(None, "Which sample or estimate: each seed draws another [default: 0].", metavar="S"),
     ]
     estimate: Annotated[
         int | None,
-        Option(
+        _of_images(
             None,
             "Estimate the score on all images, with an interval, from N that are drawn by difficulty (see "
             "docs/estimate.md).",
             metavar="N",
             least=1,
-            recorded="benchmark",
         ),
     ]
     until: Annotated[
         float | None,
-        Option(
+        _of_images(
             None,
             "Estimate it from as many images as it takes for an interval of W points to either side.",
             metavar="W",
-            recorded="benchmark",
         ),
     ]
     difficulty: Annotated[
         str | Path | None,
-        Option(
+        _of_images(
             None,
             "Table of an estimate, as `imagenet-hard difficulty` makes it [default: the benchmark's].",
             metavar="FILE",
-            recorded="benchmark",
         ),
     ]
     streaming: Annotated[
@@ -125,10 +110,7 @@ class Options(RunOptions, total=False):
     pretrained: Annotated[
         str | None,
         Option(
-            None,
-            "Weights tag of an open_clip architecture, e.g. openai.",
-            metavar="TAG",
-            recorded="model",
+            None, "Weights tag of an open_clip architecture, e.g. openai.", metavar="TAG", recorded="model"
         ),
     ]
     transform: Annotated[

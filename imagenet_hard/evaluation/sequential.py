@@ -18,7 +18,7 @@ from imagenet_hard.evaluation.intervals import CONFIDENCE
 from imagenet_hard.evaluation.result import Result
 
 
-class Decision(Record):
+class SequentialComparison(Record):
     """What a sequential comparison came to."""
 
     schema_version: int = SCHEMA_VERSION
@@ -49,7 +49,7 @@ class Decision(Record):
 
 def compare_sequentially(
     a: str | Path | Pair, b: str | Path | Pair, *, seed: int = 0, difficulty: str | Path | None = None
-) -> Decision:
+) -> SequentialComparison:
     """Look at the images in the order of a draw until one of the two is better, or there are no more.
 
     Results on all images, or estimates of this ``seed`` and table. Always valid: see
@@ -87,7 +87,7 @@ def compare_sequentially(
     better: Literal["a", "b"] | None = None
     if decided[at]:
         better = "a" if low[at] > 0.5 else "b"
-    return Decision(
+    return SequentialComparison(
         benchmark=one.benchmark.name,
         fingerprint=table.fingerprint,
         better=better,
@@ -101,7 +101,7 @@ def compare_sequentially(
     )
 
 
-class Plan(Record):
+class SampleSize(Record):
     """How many images tell two models apart."""
 
     difference: float = Field(description="accuracy(A) - accuracy(B) on all images")
@@ -117,7 +117,7 @@ def plan_comparison(
     *,
     power: float = 0.8,
     difficulty: str | Path | None = None,
-) -> Plan:
+) -> SampleSize:
     """Images for a fixed-size comparison of two models like these, which have been scored on all images.
 
     Raises:
@@ -138,7 +138,7 @@ def plan_comparison(
         stratum = {id: h for h, ids in enumerate(whole_draw(table).order) for id in ids}
         variance = stratified_variance(values, [stratum[id] for id in said.ids])
         stratified = images_needed(difference, variance, n, power=power)
-    return Plan(
+    return SampleSize(
         difference=difference,
         total=n,
         power=power,

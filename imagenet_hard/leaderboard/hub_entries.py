@@ -13,7 +13,7 @@ from imagenet_hard.hub.read import RemoteFile, branch_point, download, files_at,
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, PREDICTIONS_FILE, TOP1_FILE, TOP5_FILE
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, MAX_ENTRY_BYTES
-from imagenet_hard.leaderboard.verify.changes import Change, Verdict, verdict_of
+from imagenet_hard.leaderboard.verify.changes import Change, RequestReview, review_of
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
 from imagenet_hard.leaderboard.verify.run import Chosen
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
@@ -49,7 +49,7 @@ def fetch(repo: str, into: Path, *, pr: int | None = None) -> Chosen:
     base, submitted = into / "main", into / "submitted"
     trusted = [p for p in main if _is_entry_file(p) or p.startswith((f"{BENCHMARKS}/", f"{WITHDRAWN}/"))]
     download(repo, "main", trusted, base)
-    verdict = Verdict(tuple(sorted(names)), ())
+    review = RequestReview(tuple(sorted(names)), ())
     if pr is not None:
 
         def withdrawal(name: str) -> str:
@@ -59,18 +59,18 @@ def fetch(repo: str, into: Path, *, pr: int | None = None) -> Chosen:
                 download(repo, f"refs/pr/{pr}", [record], submitted)
             return withdrawal_problem(submitted / record, base / ENTRIES / name, author)
 
-        verdict = verdict_of(
+        review = review_of(
             map(Change, changed),
             is_left=lambda name: any(p.startswith(f"{ENTRIES}/{name}/") for p in head),
             owns=lambda name: owns(base / ENTRIES / name, author),
             withdrawal=withdrawal,
         )
-        wanted = [p for p in head if _is_entry_file(p) and PurePosixPath(p).parts[1] in verdict.entries]
+        wanted = [p for p in head if _is_entry_file(p) and PurePosixPath(p).parts[1] in review.entries]
         _check_sizes(head, wanted)
         download(repo, f"refs/pr/{pr}", wanted, submitted)
     root = base if pr is None else submitted
-    folders = [root / ENTRIES / name for name in verdict.entries]
-    return Chosen(folders, base / BENCHMARKS, base / ENTRIES, author, verdict.problems)
+    folders = [root / ENTRIES / name for name in review.entries]
+    return Chosen(folders, base / BENCHMARKS, base / ENTRIES, author, review.problems)
 
 
 def _is_entry_file(path: str) -> bool:

@@ -22,7 +22,7 @@ from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.requests import FIELDS, MAX_REQUEST, check_published, read_request
-from imagenet_hard.leaderboard.verify.git_changes import verdict_of_request
+from imagenet_hard.leaderboard.verify.git_changes import review_of_request
 from imagenet_hard.leaderboard.verify.ownership import Author
 from tests.conftest import ROOT
 from tests.leaderboard.boards import Board
@@ -253,15 +253,15 @@ def test_an_entry_and_its_record_pass_in_one_request(board: Path, tmp_path: Path
     made.git(made.request, "merge", "-q", "--no-ff", "-m", "merge", "evaluate/1")
     entries = made.base / "leaderboard" / "entries"
     who = Author("github", "maintainer")
-    verdict = verdict_of_request(made.request, entries, author=who, maintainer=True)
-    assert (verdict.entries, verdict.problems) == ((name,), ())
-    (problem,) = verdict_of_request(made.request, entries, author=who).problems
+    review = review_of_request(made.request, entries, author=who, maintainer=True)
+    assert (review.entries, review.problems) == ((name,), ())
+    (problem,) = review_of_request(made.request, entries, author=who).problems
     assert "is no entry's: a request with entries changes nothing else" in problem
     record = made.request / "leaderboard" / "verified" / f"{name}.json"
     value = json.loads(record.read_text())
     record.write_text(json.dumps(value | {"entry_sha256": "0" * 64}))
     made.git(made.request, "commit", "-qa", "--amend", "-m", "merge")
-    (problem,) = verdict_of_request(made.request, entries, author=who, maintainer=True).problems
+    (problem,) = review_of_request(made.request, entries, author=who, maintainer=True).problems
     assert "is not about the entry as the request leaves it" in problem
     assert read_entry(made.request / "leaderboard" / "entries" / name).owner == {"github": "maintainer"}
 

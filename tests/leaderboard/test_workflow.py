@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.leaderboard.verify.changes import Verdict
-from imagenet_hard.leaderboard.verify.git_changes import verdict_of_request
+from imagenet_hard.leaderboard.verify.changes import RequestReview
+from imagenet_hard.leaderboard.verify.git_changes import review_of_request
 from imagenet_hard.leaderboard.verify.ownership import Author
 from imagenet_hard.leaderboard.verify.report import MARKER, Report, check, markdown_report, tier_of
 from imagenet_hard.leaderboard.verify.run import verify
@@ -205,11 +205,11 @@ class Request:
         self.git(self.request, "checkout", "-q", "-")
         self.git(self.request, "merge", "-q", "--no-ff", "-m", "merge", "theirs")
 
-    def judged(self, author: str = "", *, maintainer: bool = False) -> Verdict:
+    def judged(self, author: str = "", *, maintainer: bool = False) -> RequestReview:
         """Merge the request, and judge its paths in this process."""
         self.merge()
         who = Author("github", author) if author else None
-        return verdict_of_request(
+        return review_of_request(
             self.request, self.base / "leaderboard/entries", author=who, maintainer=maintainer
         )
 
@@ -365,7 +365,7 @@ def test_what_maintainers_change(request_: Request) -> None:
     """Gold and records, where the board still holds together with them."""
     gold = next((request_.request / "leaderboard" / "benchmarks").glob("*.json"))
     gold.write_text(gold.read_text().replace('"note": ""', '"note": "mended"'))
-    assert request_.judged(maintainer=True) == Verdict((), ())
+    assert request_.judged(maintainer=True) == RequestReview((), ())
 
 
 def test_maintainers_err(request_: Request) -> None:
@@ -378,7 +378,7 @@ def test_git_that_fails(request_: Request) -> None:
     """No repository, no merge, another base: red."""
     renamed(request_, "New")
     request_.merge()
-    run = partial(verdict_of_request, base=request_.base / "leaderboard" / "entries")
+    run = partial(review_of_request, base=request_.base / "leaderboard" / "entries")
     (request_.root / "folder").mkdir()
     with pytest.raises(ResultError, match="git rev-list failed"):
         run(request_.root / "folder")
@@ -386,7 +386,7 @@ def test_git_that_fails(request_: Request) -> None:
     with pytest.raises(ResultError, match="is merged into"):
         run(request_.request)
     with pytest.raises(ResultError, match="has 1 parents"):
-        verdict_of_request(request_.base, request_.base / "leaderboard" / "entries")
+        review_of_request(request_.base, request_.base / "leaderboard" / "entries")
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def command(screen: bool, exhaustive: bool, order: Path | None, as_json: bool, *
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoringRun:
     """What came out of a run, the work folder, and ids of images that should not be there twice."""
 
     summary: ScoreSummary
@@ -73,7 +73,7 @@ class Scored:
 
 def run_scoring(
     options: Mapping[str, Any], folder_for: Callable[[str], Path], *, mode: str, order: Sequence[Zoom] = ()
-) -> Scored:
+) -> ScoringRun:
     """Score a recipe with a progress bar; ``folder_for``: its name -> the work folder.
 
     ``options``: ``recipe``, ``data``, ``quiet``, and those of ``run_options`` and ``engine_options``.
@@ -102,10 +102,10 @@ def run_scoring(
         )
     with CurationStore(folder / FILE) as store:
         found = unwanted(sources, store.hashes(), excluded)
-    return Scored(summary, folder, [each.ids for each in found])
+    return ScoringRun(summary, folder, [each.ids for each in found])
 
 
-def report(scored: Scored, as_json: bool) -> int:
+def report(scored: ScoringRun, as_json: bool) -> int:
     """Print what came out; the exit code."""
     from imagenet_hard.curation.sources import explain_duplicates
 
@@ -155,7 +155,7 @@ def _progress(name: str, quiet: bool) -> Iterator[Callable[[FilterProgress], Non
             bar.close()
 
 
-def _as_json(scored: Scored) -> dict[str, Any]:
+def _as_json(scored: ScoringRun) -> dict[str, Any]:
     values = asdict(scored.summary)
     values["classifiers"] = {
         name: spec.model_dump(mode="json") for name, spec in scored.summary.classifiers.items()

@@ -25,12 +25,12 @@ from imagenet_hard.curation.build.manifest import (
     make_manifest,
     rows_sha256,
 )
+from imagenet_hard.curation.build.replacement import replacing
 from imagenet_hard.curation.build.selection import NOTHING, Selection, select
 from imagenet_hard.curation.build.shards import SelectedImages, partition, shard_names, write_shard
 from imagenet_hard.curation.build.verification import verify_build
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import Decision, OpenSource, ScoreSummary, Survivor
-from imagenet_hard.curation.replacement import replacing
 from imagenet_hard.curation.sources.exclusions import read_exclusions
 from imagenet_hard.hub.evaluation import BENCHMARK_FILE
 

@@ -9,7 +9,7 @@ from imagenet_hard.base.errors import ImageNetHardError, UsageError
 from imagenet_hard.curation.review.actions import ACTIONS, Action, state
 from imagenet_hard.curation.review.decisions import DecisionRow
 from imagenet_hard.curation.review.pictures import Pictures
-from imagenet_hard.curation.review.session import Filter, ReviewSession
+from imagenet_hard.curation.review.session import ReviewFilter, ReviewSession
 from imagenet_hard.imagenet.classes import names
 
 
@@ -48,7 +48,7 @@ class Controller:
         self,
         shown: str,
         action: str,
-        filter: Filter,
+        filter: ReviewFilter,
         reason: str = "",
         note: str = "",
         labels: Sequence[int] = (),
@@ -82,7 +82,7 @@ class Controller:
             return Screen(shown, words, refused=True)
         return Screen(row.id, f"{row.id} is {_describe(row)} again.")
 
-    def move(self, shown: str, by: int, filter: Filter) -> Screen:
+    def move(self, shown: str, by: int, filter: ReviewFilter) -> Screen:
         """To the next (``by`` = 1) or the previous (-1) image that matches."""
         found = self.session.step(shown, by, filter)
         if found is None:
@@ -90,7 +90,7 @@ class Controller:
             return Screen(shown, words, refused=True)
         return Screen(found)
 
-    def refilter(self, shown: str, filter: Filter) -> Screen:
+    def refilter(self, shown: str, filter: ReviewFilter) -> Screen:
         """The image shown, if it matches the new filter, or the next one that does."""
         return Screen(self.session.step(shown, 0, filter) or "")
 
@@ -101,7 +101,7 @@ class Controller:
             return Screen(shown, f"No image has an id with {text.strip()!r} in it.", refused=True)
         return Screen(found)
 
-    def position(self, id: str, filter: Filter) -> str:
+    def position(self, id: str, filter: ReviewFilter) -> str:
         """``3 of 120``, or that the filter leaves the image out."""
         matching = self.session.matching(filter)
         if id not in matching:

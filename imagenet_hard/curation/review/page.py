@@ -18,7 +18,7 @@ from imagenet_hard.base.web import templates
 from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED, state
 from imagenet_hard.curation.review.controller import Controller, Screen
 from imagenet_hard.curation.review.merge import DROP_REASONS
-from imagenet_hard.curation.review.session import Filter, Progress
+from imagenet_hard.curation.review.session import Progress, ReviewFilter
 from imagenet_hard.imagenet.classes import names, wnids
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ class _Page:
             api_visibility="private",
         )
 
-    def _show(self, screen: Screen, filter: Filter) -> list[Any]:
+    def _show(self, screen: Screen, filter: ReviewFilter) -> list[Any]:
         """New values of the outputs of ``_on``."""
         answer = part("message", next(self._stamps), screen.words, screen.refused)
         if screen.refused:
@@ -220,8 +220,8 @@ class _Page:
         return [answer, head, survivor.id, figure, facts, views, labels, *form]
 
 
-def _filter(source: str | None, undecided_only: bool) -> Filter:
-    return Filter(None if source in (None, ALL) else source, bool(undecided_only))
+def _filter(source: str | None, undecided_only: bool) -> ReviewFilter:
+    return ReviewFilter(None if source in (None, ALL) else source, bool(undecided_only))
 
 
 def part(name: str, *values: object) -> str:

@@ -25,7 +25,7 @@ MAX_REASON = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class ReviewFilter:
     """Which images the reviewer goes through: all, or those of one source, or those still undecided."""
 
     source: str | None = None
@@ -89,7 +89,7 @@ class ReviewSession:
     def start(self) -> str:
         """Where the reviewer left off: the next undecided image from the last one that was decided."""
         at = self._last or self.ids[0]
-        return self.step(at, 0, Filter(undecided_only=True)) or at
+        return self.step(at, 0, ReviewFilter(undecided_only=True)) or at
 
     def decision(self, id: str) -> DecisionRow | None:
         """What the reviewer says about an image now."""
@@ -98,11 +98,11 @@ class ReviewSession:
             return None
         return row
 
-    def matching(self, filter: Filter) -> list[str]:
+    def matching(self, filter: ReviewFilter) -> list[str]:
         """The ids that the filter lets through, in order."""
         return [id for id in self.ids if self._matches(id, filter)]
 
-    def step(self, id: str, by: int, filter: Filter) -> str | None:
+    def step(self, id: str, by: int, filter: ReviewFilter) -> str | None:
         """The next matching image after ``id`` (``by`` = 1) or the one before it (-1), None at the end.
 
         ``by`` = 0: ``id`` itself if it matches, else the next one that does, going round.
@@ -176,7 +176,7 @@ class ReviewSession:
         counts = Counter(row.action for row in rows if row)
         return Progress(len(rows), {name: counts[name] for name in ACTIONS}, len(rows) - counts.total())
 
-    def _matches(self, id: str, filter: Filter) -> bool:
+    def _matches(self, id: str, filter: ReviewFilter) -> bool:
         if filter.source is not None and self.survivors[id].source != filter.source:
             return False
         return not filter.undecided_only or self.decision(id) is None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from html import escape
 
 from imagenet_hard.base.text import pct, printable, span, tex_cell
-from imagenet_hard.leaderboard.site.data import Board, Row
+from imagenet_hard.leaderboard.site.data import Board, Ranked
 
 _WIDE = 7.2
 """Pixels of a character of the badge; the text is stretched to its place, whatever the reader's typeface."""
 
 
-def bibtex(board: Board, entry: Row) -> str:
+def bibtex(board: Board, entry: Ranked) -> str:
     """The entry with what pins its figure down: counts, images and predictions."""
     top1 = entry.top1
     note = (
@@ -30,7 +30,7 @@ def bibtex(board: Board, entry: Row) -> str:
     return "\n".join((f"@misc{{{entry.id},", *lines, "}"))
 
 
-def badge(board: Board, entry: Row) -> str:
+def badge(board: Board, entry: Ranked) -> str:
     """An SVG of one line: the benchmark and the score with its interval."""
     texts = (printable(board.title[:40]), f"{pct(entry.top1.accuracy)} % ({span(entry.top1)})")
     left, right = (round(_WIDE * len(each) + 14) for each in texts)

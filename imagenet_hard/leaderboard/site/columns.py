@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from imagenet_hard.base.text import pct, pct1, points, signed, size, span
-from imagenet_hard.leaderboard.site.data import Board, Row
-from imagenet_hard.leaderboard.site.imagenet import effective, reported
+from imagenet_hard.leaderboard.site.data import Board, Ranked
+from imagenet_hard.leaderboard.site.imagenet import effective, reported_top1
 
 Value = str | int | float | bool | dt.date | None
 Shown = Literal["always", "narrow", "wide", "hidden"]
@@ -44,24 +44,24 @@ class Field:
     """
 
     name: str
-    read: Callable[[Row], Value]
+    read: Callable[[Ranked], Value]
     title: str = ""
-    fact: Callable[[Row], str] | None = None
+    fact: Callable[[Ranked], str] | None = None
     flat: bool = True
     word: bool = False
     search: bool = False
 
-    def plain(self, entry: Row) -> str | int | float | bool | None:
+    def plain(self, entry: Ranked) -> str | int | float | bool | None:
         """The value as JSON has it."""
         value = self.read(entry)
         return value.isoformat() if isinstance(value, dt.date) else value
 
-    def cell(self, entry: Row) -> str | int | float | None:
+    def cell(self, entry: Ranked) -> str | int | float | None:
         """The value as CSV has it."""
         value = self.plain(entry)
         return str(value).lower() if isinstance(value, bool) else value
 
-    def written(self, entry: Row) -> str:
+    def written(self, entry: Ranked) -> str:
         """The value on the entry's page; "" where there is none."""
         if self.fact:
             return self.fact(entry)
@@ -83,7 +83,7 @@ class Column:
     key: str
     title: str
     fields: tuple[str, ...]
-    text: Callable[[Row], str]
+    text: Callable[[Ranked], str]
     number: bool = False
     sort: tuple[str, ...] = ()
     descending: bool = False
@@ -136,7 +136,7 @@ class Filter:
     choices: tuple[tuple[str, str], ...] = ()
     every: str = "Any"
 
-    def options(self, entries: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+    def options(self, entries: Sequence[Ranked]) -> tuple[tuple[str, str], ...]:
         """(value, name) of each choice; exact values in order, tiers from the least."""
         if self.choices:
             return self.choices
@@ -145,7 +145,7 @@ class Filter:
         return tuple((each, each) for each in sorted(found, key=order.index if order else None))
 
 
-def _imagenet(entry: Row) -> float | None:
+def _imagenet(entry: Ranked) -> float | None:
     return entry.imagenet.percent / 100 if entry.imagenet else None
 
 
@@ -176,7 +176,11 @@ FIELDS = (
     Field("date", lambda e: e.date, title="Date"),
     Field("used_in_curation", lambda e: e.used_in_curation),
     Field(
-        "imagenet_top1_reported", _imagenet, title="ImageNet top-1, as reported", fact=reported, flat=False
+        "imagenet_top1_reported",
+        _imagenet,
+        title="ImageNet top-1, as reported",
+        fact=reported_top1,
+        flat=False,
     ),
     Field(
         "effective_robustness",
@@ -360,9 +364,9 @@ def _on(origin: str) -> str:
     return f"top1 {origin}"
 
 
-def _top1_on(origin: str) -> Callable[[Row], Value]:
+def _top1_on(origin: str) -> Callable[[Ranked], Value]:
     return lambda entry: entry.origins[origin].accuracy if origin in entry.origins else None
 
 
-def _text_on(origin: str) -> Callable[[Row], str]:
+def _text_on(origin: str) -> Callable[[Ranked], str]:
     return lambda entry: pct1(entry.origins[origin].accuracy) if origin in entry.origins else ""

@@ -158,7 +158,7 @@ class Unranked:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row(Unranked):
+class Ranked(Unranked):
     """The same among the others of its board.
 
     ``effective_robustness``: top-1 less what the line through the board's entries expects, a share;
@@ -174,7 +174,7 @@ class Row(Unranked):
     @classmethod
     def of(
         cls, model: Unranked, rank: Rank, *, effective_robustness: float | None, rank_diff: int | None
-    ) -> Row:
+    ) -> Ranked:
         """A model with its rank."""
         known = {each.name: getattr(model, each.name) for each in fields(Unranked)}
         return cls(**known, rank=rank, effective_robustness=effective_robustness, rank_diff=rank_diff)
@@ -194,7 +194,7 @@ class Board:
     title: str
     source: str
     fingerprint: str
-    entries: tuple[Row, ...]
+    entries: tuple[Ranked, ...]
     image_ids: tuple[str, ...]
     labels: tuple[tuple[int, ...], ...]
     image_origins: tuple[str, ...]

@@ -12,7 +12,7 @@ from imagenet_hard.base.types import Record
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site.cite import badge
 from imagenet_hard.leaderboard.site.columns import fields_of
-from imagenet_hard.leaderboard.site.data import Board, Row
+from imagenet_hard.leaderboard.site.data import Board, Ranked
 from imagenet_hard.leaderboard.site.data_files import commonest_wrong
 from imagenet_hard.leaderboard.site.provenance import provenance
 
@@ -64,7 +64,7 @@ def _head(board: Board) -> dict[str, Any]:
     return {"benchmark": board.title, "source": board.source, "fingerprint": board.fingerprint, "n": board.n}
 
 
-def _record(board: Board, entry: Row) -> dict[str, Any]:
+def _record(board: Board, entry: Ranked) -> dict[str, Any]:
     """What is known of an entry; shares are in [0, 1], reported ImageNet accuracy in percent."""
     imagenet = entry.imagenet
     return {
@@ -100,7 +100,7 @@ def _plain(value: Any) -> Any:
     return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
-def _per_class(entry: Row) -> dict[str, Any]:
+def _per_class(entry: Ranked) -> dict[str, Any]:
     return {"per_class": _plain(entry.per_class), "calibration": _plain(entry.calibration)}
 
 
@@ -117,7 +117,7 @@ def _images(board: Board) -> str:
     )
 
 
-def _classes(entry: Row) -> str:
+def _classes(entry: Ranked) -> str:
     names, counts = class_names(), entry.per_class
     rows = zip(range(len(names)), names, counts.n_correct, counts.n_total, strict=True)
     return spreadsheet_csv(("class", "name", "n_correct", "n_total"), (row for row in rows if row[3]))

@@ -18,7 +18,7 @@ from imagenet_hard.leaderboard.gold import Gold
 from imagenet_hard.leaderboard.ids import model_of
 from imagenet_hard.leaderboard.published import PublishedTable
 from imagenet_hard.leaderboard.site.boards import Gathering, by_value, in_order, n_labels, rates
-from imagenet_hard.leaderboard.site.data import Board, Elsewhere, Row, SiteData, Unranked
+from imagenet_hard.leaderboard.site.data import Board, Elsewhere, Ranked, SiteData, Unranked
 from imagenet_hard.leaderboard.withdrawn import withdrawals
 
 
@@ -30,13 +30,13 @@ def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteDa
     Raises:
         UsageError: there is no such folder.
     """
-    gathered: dict[str, _Scored] = {}
+    gathered: dict[str, _GoldBoard] = {}
     left_out: list[str] = []
     folder = _board_folder(entries)
     for each in read_board(folder, left_out.append):
         fingerprint = each.gold.info.fingerprint
         if fingerprint not in gathered:
-            gathered[fingerprint] = _Scored(each.gold)
+            gathered[fingerprint] = _GoldBoard(each.gold)
         gathered[fingerprint].add(each)
     boards = _with_links(in_order(each.board() for each in gathered.values()))
     withdrawn = withdrawals(folder, left_out.append)
@@ -57,7 +57,7 @@ def _with_links(boards: Sequence[Board]) -> tuple[Board, ...]:
                 entries=len(board.entries),
             )
 
-    def linked(board: Board, entry: Row) -> Row:
+    def linked(board: Board, entry: Ranked) -> Ranked:
         others = (each for slug, each in found[model_of(entry.id)].items() if slug != board.slug)
         return replace(entry, also_on=tuple(others))
 
@@ -77,7 +77,7 @@ def _board_folder(entries: Path) -> Path:
     return entries.resolve().parent
 
 
-class _Scored:
+class _GoldBoard:
     """The entries of one benchmark, scored against its gold."""
 
     def __init__(self, gold: Gold) -> None:

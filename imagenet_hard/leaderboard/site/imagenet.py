@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imagenet_hard.base.text import counted, points, signed
-from imagenet_hard.leaderboard.site.data import Rank, Row, Unranked
+from imagenet_hard.leaderboard.site.data import Rank, Ranked, Unranked
 from imagenet_hard.leaderboard.stats.imagenet import Coefficient, correlate, fit, rank_differences
 
 
-def reported(entry: Row) -> str:
+def reported_top1(entry: Ranked) -> str:
     """``76.13 %, https://...``; empty where nothing is reported."""
     return f"{entry.imagenet.percent:.2f} %, {entry.imagenet.source.url}" if entry.imagenet else ""
 
 
-def effective(entry: Row) -> str:
+def effective(entry: Ranked) -> str:
     """Points above the line, and places against ImageNet; empty where there is no line."""
     if entry.effective_robustness is None or entry.rank_diff is None:
         return ""
@@ -24,7 +24,7 @@ def effective(entry: Row) -> str:
     )
 
 
-def ranked(models: Sequence[Unranked], ranks: Sequence[Rank]) -> tuple[Row, ...]:
+def ranked(models: Sequence[Unranked], ranks: Sequence[Rank]) -> tuple[Ranked, ...]:
     """Models with their ranks and, where ImageNet accuracy is reported, how they do against it.
 
     The line leaves out the models that chose the images: their score is biased low, which would lift all
@@ -37,7 +37,7 @@ def ranked(models: Sequence[Unranked], ranks: Sequence[Rank]) -> tuple[Row, ...]
     places = rank_differences(list(both.values()), list(y.values())).tolist() if line else []
     rank_diff = dict(zip(both, places, strict=False))
     return tuple(
-        Row.of(
+        Ranked.of(
             model,
             rank,
             rank_diff=rank_diff.get(i),
@@ -47,7 +47,7 @@ def ranked(models: Sequence[Unranked], ranks: Sequence[Rank]) -> tuple[Row, ...]
     )
 
 
-def correlation_in_words(entries: Sequence[Row]) -> str:
+def correlation_in_words(entries: Sequence[Ranked]) -> str:
     """The correlation of the entries' scores with their reported ImageNet accuracy, as a sentence."""
     pairs = [(e.imagenet.percent, e.top1.accuracy) for e in entries if e.imagenet]
     found = correlate([x for x, _ in pairs], [y for _, y in pairs])

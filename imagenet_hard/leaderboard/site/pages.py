@@ -19,7 +19,7 @@ from imagenet_hard.leaderboard.plain_text import https
 from imagenet_hard.leaderboard.published import published_on
 from imagenet_hard.leaderboard.site.cite import bibtex
 from imagenet_hard.leaderboard.site.columns import FIELDS, FILTERS, TIERS, fields_of, page_columns
-from imagenet_hard.leaderboard.site.data import Board, Row, SiteData
+from imagenet_hard.leaderboard.site.data import Board, Ranked, SiteData
 from imagenet_hard.leaderboard.site.data_files import few, group_of
 from imagenet_hard.leaderboard.site.imagenet import correlation_in_words
 from imagenet_hard.leaderboard.site.provenance import Facts, provenance
@@ -185,7 +185,7 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
     }
 
 
-def _word(entry: Row) -> str:
+def _word(entry: Ranked) -> str:
     """Whose word stands behind the provenance."""
     if entry.tier == "unsubmitted":
         return "As the result says."
@@ -194,7 +194,7 @@ def _word(entry: Row) -> str:
     return f"{WORD}; so are weights, transform and parameters, as the model was not run again."
 
 
-def _facts(entry: Row, board: Board) -> Facts:
+def _facts(entry: Ranked, board: Board) -> Facts:
     rows = (
         *((field.title, field.written(entry)) for field in fields_of(board) if field.title),
         ("Images", f"{board.title}, {board.n:,}, fingerprint {board.fingerprint}"),
@@ -204,7 +204,7 @@ def _facts(entry: Row, board: Board) -> Facts:
     return Facts("Entry", tuple((key, value) for key, value in rows if value))
 
 
-def _extreme_classes(entry: Row) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
+def _extreme_classes(entry: Ranked) -> tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]:
     """The hardest by the interval's upper end, the easiest by its lower: few images prove little."""
     names, per_class = class_names(), entry.per_class
     counts = list(zip(per_class.n_correct, per_class.n_total, strict=True))
@@ -243,7 +243,7 @@ def _changes(site: SiteData) -> list[dict[str, Any]]:
     ]
 
 
-def _replacements(e: Row) -> list[tuple[str, float, float]]:
+def _replacements(e: Ranked) -> list[tuple[str, float, float]]:
     """(day, accuracy before, accuracy after) of each time that another state took an entry's place."""
     scores = [*(each.top1.accuracy for each in e.earlier), e.top1.accuracy]
     days = [each.when.date() for each in e.earlier]

@@ -10,7 +10,7 @@ from typing import Any
 from imagenet_hard.base.text import counted
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.evaluation.result import Result
-from imagenet_hard.leaderboard.site.data import Row
+from imagenet_hard.leaderboard.site.data import Ranked
 
 _LONGEST = 4000
 
@@ -23,7 +23,7 @@ class Facts:
     rows: tuple[tuple[str, str], ...]
 
 
-def provenance(entry: Row) -> tuple[Facts, ...]:
+def provenance(entry: Ranked) -> tuple[Facts, ...]:
     """What an entry's records say, in groups; none is empty."""
     facts = (model_facts(entry.model), *(result_facts(entry.result) if entry.result else ()))
     return tuple(each for each in facts if each.rows)

@@ -39,21 +39,21 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RequestReview:
     """``entries``: the names of those to verify; ``problems``: why the request is refused, if it is."""
 
     entries: tuple[str, ...]
     problems: tuple[str, ...]
 
 
-def verdict_of(
+def review_of(
     changes: Iterable[Change],
     *,
     is_left: Callable[[str], bool],
     owns: Callable[[str], bool],
     withdrawal: Callable[[str], str],
     maintainer: bool = False,
-) -> Verdict:
+) -> RequestReview:
     """What is to verify of a request, and what in it is refused.
 
     Of an entry's name, ``is_left`` says whether the request leaves its folder there, and ``owns`` whether the
@@ -83,7 +83,7 @@ def verdict_of(
     ]
     if not problems:  # only then is it a plain file and anybody's to look into
         problems = [f"{name} {problem}" for name in sorted(gone) if (problem := withdrawal(name))]
-    return Verdict(tuple(sorted(names - gone)), tuple(problems))
+    return RequestReview(tuple(sorted(names - gone)), tuple(problems))
 
 
 def _kind(change: Change) -> str | None:

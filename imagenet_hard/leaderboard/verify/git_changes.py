@@ -15,7 +15,7 @@ from imagenet_hard.base.children import run_git
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.board import ENTRIES, VERIFIED, accepted_report, read_board
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.verify.changes import Change, Verdict, verdict_of
+from imagenet_hard.leaderboard.verify.changes import Change, RequestReview, review_of
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
 
@@ -52,9 +52,9 @@ def git_changes(request: Path, base: Path) -> tuple[Change, ...]:
     return tuple(map(_change, islice(fields, 0, None, 2), islice(fields, 1, None, 2)))
 
 
-def verdict_of_request(
+def review_of_request(
     request: Path, base: Path, *, author: Author | None = None, maintainer: bool = False
-) -> Verdict:
+) -> RequestReview:
     """What is to verify of a request, and what in it is refused.
 
     ``base``: the checkout's folder of entries that the request is merged into; ``author``: who opened the
@@ -64,7 +64,7 @@ def verdict_of_request(
         ResultError: as ``git_changes``.
     """
     changes = git_changes(request, base.resolve().parents[1])
-    verdict = verdict_of(
+    review = review_of(
         changes,
         is_left=lambda name: os.path.lexists(request / BOARD / ENTRIES / name),
         owns=lambda name: owns(base / name, author),
@@ -73,16 +73,16 @@ def verdict_of_request(
         ),
         maintainer=maintainer,
     )
-    if verdict.problems or not maintainer:
-        return verdict
-    if verdict.entries:
+    if review.problems or not maintainer:
+        return review
+    if review.entries:
         changed = {change.path for change in changes}
-        told = (_record_problem(request / BOARD, n) for n in verdict.entries if _record(n) in changed)
-        return Verdict(verdict.entries, tuple(filter(None, told)))
+        told = (_record_problem(request / BOARD, n) for n in review.entries if _record(n) in changed)
+        return RequestReview(review.entries, tuple(filter(None, told)))
     left_out: list[str] = []
     for _ in read_board(request / BOARD, left_out.append):
         pass
-    return Verdict((), tuple(left_out))
+    return RequestReview((), tuple(left_out))
 
 
 def _record(name: str) -> str:

@@ -17,12 +17,12 @@ from imagenet_hard.curation.records import View
 from imagenet_hard.curation.review.controller import Controller, Screen
 from imagenet_hard.curation.review.page import head_of, part
 from imagenet_hard.curation.review.pictures import DISPLAY_SIDE, Pictures
-from imagenet_hard.curation.review.session import Filter, Progress, ReviewSession
+from imagenet_hard.curation.review.session import Progress, ReviewFilter, ReviewSession
 from imagenet_hard.dataset.decode import decode
 from tests.curation.review.survivors import RECIPE, STANDARD, open_source, survivors
 from tests.dataset.images import encoded, jpeg, picture
 
-ALL, UNDECIDED = Filter(), Filter(undecided_only=True)
+ALL, UNDECIDED = ReviewFilter(), ReviewFilter(undecided_only=True)
 NAMES = ("a.jpg", "b.jpg", "c.jpg")
 A, B, C = (f"imagenet/{name}" for name in NAMES)
 
@@ -86,7 +86,7 @@ def test_a_refusal_stays(controller, action, fields, words):
 
 def test_no_decision_without_an_image(controller):
     """Where the filter matches nothing, keys do nothing."""
-    assert controller.refilter(A, Filter("elsewhere")) == Screen("")
+    assert controller.refilter(A, ReviewFilter("elsewhere")) == Screen("")
     assert controller.decide("", "keep", ALL).refused
 
 

@@ -17,10 +17,10 @@ from imagenet_hard.base.errors import ImageNetHardError, ResultError, UsageError
 from imagenet_hard.curation.records import Survivor
 from imagenet_hard.curation.review.decisions import append_decision, read_decisions
 from imagenet_hard.curation.review.merge import merge
-from imagenet_hard.curation.review.session import Filter, Progress, ReviewSession
+from imagenet_hard.curation.review.session import Progress, ReviewFilter, ReviewSession
 
 NOON = datetime(2023, 4, 12, 12, 0, 0, 999_999, tzinfo=UTC)
-ALL, UNDECIDED = Filter(), Filter(undecided_only=True)
+ALL, UNDECIDED = ReviewFilter(), ReviewFilter(undecided_only=True)
 SURVIVORS = [
     Survivor(f"{source}/{i}", source, (i,), f"{i:064x}") for i in range(3) for source in ("val", "sketch")
 ]
@@ -90,16 +90,16 @@ def test_filters_and_steps(tmp_path):
     """By source, by undecided, both; None at the ends; by 0 goes round."""
     review = session(tmp_path)
     review.decide("val/1", "keep")
-    assert review.matching(Filter("val")) == ["val/0", "val/1", "val/2"]
-    assert review.matching(Filter("val", undecided_only=True)) == ["val/0", "val/2"]
-    assert review.step("val/0", 1, Filter("val", undecided_only=True)) == "val/2"
+    assert review.matching(ReviewFilter("val")) == ["val/0", "val/1", "val/2"]
+    assert review.matching(ReviewFilter("val", undecided_only=True)) == ["val/0", "val/2"]
+    assert review.step("val/0", 1, ReviewFilter("val", undecided_only=True)) == "val/2"
     assert review.step("val/2", -1, UNDECIDED) == "sketch/1"
     assert review.step("val/0", -1, ALL) is None
     assert review.step("sketch/2", 1, ALL) is None
     assert review.step("val/1", 0, ALL) == "val/1"
     assert review.step("val/1", 0, UNDECIDED) == "sketch/1"
-    assert review.step("sketch/2", 0, Filter("val")) == "val/0"
-    assert review.step("val/0", 0, Filter("elsewhere")) is None
+    assert review.step("sketch/2", 0, ReviewFilter("val")) == "val/0"
+    assert review.step("val/0", 0, ReviewFilter("elsewhere")) is None
 
 
 def test_find(tmp_path):

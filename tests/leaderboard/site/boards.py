@@ -17,7 +17,7 @@ from imagenet_hard.evaluation.metrics import PerClass, Rate
 from imagenet_hard.leaderboard.entry import Claim, Entry, ReportedTop1
 from imagenet_hard.leaderboard.plain_text import Link
 from imagenet_hard.leaderboard.published import PublishedRow, PublishedTable, Release
-from imagenet_hard.leaderboard.site.data import Board, Rank, Row, SiteData
+from imagenet_hard.leaderboard.site.data import Board, Rank, Ranked, SiteData
 from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.leaderboard.stats.ranks import ranks
 from imagenet_hard.leaderboard.verify.report import Report, check, tier_of
@@ -121,7 +121,7 @@ def board_of(
         report, used = report_of(text.pop("tier")), text.pop("used_in_curation")
         entry = entry_of(n=n, **text)
         entries.append(
-            Row(
+            Ranked(
                 id=entry.id,
                 name=entry.name,
                 record=entry,

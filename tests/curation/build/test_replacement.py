@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imagenet_hard.base.errors import DatasetError, ResultError
-from imagenet_hard.curation.replacement import replacing
+from imagenet_hard.curation.build.replacement import replacing
 from tests.curation.build.builds import built
 
 
@@ -112,7 +112,7 @@ def test_a_real_quota(tmp_path):
     before = tree(built(tmp_path / "out"))
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from imagenet_hard.curation.replacement import replacing\n"
+        "from imagenet_hard.curation.build.replacement import replacing\n"
         "from imagenet_hard.curation.build.selection import Selected\n"
         "from imagenet_hard.curation.build.shards import write_shard\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10000, 10000))\n"
