@@ -24,6 +24,7 @@ from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.requests import FIELDS, MAX_REQUEST, check_published, read_request
 from imagenet_hard.leaderboard.verify.git_changes import review_of_request
 from imagenet_hard.leaderboard.verify.ownership import Author
+from imagenet_hard.leaderboard.verify.report import tier_by
 from tests.conftest import ROOT
 from tests.leaderboard.boards import Board
 from tests.leaderboard.test_workflow import Request
@@ -134,7 +135,7 @@ def test_from_the_command_to_a_reproduced_entry(board: Path, capsys: pytest.Capt
     assert said.out == f"wrote {folder}\nrecord: {board / 'verified' / folder.name}.json\n"
     assert "the entry is the board's own run on all 20 images: cpu" in said.err
     (found,) = read_board(board)
-    assert (found.tier, found.entry.submitter) == ("reproduced", "the board's maintainers")
+    assert (tier_by(found.report), found.entry.submitter) == ("reproduced", "the board's maintainers")
     assert found.entry.owner == {"github": "maintainer"}
     (result,) = (read_result(path)[0] for path in board.parent.glob("work/*/*.json"))
     assert found.rescored.top1.n_correct == result.metrics.n_correct > 5
@@ -144,7 +145,7 @@ def test_from_the_command_to_a_reproduced_entry(board: Path, capsys: pytest.Capt
     assert state(board) == before
     (board / "verified" / f"{folder.name}.json").unlink()  # interrupted before the record
     assert evaluate(board, "--owner", "github:maintainer") == 0
-    assert {each.tier for each in read_board(board)} == {"reproduced"}
+    assert {tier_by(each.report) for each in read_board(board)} == {"reproduced"}
     value = json.loads((folder / "entry.json").read_text())
     (folder / "entry.json").write_text(json.dumps(value | {"submitter": "somebody"}))
     assert evaluate(board, "--owner", "github:maintainer") == 1
