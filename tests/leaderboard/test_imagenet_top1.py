@@ -10,7 +10,7 @@ import pytest
 
 from imagenet_hard.base.types import ModelSpec
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1, torchvision_top1
-from imagenet_hard.leaderboard.site.imagenet import correlation_in_words, reported
+from imagenet_hard.leaderboard.site.imagenet import correlation_in_words, reported_top1
 from tests.leaderboard.site.boards import made_up
 
 
@@ -54,7 +54,7 @@ def test_the_page_says_how_scores_go_along_with_it():
     with_it = [e for e in entries if e.imagenet]
     assert "of 2 entries: too few" in correlation_in_words(with_it[:2])
     assert (
-        reported(next(e for e in entries if e.imagenet and e.imagenet.percent == 80))
+        reported_top1(next(e for e in entries if e.imagenet and e.imagenet.percent == 80))
         == "80.00 %, https://a.org"
     )
-    assert reported(next(e for e in entries if not e.imagenet)) == ""
+    assert reported_top1(next(e for e in entries if not e.imagenet)) == ""
