@@ -27,13 +27,14 @@ from record import record
 from scipy.stats import binomtest
 
 from imagenet_hard.base.types import ModelSpec, Predictions
+from imagenet_hard.evaluation.intervals import mcnemar
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, entry_json
 from imagenet_hard.leaderboard.gold import Gold, gold_of, write_gold
 from imagenet_hard.leaderboard.rescore import rescore
 from imagenet_hard.leaderboard.stats.correctness import Correctness
-from imagenet_hard.leaderboard.stats.pairs import error_consistency, mcnemar
+from imagenet_hard.leaderboard.stats.pairs import error_consistency
 from imagenet_hard.leaderboard.stats.ranks import ranks
 
 LOOP_PAIRS = 2_000
