@@ -50,6 +50,24 @@ def results_file(task: str, variant: str | None = None) -> str:
     return f"{RESULTS_FOLDER}/{task}{words and '_' + words}.yaml"
 
 
+def result_of(dataset: Mapping[str, str | None], value: float, **others: Any) -> dict[str, Any]:
+    """A result as the Hub reads it; what is None or empty is left out, also within a part.
+
+    Written here, since only releases of ``huggingface_hub`` that few have yet know these files.
+
+    >>> result_of({"id": "a/b", "task_id": "b", "revision": None}, 1.5, source={"url": None}, notes="bf16")
+    {'dataset': {'id': 'a/b', 'task_id': 'b'}, 'value': 1.5, 'notes': 'bf16'}
+    """
+    parts = {"dataset": dataset, "value": value, **others}
+    said = {
+        name: {key: each for key, each in part.items() if each is not None}
+        if isinstance(part, Mapping)
+        else part
+        for name, part in parts.items()
+    }
+    return {name: part for name, part in said.items() if part is not None and part != {}}
+
+
 def merge_results(text: str | None, result: Mapping[str, Any], where: str) -> str:
     """The file ``text`` with ``result`` in place of an earlier one of the same run; the others are kept.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ WAITS = (1, 2, 4, 8, 16, 32)
 
 LONGEST_WAIT = 600
 """Seconds that a run waits when the Hub asks it to; its rate limits count windows of 300."""
+
+_USED_UP = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})\b")
 
 R = TypeVar("R")
 
@@ -51,10 +54,9 @@ def retry(attempt: Callable[[], R], waits: Sequence[float], on_progress: Callabl
 def asked_wait(error: BaseException, now: datetime) -> float | None:
     """Seconds that a reply's ``Retry-After`` (seconds or an HTTP date) or rate limit asks for, if any.
 
-    Sources: RFC 9110, section 10.2.3; the ``RateLimit`` header as the Hub sends it.
+    Sources: RFC 9110, section 10.2.3; the ``RateLimit`` header as the Hub sends it
+    (draft-ietf-httpapi-ratelimit-headers-09).
     """
-    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined] # no __all__
-
     response = response_of(error)
     headers: Mapping[str, str] = {} if response is None else response.headers
     value = (headers.get("retry-after") or "").strip()
@@ -67,9 +69,9 @@ def asked_wait(error: BaseException, now: datetime) -> float | None:
             return None
         return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds())
     # Every reply carries the rate limit; it is the reason of a 429 only.
-    limit = parse_ratelimit_headers(headers) if status_of(error) == 429 else None
+    used_up = _USED_UP.search(headers.get("ratelimit") or "") if status_of(error) == 429 else None
     # One more second, as the Hub's counts are rounded.
-    return limit.reset_in_seconds + 1.0 if limit is not None and limit.remaining == 0 else None
+    return int(used_up[1]) + 1.0 if used_up else None
 
 
 def _what_failed(error: BaseException) -> str:

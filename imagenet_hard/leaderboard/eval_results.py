@@ -12,7 +12,7 @@ from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.evaluation.variant import variant
 from imagenet_hard.hub.checks import check_repo_id
-from imagenet_hard.hub.evaluation import merge_results, results_file, task_id
+from imagenet_hard.hub.evaluation import merge_results, result_of, results_file, task_id
 from imagenet_hard.hub.pull_request import PullRequest, open_pull_request
 from imagenet_hard.hub.read import MAX_TEXT, model_text
 from imagenet_hard.leaderboard.entry import Entry
@@ -36,20 +36,18 @@ def results_text(earlier: str | None, entry: Entry, source: str | None = None) -
     Raises:
         UsageError: the benchmark is no data set on the Hub, or ``earlier`` is no file of results.
     """
-    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-
-    result = EvalResultEntry(
-        dataset_id=_dataset_id(entry),
-        task_id=task_id(_dataset_id(entry)),
-        value=_percent(entry),
-        dataset_revision=_revision(entry),
+    said = {
+        "url": source,
+        "name": "Entry and predictions" if source else None,
+        "user": (entry.owner or {}).get("hub") if source else None,
+    }
+    new = result_of(
+        {"id": _dataset_id(entry), "task_id": task_id(_dataset_id(entry)), "revision": _revision(entry)},
+        _percent(entry),
         date=entry.date.isoformat(),
-        source_url=source,
-        source_name="Entry and predictions" if source else None,
-        source_user=(entry.owner or {}).get("hub") if source else None,
+        source=said,
         notes=_note(entry),
     )
-    (new,) = eval_result_entries_to_yaml([result])
     return merge_results(earlier, new, result_path(entry))
 
 

@@ -41,6 +41,9 @@ def test_the_rate_limit_is_read_where_it_is_the_reason() -> None:
     assert asked_wait(answer(429, used_up), NOW) == 56
     assert asked_wait(answer(500, used_up), NOW) is None
     assert asked_wait(answer(429, {"ratelimit": '"api";r=3;t=55'}), NOW) is None
+    assert asked_wait(answer(429, {"ratelimit": '"api";r=10;t=55'}), NOW) is None
+    assert asked_wait(answer(429, {"ratelimit": '"api"; r=0; t=7'}), NOW) == 8
+    assert asked_wait(answer(429, {"ratelimit": "none"}), NOW) is None
 
 
 def failing(*errors: Exception):
