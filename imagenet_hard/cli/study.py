@@ -36,6 +36,7 @@ def command() -> None:
     \b
     imagenet-hard study run    --recipe imagenet-hard-lite --data DIR
     imagenet-hard study report --recipe imagenet-hard-lite --data DIR
+    imagenet-hard study import correctness.pkl
     """
 
 
@@ -55,6 +56,30 @@ def run(work: Path | None, as_json: bool, **options: Any) -> int:
     with at_work():
         scored = run_scoring(options, lambda name: work or _folder(name), mode="exhaustive")
     return print_scores(scored, as_json)
+
+
+@command.command("import")
+@click.argument("pickle", type=FILE)
+@path_option("--out", "-o", type=FOLDER, default=Path("studies/authors"), help="Where matrix.npz goes.")
+def import_(pickle: Path, out: Path) -> int:
+    """Read the authors' PICKLE, correctness.pkl, into a matrix for `study report --matrix`.
+
+    Nothing in the file is run: it is read as data, and what a table of booleans does not need is refused.
+    """
+    from imagenet_hard.study.authors_pickle import read_authors_pickle
+    from imagenet_hard.study.matrix import FILE as MATRIX
+    from imagenet_hard.study.matrix import write_matrix
+
+    found = read_authors_pickle(pickle)
+    write_matrix(found, out / MATRIX)
+    info = found.info
+    click.echo(
+        f"{info.n_images:,} images of {len(info.images)} data sets, {len(info.classifiers)} classifiers, "
+        f"{info.n_zooms} zooms",
+        err=True,
+    )
+    click.echo(out / MATRIX)
+    return 0
 
 
 @command.command("report")
