@@ -34,6 +34,8 @@ def test_what_curation_builds_is_published(minihub: LoopbackHub, tmp_path: Path)
     """A build of the real step, card and picture and all, loads from the Hub with its fingerprint and ids."""
     report = Parts(tmp_path / "in").build(tmp_path / "imagenet-hard")
     (published,) = publishes(minihub, call(tmp_path / "imagenet-hard"))
+    told = "names the task imagenet-hard, results on lab/hard will name hard"
+    assert any(told in text for text in published["said"])
     assert {c["path"]: c["action"] for c in published["changes"]} == {
         ".gitattributes": "left alone",
         **dict.fromkeys([*report.manifest.files, "manifest.json"], "add"),
