@@ -20,6 +20,9 @@ N_CLASSES = 1000
 SCHEMA_VERSION = 1
 """Version of the JSON and Parquet records; raised when a field changes meaning."""
 
+NO_CLASS = -1
+"""In place of a class index: an answer in words that names no class."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -43,6 +46,9 @@ class Predictions:
     ``top5``: int16 (n, 5), class indices, best first, the lower index first on equal logits.
     ``logprob5``: float32 (n, 5), natural log of the softmax over all 1000 classes, or over those of a mask.
     ``margin``: float32 (n,), best logit minus second-best logit (>= 0).
+
+    Answers in words have no scores: ``top5`` is (n, 1) there, the class that is named or ``NO_CLASS``;
+    ``logprob5`` is (n, 0) and ``margin`` is (0,).
     """
 
     ids: tuple[str, ...]
@@ -52,6 +58,17 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @classmethod
+    def in_words(cls, ids: tuple[str, ...], classes: NDArray[np.integer]) -> Predictions:
+        """Of answers in words: the class of each, integers (n,), or ``NO_CLASS``."""
+        top1 = np.asarray(classes, np.int16).reshape(-1, 1)
+        return cls(ids, top1, np.empty((len(ids), 0), np.float32), np.empty(0, np.float32))
+
+    @property
+    def top1_only(self) -> bool:
+        """Whether they are answers in words."""
+        return bool(self.top5.shape[1] == 1)
 
 
 class Record(BaseModel):

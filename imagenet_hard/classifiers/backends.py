@@ -27,8 +27,11 @@ OWN: Mapping[str, str] = {
 }
 """Prefix -> the module with its record, in the order in which they are listed and asked for bare names."""
 
-RESERVED = ("custom",)
-"""What results call code of one's own."""
+ENDPOINT = "api"
+"""What results call models that answer in words, and their prefix: those are no classifiers."""
+
+RESERVED = ("custom", ENDPOINT)
+"""What results call other things: code of one's own, and the last."""
 
 
 @dataclass(frozen=True, slots=True)

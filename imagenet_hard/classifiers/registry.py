@@ -86,6 +86,11 @@ def _load(name: str, options: Options) -> Classifier:
     prefix, colon, rest = name.partition(":")
     if not colon:
         prefix, rest = _prefix_of(name, options), name
+    if prefix == backends.ENDPOINT:
+        raise UnknownModelError(
+            f"{name!r} answers in words, and has no scores for classes: imagenet-hard-eval can ask it, and "
+            "nothing else can use it"
+        )
     if prefix in backends.OWN or prefix in backends.installed():
         if not rest:
             raise UnknownModelError(f"{name!r} names no model: expected {prefix}:NAME")

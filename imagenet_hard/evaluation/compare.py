@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.types import SCHEMA_VERSION, ModelSpec, Predictions, Record
+from imagenet_hard.base.types import NO_CLASS, SCHEMA_VERSION, ModelSpec, Predictions, Record
 from imagenet_hard.evaluation.calibration import Count, Share
 from imagenet_hard.evaluation.intervals import RESAMPLES, kappa_of_right, mcnemar, paired_bootstrap
 from imagenet_hard.evaluation.metrics import Rate
@@ -65,7 +65,7 @@ class Flip(Record):
     id: str
     origin: str
     right: Literal["a", "b"]
-    a: int = Field(description="A's top-1 class")
+    a: int = Field(description="A's top-1 class; -1 for an answer in words that names none")
     a_name: str
     b: int
     b_name: str
@@ -192,7 +192,9 @@ def _flips(
 ) -> tuple[Flip, ...]:
     from imagenet_hard.imagenet.classes import names
 
-    class_names = names()
+    def _named(index: int) -> str:
+        return "(no class)" if index == NO_CLASS else names()[index]
+
     top_a, top_b = a.top5[:, 0].tolist(), b.top5[:, 0].tolist()
     return tuple(
         Flip(
@@ -200,9 +202,9 @@ def _flips(
             origin=origins[i],
             right="a" if right_a[i] else "b",
             a=top_a[i],
-            a_name=class_names[top_a[i]],
+            a_name=_named(top_a[i]),
             b=top_b[i],
-            b_name=class_names[top_b[i]],
+            b_name=_named(top_b[i]),
         )
         for i in np.flatnonzero(right_a != right_b).tolist()
     )

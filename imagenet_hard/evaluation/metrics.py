@@ -1,7 +1,8 @@
 """Metrics of a scored benchmark: count first, divide once; whole numbers are kept beside every share.
 
 A prediction is right if it is among the image's labels (paper, "Scoring"); top-5 is right if any of
-the five is. All 1000 classes compete, unless a mask was asked for.
+the five is. All 1000 classes compete, unless a mask was asked for. Answers in words have no scores: what
+needs them is not there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, StringConstraints, model_validator
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.base.types import N_CLASSES, Precision, Predictions, Record, Scored
+from imagenet_hard.base.types import N_CLASSES, Precision, Predictions, Record, Scored, says_nothing
 from imagenet_hard.evaluation.base64_columns import pack_bits, pack_names, unpack_bits, unpack_names
 from imagenet_hard.evaluation.calibration import Calibration, Count, Share, calibrate
 from imagenet_hard.evaluation.intervals import wilson
@@ -110,12 +111,12 @@ class Metrics(Record):
     """What a model scored. Every share is derived from counts, and loading checks that it is."""
 
     top1: Rate
-    top5: Rate
+    top5: Rate | None = Field(None, exclude_if=says_nothing, description="not there for answers in words")
     per_origin: dict[str, Rate] = Field(description="top-1 by the variant that the image came from")
     per_label_count: dict[int, Rate] = Field(description="top-1 by the image's number of labels")
     per_class: PerClass
-    calibration: Calibration
-    near_ties: NearTies
+    calibration: Calibration | None = Field(None, exclude_if=says_nothing, description="as top5")
+    near_ties: NearTies | None = Field(None, exclude_if=says_nothing, description="as top5")
     correct_bits: str = Field(
         description="base64, one bit per image in the order of the sorted ids: 1 where the top-1 is right; "
         "image i is bit 7 - i % 8 of byte i // 8"
@@ -154,14 +155,16 @@ class Metrics(Record):
         right = hits(predictions.top5, labels)
         correct = right[:, 0]
         names, codes = pack_names(origins)
+        scores = not predictions.top1_only
+        epsilon = near_tie_epsilon or NEAR_TIE_EPSILON["fp32"]
         return cls(
             top1=Rate.of(int(correct.sum()), len(correct)),
-            top5=Rate.of(int(right.any(axis=1).sum()), len(correct)),
+            top5=Rate.of(int(right.any(axis=1).sum()), len(correct)) if scores else None,
             per_origin=rates_by(correct, origins),
             per_label_count=rates_by(correct, [len(each) for each in labels]),
             per_class=per_class(correct, labels),
-            calibration=calibrate(confidence(predictions), correct),
-            near_ties=near_ties(predictions, near_tie_epsilon or NEAR_TIE_EPSILON["fp32"]),
+            calibration=calibrate(confidence(predictions), correct) if scores else None,
+            near_ties=near_ties(predictions, epsilon) if scores else None,
             correct_bits=pack_bits(correct),
             origins=Origins(names=names, codes=codes),
         )
@@ -171,20 +174,22 @@ class Metrics(Record):
         correct, codes, n = self.correct(), self.origin_codes(), self.n_total
         if int(correct.sum()) != self.n_correct:
             raise ValueError(f"correct_bits has {correct.sum()} ones: top1.n_correct is {self.n_correct}")
-        if self.top5.n_total != n or self.top5.n_correct < self.n_correct:
+        if len({each is None for each in (self.top5, self.calibration, self.near_ties)}) > 1:
+            raise ValueError("top5, calibration and near_ties are there together, or none of them is")
+        if self.top5 and (self.top5.n_total != n or self.top5.n_correct < self.n_correct):
             raise ValueError(f"top5 counts {self.top5.n_correct} of {self.top5.n_total} contradict top1")
         if _counts(rates_by(correct, [self.origins.names[i] for i in codes])) != _counts(self.per_origin):
             raise ValueError("per_origin does not follow from correct_bits and origins")
-        by_label_count = _counts(self.per_label_count).values()
+        by_label_count, cal = _counts(self.per_label_count).values(), self.calibration
         for name, right, total in (
             ("per_label_count", sum(k for k, _ in by_label_count), sum(m for _, m in by_label_count)),
-            ("calibration", sum(self.calibration.n_correct), sum(self.calibration.n_total)),
+            *([("calibration", sum(cal.n_correct), sum(cal.n_total))] if cal else []),
         ):
             if (right, total) != (self.n_correct, n):
                 raise ValueError(f"{name} counts {right} of {total} images: expected {self.n_correct} of {n}")
         if min(self.per_label_count) < 1:
             raise ValueError("per_label_count has images without a label")
-        if self.near_ties.n > n or max(self.per_class.n_total) > n:
+        if (self.near_ties and self.near_ties.n > n) or max(self.per_class.n_total) > n:
             raise ValueError(f"near_ties or per_class counts more images than the {n} scored")
         labels_given = sum(count * rate.n_total for count, rate in self.per_label_count.items())
         if sum(self.per_class.n_total) != labels_given:
@@ -216,7 +221,7 @@ def hits(top5: NDArray[np.integer], labels: Sequence[Sequence[int]]) -> NDArray[
         raise UsageError(f"labels run from {flat.min()} to {flat.max()}: expected classes 0..{N_CLASSES - 1}")
     # One number per (image, class), so that a single set test answers for all images.
     pairs = np.repeat(np.arange(len(labels)), sizes) * N_CLASSES + flat
-    return np.isin(np.arange(len(top5))[:, None] * N_CLASSES + top5, pairs)
+    return np.isin(np.arange(len(top5))[:, None] * N_CLASSES + top5, pairs) & (top5 >= 0)
 
 
 def rates_by(correct: NDArray[np.bool_], keys: Sequence[Key]) -> dict[Key, Rate]:

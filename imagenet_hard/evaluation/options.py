@@ -16,6 +16,12 @@ from imagenet_hard.base.types import DropClass
 from imagenet_hard.dataset.subset import Ids
 from imagenet_hard.engine.engine import Engine, EngineName
 from imagenet_hard.engine.settings import RunOptions
+from imagenet_hard.evaluation.generative.prompts import (
+    PromptName,
+    parse_concurrency,
+    parse_price,
+    parse_request,
+)
 from imagenet_hard.imagenet.mask import ClassMask
 from imagenet_hard.tta.settings import TtaSettings
 
@@ -148,6 +154,66 @@ class Options(RunOptions, total=False):
             None,
             "Background class of a model with 1001 outputs: the first (TensorFlow's) or the last.",
             recorded="protocol.drop_class",
+        ),
+    ]
+
+    # Which model behind an endpoint, and how it is asked.
+    base_url: Annotated[
+        str | None,
+        Option(
+            None,
+            "Of api:MODEL: the OpenAI-compatible endpoint [default: that of OPENAI_BASE_URL, else OpenAI's].",
+            metavar="URL",
+            recorded="answers.asked",
+        ),
+    ]
+    protocol: Annotated[
+        PromptName,
+        Option(
+            "open",
+            "Of api:MODEL: name what is seen, one of five names, or one of all 1000 (see "
+            "docs/generative.md).",
+            recorded="answers.asked",
+        ),
+    ]
+    request: Annotated[
+        Mapping[str, Any] | None,
+        Option(
+            None,
+            "Of api:MODEL: fields of each request as JSON, in place of the protocol's; null leaves one out.",
+            metavar="JSON",
+            parse=parse_request,
+            recorded="answers.asked",
+        ),
+    ]
+    concurrency: Annotated[
+        int | None,
+        Option(
+            None,
+            "Of api:MODEL: calls at once [default: auto, as many as the endpoint bears].",
+            metavar="auto|N",
+            parse=parse_concurrency,
+            recorded="",
+        ),
+    ]
+    key_env: Annotated[
+        str | None,
+        Option(
+            None,
+            "Of api:MODEL: environment variable that holds the key [default: OPENAI_API_KEY for OpenAI's own "
+            "endpoint, none for others].",
+            metavar="NAME",
+            recorded="",
+        ),
+    ]
+    price: Annotated[
+        tuple[float, float] | None,
+        Option(
+            None,
+            "Of api:MODEL: US dollars for a million tokens of prompts and of answers, to say what it costs.",
+            metavar="IN,OUT",
+            parse=parse_price,
+            recorded="answers.asked",
         ),
     ]
 

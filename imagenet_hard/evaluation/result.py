@@ -1,4 +1,7 @@
-"""The Result: who was scored on what, how, and what came out. One JSON file beside one Parquet file."""
+"""The Result: who was scored on what, how, and what came out. One JSON file beside one Parquet file.
+
+Where the model answered in words, it lies beside a file of JSON Lines.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.options import by_name
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.types import (
+    NO_CLASS,
     SCHEMA_VERSION,
     BenchmarkInfo,
     DropClass,
@@ -34,6 +38,8 @@ from imagenet_hard.base.types import (
 from imagenet_hard.evaluation.calibration import Count, calibrate
 from imagenet_hard.evaluation.environment import Environment
 from imagenet_hard.evaluation.estimate import Estimate
+from imagenet_hard.evaluation.generative.answers import RawAnswers, read_answered, write_answered
+from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import Metrics, confidence, near_ties
 from imagenet_hard.evaluation.options import Options, TransformPolicy
 from imagenet_hard.evaluation.package_metrics import Name, PackageMetric
@@ -41,14 +47,18 @@ from imagenet_hard.evaluation.predictions import predictions_sha256, read_predic
 from imagenet_hard.imagenet.mask import ClassMask
 from imagenet_hard.tta.settings import TtaRecord, TtaSettings
 
+ANSWERED = ".answers.jsonl"
+
 OptionValue = bool | int | float | str
 
 
 class Protocol(Record):
     """How the images went through the model: everything besides model and benchmark that moves a number."""
 
-    precision: Precision
-    batch_size: int = Field(ge=1)
+    precision: Precision | None = Field(
+        None, exclude_if=says_nothing, description="not there for answers in words"
+    )
+    batch_size: int | None = Field(None, ge=1, exclude_if=says_nothing, description="as precision")
     transform: TransformPolicy = Field(
         description="native: the model's own; paper: Resize(256) bilinear, CenterCrop(224), then RGB; "
         "study: the zoom study's standard view; custom: given by the user. The transform itself is in "
@@ -116,8 +126,8 @@ class Runtime(Record):
     n_scored: Count = Field(description="images scored in this run")
     n_resumed: Count = Field(0, description="images whose predictions an interrupted run had left behind")
     images_per_second: float | None = Field(None, ge=0, description="n_scored / seconds; None for no image")
-    device: str = Field(description="cpu, or the accelerator's name")
-    workers: int = Field(ge=0, description="decode threads")
+    device: str = Field(description="cpu, or the accelerator's name; of answers in words, where from")
+    workers: int = Field(ge=0, description="decode threads, or calls at once")
     peak_memory_bytes: int | None = Field(
         None, ge=0, description="of the process; on a CUDA device, of its tensors"
     )
@@ -150,6 +160,11 @@ class Result(Record):
         exclude_if=says_nothing,
         description="the score on all images, where only some were drawn for it: metrics count those alone, "
         "and are no score",
+    )
+    answers: AnswersInfo | None = Field(
+        default=None,
+        exclude_if=says_nothing,
+        description="of a model that answers in words: top-1 only, as words have no scores",
     )
     created: AwareDatetime = Field(description="UTC")
 
@@ -188,12 +203,22 @@ class Result(Record):
             )
         if self.estimate and sum(each.right for each in self.estimate.strata) != self.metrics.n_correct:
             raise ValueError("estimate.strata count other right images than metrics")
+        for name, there in (
+            ("metrics.top5", self.metrics.top5),
+            ("protocol.precision", self.protocol.precision),
+            ("protocol.batch_size", self.protocol.batch_size),
+        ):
+            if (there is None) != (self.answers is not None):
+                what = "this key is missing" if there is None else "answers in words have none"
+                raise ValueError(f"{name}: {what}")
+        if self.answers is not None:
+            self.answers.check(self.metrics)
         return self
 
 
 def result_stem(
     model: ModelSpec,
-    precision: Precision,
+    precision: str,
     transform: str,
     tta: TtaSettings | None = None,
     *,
@@ -218,11 +243,17 @@ def result_stem(
 
 
 def write_result(
-    folder: str | Path, result: Result, predictions: Predictions, *, stem: str | None = None
+    folder: str | Path,
+    result: Result,
+    predictions: Predictions,
+    *,
+    stem: str | None = None,
+    raw: RawAnswers | None = None,
 ) -> Path:
     """Write ``<stem>.parquet``, then ``<stem>.json``; the JSON's path. Each appears whole or not at all.
 
-    ``stem``: ``result_stem`` unless given; an existing pair of that name is replaced.
+    ``stem``: ``result_stem`` unless given; an existing pair of that name is replaced. ``raw``: of a model
+    that answers in words, what it said: ``<stem>.answers.jsonl`` in place of the Parquet file.
 
     Raises:
         ResultError: the predictions are not the result's, or the disk is full or read-only.
@@ -230,7 +261,7 @@ def write_result(
     protocol = result.protocol
     stem = stem or result_stem(
         result.model,
-        protocol.precision,
+        protocol.precision or "words",
         protocol.transform,
         protocol.tta,
         classes=protocol.classes,
@@ -238,7 +269,10 @@ def write_result(
     )
     path = Path(folder) / f"{stem}.json"
     check_together(result, predictions, where=str(path))
-    write_predictions(_beside(path), predictions)
+    if raw is not None:
+        write_answered(_beside(path, ANSWERED), raw, predictions)
+    else:
+        write_predictions(_beside(path), predictions)
     write_atomically(path, result_json(result).encode())
     return path
 
@@ -260,9 +294,25 @@ def read_result(path: str | Path) -> tuple[Result, Predictions]:
     if path.suffix != ".json":
         raise ResultError(f"{path} is not a result: expected the .json beside the .parquet")
     result = read_record(path, Result)
-    predictions = read_predictions(_beside(path))
+    if result.answers is not None:
+        predictions = read_answers_of(path, result)[1]
+    else:
+        predictions = read_predictions(_beside(path))
     check_together(result, predictions, where=str(path))
     return result, predictions
+
+
+def read_answers_of(path: Path, result: Result) -> tuple[RawAnswers, Predictions]:
+    """The answers in words beside the result in ``path``, and what they were read as.
+
+    Raises:
+        ResultError: they cannot be read, or are not those that it names.
+    """
+    beside = _beside(path, ANSWERED)
+    raw, predictions = read_answered(beside)
+    if result.answers is None or raw.sha256 != result.answers.answers_sha256:
+        raise ResultError(f"{beside} hashes to {raw.sha256[:16]}...: {path.name} names other answers")
+    return raw, predictions
 
 
 def check_together(result: Result, predictions: Predictions, *, where: str = "result") -> None:
@@ -279,6 +329,13 @@ def check_together(result: Result, predictions: Predictions, *, where: str = "re
             f"{where}: the predictions hash to {got[:16]}..., the result names "
             f"{result.predictions_sha256[:16]}...: the files do not belong together; score the model again"
         )
+    if predictions.top1_only != (metrics.top5 is None):
+        raise ResultError(f"{where}: the predictions are of another kind than the metrics")
+    if metrics.near_ties is None or metrics.calibration is None:
+        named = predictions.top5[:, 0] != NO_CLASS
+        if (metrics.correct() & ~named).any():
+            raise ResultError(f"{where}: an answer that names no class is counted as right")
+        return
     if (ties := near_ties(predictions, metrics.near_ties.epsilon)) != metrics.near_ties:
         raise ResultError(f"{where}: metrics.near_ties.n is {metrics.near_ties.n}: the margins give {ties.n}")
     expected = calibrate(confidence(predictions), metrics.correct()).model_dump()
@@ -287,8 +344,8 @@ def check_together(result: Result, predictions: Predictions, *, where: str = "re
             raise ResultError(f"{where}: metrics.calibration.{name} does not follow from the predictions")
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(path.name.removesuffix(".json") + ".parquet")
+def _beside(path: Path, suffix: str = ".parquet") -> Path:
+    return path.with_name(path.name.removesuffix(".json") + suffix)
 
 
 def result_schema() -> str:

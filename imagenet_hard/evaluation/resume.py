@@ -61,6 +61,12 @@ class Place:
         return self.folder / f"{self.stem}.json"
 
 
+def folder_of(out: Path, benchmark: str, part: str = "") -> Path:
+    """Where the results on a part of a benchmark go; on all of it by default."""
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in benchmark).strip(".-") or "data"
+    return out / (f"{name}-{part}" if part else name)
+
+
 def find(
     out: Path, benchmark: Benchmark, stem: str, key: str
 ) -> tuple[Place, tuple[Result, Predictions] | None]:
@@ -69,8 +75,7 @@ def find(
     Raises:
         ResultError: what is there cannot be read.
     """
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in benchmark.name).strip(".-") or "data"
-    folder = out / (f"{name}-{benchmark.part}" if benchmark.part else name)
+    folder = folder_of(out, benchmark.name, benchmark.part)
     for candidate in (stem, f"{stem}-{key[:8]}"):
         path = folder / f"{candidate}.json"
         if not path.exists():

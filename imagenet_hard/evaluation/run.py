@@ -16,6 +16,11 @@ from imagenet_hard.classifiers.own_code import brings_own_code
 from imagenet_hard.engine.batch_size import choose_batch_size
 from imagenet_hard.engine.engine import Engine, open_engine
 from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.evaluation.generative.run import (
+    evaluate_endpoint,
+    is_endpoint_model,
+    refuse_own_options,
+)
 from imagenet_hard.evaluation.model_run import Conditions, begin, stem_of
 from imagenet_hard.evaluation.options import Options, TransformPolicy
 from imagenet_hard.evaluation.package_metrics import find_metrics
@@ -71,6 +76,11 @@ def evaluate(
     ``imagenet_hard.imagenet.mask``); by default all 1000, as ImageNet-Hard is scored. ``drop_class``: the
     background class, 0 or 1000, of a model with 1001 outputs. ``metrics``: names of metrics that installed
     packages bring (docs/extending.md), for ``package_metrics`` of the result; of a finished one as well.
+    ``model`` may also be ``"api:MODEL"``, which answers in words behind an OpenAI-compatible ``base_url``
+    (docs/generative.md): asked by ``protocol`` "open", "choices" or "list", with fields of the ``request``
+    changed, ``concurrency`` calls at once (None: as many as it bears), the key in the environment variable
+    ``key_env``, at a ``price`` for a million tokens of prompts and of answers. Its result is top-1 only, and
+    has ``answers``.
     ``on_progress(n, resumed=0)`` is told of each batch.
     A module of the caller's comes back on its device, in its mode (train or eval), with the strides that its
     weights had. What brings code of one's own is run on up to 32 images before anything in ``out`` is read or
@@ -149,6 +159,7 @@ def evaluate_each(
         )
         if settings.workers is not None and engine.workers is not None:
             raise UsageError("workers are decode threads of this process: give the engine cpus_per_worker")
+        refuse_own_options(models, asked)
         benchmarks = [images_of(dataset, asked)[0] for dataset in datasets]
         _tell_apart(benchmarks)
         passes = [
@@ -233,6 +244,14 @@ def _score(
     device = engine.loading_device(conditions.settings.device)
     out = None if common["out"] is None else Path(common["out"])
     for i, model in enumerate(models):
+        if is_endpoint_model(model):
+            for k, benchmark in enumerate(benchmarks):
+                try:
+                    told = on_progress(model, benchmark)
+                    yield i, k, evaluate_endpoint(model, benchmark, common, told)
+                except Exception as error:
+                    yield i, k, error
+            continue
         if any(shared.full for shared in passes):  # before one more is loaded
             yield from run()
         asked, begun = _of(model, common), 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from imagenet_hard.engine.job import Outcome
+from imagenet_hard.base.types import Scored
+from imagenet_hard.engine.job import Outcome, RunReport
 from imagenet_hard.engine.memory import free_bytes, model_bytes
 from imagenet_hard.engine.settings import resolve_device
 from imagenet_hard.evaluation.draw import DrawnBenchmark
@@ -140,18 +141,30 @@ def _finish(run: ModelRun, outcome: Outcome) -> Result | Exception:
 def score_until(
     run: ModelRun, engine: Engine, benchmark: DrawnBenchmark, told: Progress | None
 ) -> Result | Exception:
+    """As ``until_narrow``, with the classifier of a run."""
+    job = run.job(told)
+
+    def score(part: DrawnBenchmark) -> Outcome:
+        (outcome,) = engine.score([job], part)
+        return outcome
+
+    found = until_narrow(benchmark, run.store.rows(), score)
+    return found if isinstance(found, Exception) else run.finish(*found)
+
+
+def until_narrow(
+    benchmark: DrawnBenchmark, known: Container[str], score: Callable[[DrawnBenchmark], Outcome]
+) -> tuple[Scored, RunReport, DrawnBenchmark] | Exception:
     """Rounds of one image a stratum, until the estimate is as narrow as its draw says, or there are no more.
 
-    What an interrupted run has scored is looked at first, so that no image is scored again.
+    What an interrupted run has scored, ``known``, is looked at first, so that no image is scored again.
     """
-    job = run.job(told)
-    known = run.store.rows()
     scored_before = [i + 1 for ids in benchmark.draw.order for i, id in enumerate(ids) if id in known]
     rounds = max([FIRST_ROUNDS, *scored_before])
     seconds, n_scored = 0.0, 0
     while True:
         part = benchmark.first(rounds)
-        (outcome,) = engine.score([job], part)
+        outcome = score(part)
         if isinstance(outcome, Exception):
             return outcome
         scored, report = outcome
@@ -159,5 +172,5 @@ def score_until(
         estimate = estimate_of(part.draw, right_of(scored))
         if estimate.half_width <= (estimate.until or 0) or len(part) == len(benchmark):
             whole = replace(report, seconds=seconds, n_scored=n_scored, n_resumed=len(part) - n_scored)
-            return run.finish(scored, whole, part)
+            return scored, whole, part
         rounds = next_rounds(estimate, rounds)

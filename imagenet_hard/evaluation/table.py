@@ -104,7 +104,7 @@ def results_csv(results: Sequence[Result]) -> str:
         about, model, metrics, protocol = result.benchmark, result.model, result.metrics, result.protocol
         top1, estimate = metrics.top1, result.estimate
         shares = (top1.accuracy, top1.low, top1.high)
-        top5: float | None = metrics.top5.accuracy
+        top5 = None if metrics.top5 is None else metrics.top5.accuracy
         rates = [metrics.per_origin.get(name) for name in origins]
         if estimate is not None:
             shares, top5, rates = (estimate.top1, estimate.low, estimate.high), None, [None] * len(origins)
@@ -171,7 +171,10 @@ def _all_names(numbers: Sequence[Mapping[str, float]]) -> list[str]:
 
 
 def _protocol(result: Result) -> str:
-    return f"{result.protocol.transform} {result.protocol.precision}"
+    answers, protocol = result.answers, result.protocol
+    if answers is not None:
+        return f"{answers.asked.prompt.name} {answers.asked.prompt.version}" if answers.asked else "in words"
+    return f"{protocol.transform} {protocol.precision}"
 
 
 def _name(model: ModelSpec) -> str:
@@ -189,6 +192,8 @@ def _note(result: Result) -> str:
     """What must not be overlooked: why the score is biased, or that its result has a warning."""
     notes = ["used in curation"] if used_in_curation(result.model, result.benchmark) else []
     notes += ["estimate"] if result.estimate else []
+    if result.answers is not None:
+        notes.append("; ".join(filter(None, ("top-1 only", result.answers.words))))
     warnings = [
         w for w in result.protocol.warnings if result.estimate is None or w != result.estimate.warning
     ]

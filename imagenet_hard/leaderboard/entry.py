@@ -162,7 +162,7 @@ class Entry(Record):
             ("benchmark", self.benchmark, result.benchmark),
             ("predictions_sha256", self.predictions_sha256, result.predictions_sha256),
             ("claim.n_correct", self.claim.n_correct, metrics.n_correct),
-            ("claim.n_top5", self.claim.n_top5, metrics.top5.n_correct),
+            ("claim.n_top5", self.claim.n_top5, metrics.top5 and metrics.top5.n_correct),
             ("probabilities", self.probabilities, True),
         ):
             if got != expected_value:

@@ -98,6 +98,8 @@ def make_submission(
             f"({100 * estimate.low:.1f} to {100 * estimate.high:.1f} %), and estimates are never ranked as "
             "scores: score all images, without --estimate and --until, and submit that"
         )
+    if found.answers is not None:
+        raise UsageError(f"{result} is of answers in words: the board takes none yet")
     gold = read_gold(golds, found.benchmark.fingerprint)
     if (tta := found.protocol.tta) and tta.label not in name:
         name = f"{name} + {tta.label}"
@@ -119,7 +121,7 @@ def make_submission(
             benchmark=found.benchmark,
             claim=Claim(
                 n_correct=found.metrics.n_correct,
-                n_top5=found.metrics.top5.n_correct,
+                n_top5=found.metrics.top5.n_correct if found.metrics.top5 else None,
                 n_total=found.metrics.n_total,
             ),
             probabilities=True,

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from imagenet_hard.base.errors import ResultError
@@ -20,16 +22,28 @@ from imagenet_hard.base.records import read_record
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.tables import Table
 from imagenet_hard.base.text import pct, span
-from imagenet_hard.base.types import SCHEMA_VERSION, BenchmarkInfo, Record
+from imagenet_hard.base.types import (
+    NO_CLASS,
+    SCHEMA_VERSION,
+    BenchmarkInfo,
+    Predictions,
+    Record,
+    says_nothing,
+)
 from imagenet_hard.evaluation.generative.answers import RawAnswers, check_same_ids, read_raw, write_raw
 from imagenet_hard.evaluation.generative.matcher import KINDS, VERSION, Kind, Match, match, matcher_sha256
-from imagenet_hard.evaluation.metrics import Rate, rates_by
+from imagenet_hard.evaluation.generative.prompts import Asked
+from imagenet_hard.evaluation.metrics import Metrics, Rate, rates_by
 from imagenet_hard.imagenet import classes, wordnet
 
 RECORD_SUFFIX = ".matched.json"
 ANSWERS_SUFFIX = ".answers.parquet"
 
 Count = Annotated[int, Field(ge=0)]
+FILTERED = "content_filter"
+TRUNCATED = "length"
+"""Why an answer ended: it was kept back; it was too long."""
+
 _CLOSE = 1e-12
 
 
@@ -38,6 +52,118 @@ class MatcherInfo(Record):
 
     version: Annotated[int, Field(ge=1)]
     sha256: str = Field(description="hash of the rules and of the facts that they read")
+
+
+def this_matcher() -> MatcherInfo:
+    """The one of this release."""
+    return MatcherInfo(version=VERSION, sha256=matcher_sha256())
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What raw answers are read as, one of each an image. ``right``: bool (n,); ``wanted``: the labels."""
+
+    ids: tuple[str, ...]
+    matches: tuple[Match, ...]
+    wanted: tuple[frozenset[int], ...]
+    right: NDArray[np.bool_]
+
+    @property
+    def predictions(self) -> Predictions:
+        """The class that each names: of several that share a name the one that is right, else the first."""
+        named = [
+            min(set(m.classes) & labels or m.classes, default=NO_CLASS)
+            for m, labels in zip(self.matches, self.wanted, strict=True)
+        ]
+        return Predictions.in_words(self.ids, np.array(named))
+
+    @property
+    def shared(self) -> int:
+        """Right answers by a name that several classes share."""
+        return sum(
+            bool(right) and len(m.classes) > 1 for right, m in zip(self.right, self.matches, strict=True)
+        )
+
+    @property
+    def credit(self) -> float:
+        """The mean of 1 where right, else ``depth_credit``."""
+        each = zip(self.right, self.matches, self.wanted, strict=True)
+        values = [1.0 if right else depth_credit(m, labels) for right, m, labels in each]
+        return sum(values) / len(values)
+
+    def kinds(self, of: Sequence[str] | None = None, origin: str = "") -> dict[Kind, int]:
+        """How many answers are of each kind: all, or those of an origin (``of``: each image's)."""
+        return _kinds([m for i, m in enumerate(self.matches) if of is None or of[i] == origin])
+
+
+def read_answers(raw: RawAnswers, labels: Sequence[Sequence[int]]) -> Reading:
+    """What each answer names, and whether that is a label of its image. ``labels``: in the order of ``raw``.
+
+    What a content filter kept back is a refusal, whatever it says.
+    """
+    matches = [match(answer) for answer in raw.answers]
+    for i, why in enumerate(raw.finish):
+        if why == FILTERED:
+            matches[i] = Match("refusal", rule="content filter")
+    wanted = tuple(map(frozenset, labels))
+    right = [not labels.isdisjoint(m.classes) for labels, m in zip(wanted, matches, strict=True)]
+    return Reading(raw.ids, tuple(matches), wanted, np.array(right))
+
+
+class AnswersInfo(Record):
+    """Of a result: what a model's answers in words name, and how it was asked."""
+
+    matcher: MatcherInfo
+    answers_sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="hash of the ids, raw answers and why they ended, beside it"
+    )
+    kinds: Mapping[Kind, Count] = Field(
+        description="answers that name a class, and those that do not, by why"
+    )
+    kinds_by_origin: Mapping[str, Mapping[Kind, Count]] = Field(description="the same for each origin")
+    shared: Count = Field(description="of the right ones, those by a name that several classes share")
+    depth_credit: float = Field(
+        ge=0, le=1, description="as in the record of `imagenet-hard match`: beside top-1, never in it"
+    )
+    truncated: Count = Field(description="answers that ended because they were too long")
+    asked: Asked | None = Field(
+        None, exclude_if=says_nothing, description="how; None for answers that were produced elsewhere"
+    )
+
+    @classmethod
+    def of(
+        cls, raw: RawAnswers, reading: Reading, origins: Sequence[str], asked: Asked | None
+    ) -> AnswersInfo:
+        """Of raw answers as they are read; ``origins`` in their order."""
+        return cls(
+            matcher=this_matcher(),
+            answers_sha256=raw.sha256,
+            kinds=reading.kinds(),
+            kinds_by_origin={each: reading.kinds(origins, each) for each in sorted(set(origins))},
+            shared=reading.shared,
+            depth_credit=reading.credit,
+            truncated=raw.finish.count(TRUNCATED),
+            asked=asked,
+        )
+
+    def check(self, metrics: Metrics) -> None:
+        """Do the counts fit the metrics?
+
+        Raises:
+            ValueError: they do not.
+        """
+        kinds = Counter[Kind]()
+        for each in self.kinds_by_origin.values():
+            kinds.update(each)
+        if sum(self.kinds.values()) != metrics.n_total or kinds != Counter(self.kinds):
+            raise ValueError(f"answers.kinds counts other images than the {metrics.n_total} of the metrics")
+        if not self.shared <= metrics.n_correct <= self.kinds.get("class", 0):
+            raise ValueError("metrics count more right answers than answers.kinds has that name a class")
+
+    @property
+    def words(self) -> str:
+        """How many answers name no class, and why; "" where all do."""
+        return ", ".join(f"{n:,} {kind}" for kind, n in self.kinds.items() if n and kind != "class")
 
 
 class Origin(Record):
@@ -91,28 +217,21 @@ def score_answers(
     check_same_ids(raw, ids, benchmark.name, where)
     place = {id: i for i, id in enumerate(ids)}
     rows = [place[id] for id in raw.ids]
-    wanted, of = [frozenset(labels[i]) for i in rows], [origins[i] for i in rows]
-    matches = [match(answer) for answer in raw.answers]
-    right = np.array([not each.isdisjoint(m.classes) for each, m in zip(wanted, matches, strict=True)])
-    rates = rates_by(right, of)
-    credit = [
-        1.0 if correct else depth_credit(m, each)
-        for correct, m, each in zip(right, matches, wanted, strict=True)
-    ]
+    of = [origins[i] for i in rows]
+    reading = read_answers(raw, [labels[i] for i in rows])
+    right = reading.right
     return MatchedAnswers(
         name=name,
         benchmark=benchmark,
-        matcher=MatcherInfo(version=VERSION, sha256=matcher_sha256()),
+        matcher=this_matcher(),
         answers_sha256=raw.sha256,
         top1=Rate.of(int(right.sum()), len(right)),
-        kinds=_kinds(matches),
-        shared=sum(bool(r) and len(m.classes) > 1 for r, m in zip(right, matches, strict=True)),
-        depth_credit=sum(credit) / len(credit),
+        kinds=reading.kinds(),
+        shared=reading.shared,
+        depth_credit=reading.credit,
         by_origin={
-            origin: Origin(
-                top1=rate, kinds=_kinds([m for m, each in zip(matches, of, strict=True) if each == origin])
-            )
-            for origin, rate in rates.items()
+            origin: Origin(top1=rate, kinds=reading.kinds(of, origin))
+            for origin, rate in rates_by(right, of).items()
         },
     )
 

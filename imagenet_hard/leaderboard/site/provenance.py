@@ -9,6 +9,7 @@ from typing import Any
 
 from imagenet_hard.base.text import counted
 from imagenet_hard.base.types import ModelSpec
+from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.leaderboard.site.data import Ranked
 
@@ -57,7 +58,7 @@ def result_facts(result: Result) -> tuple[Facts, ...]:
         ("Device", r.device),
         ("Seconds", f"{r.seconds:.1f}"),
         ("Images per second", None if r.images_per_second is None else f"{r.images_per_second:.1f}"),
-        ("Near-ties", f"{counted(ties.n, 'image')} with a margin below {ties.epsilon:g}"),
+        ("Near-ties", ties and f"{counted(ties.n, 'image')} with a margin below {ties.epsilon:g}"),
         ("Run key", result.run_key),
         ("Created", result.created.isoformat()),
     )
@@ -86,8 +87,37 @@ def result_facts(result: Result) -> tuple[Facts, ...]:
         _facts("Benchmark", benchmark),
         _facts("Protocol", protocol),
         _facts("Run", run),
+        *([answers_facts(result.answers)] if result.answers else []),
         _facts("Environment", environment),
     )
+
+
+def answers_facts(answers: AnswersInfo) -> Facts:
+    """What answers in words name, and how they were asked for."""
+    asked = answers.asked
+    rows: list[tuple[str, Any]] = [
+        ("Figures", "top-1 only: words have no scores"),
+        *((f"Answers: {kind}", f"{n:,}") for kind, n in answers.kinds.items()),
+        ("Too long", answers.truncated),
+        ("Right by a name of several classes", answers.shared),
+        ("Depth credit, not in top-1", f"{answers.depth_credit:.4f}"),
+        ("Matcher", f"{answers.matcher.version} ({answers.matcher.sha256})"),
+        ("Answers, sha256", answers.answers_sha256),
+    ]
+    if asked is not None:
+        rows += [
+            ("Protocol", f"{asked.prompt.name}, version {asked.prompt.version}"),
+            ("Prompt", asked.prompt.text),
+            ("Prompt, sha256", asked.prompt_sha256),
+            ("Request", asked.settings),
+            ("Endpoint", asked.endpoint),
+            ("Model, as the endpoint calls it", asked.models),
+            ("Asked", f"{asked.first.isoformat()} to {asked.last.isoformat()}"),
+            ("Tokens of prompts", asked.prompt_tokens),
+            ("Tokens of answers", asked.completion_tokens),
+            ("US dollars", None if asked.cost is None else f"{asked.cost:.2f}"),
+        ]
+    return _facts("Answers in words", rows)
 
 
 def _facts(title: str, rows: Iterable[tuple[str, Any]]) -> Facts:

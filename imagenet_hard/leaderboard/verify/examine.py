@@ -109,7 +109,8 @@ def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Reque
     )
     step("hash", lambda: check_hash(entry, answers))
     step("ids", lambda: check_ids(answers, gold))
-    epsilon = entry.result.metrics.near_ties.epsilon if entry.result else None
+    ties = entry.result.metrics.near_ties if entry.result else None
+    epsilon = ties.epsilon if ties else None
     rescored = rescore(answers, gold, near_tie_epsilon=epsilon)
     step(SCORE, lambda: check_claim(entry, rescored), lambda _: f"recomputed: top-1 {rescored.top1}")
     step("metrics", lambda: check_metrics(entry, rescored))

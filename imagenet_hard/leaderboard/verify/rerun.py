@@ -98,6 +98,8 @@ def rerun(entry: Entry, answers: Answers, gold: Gold, how: Rerun) -> str:
     """
     if entry.result is None:
         raise CannotRerun("the entry has no protocol: it was not scored with imagenet-hard-eval")
+    if entry.result.answers is not None:
+        raise CannotRerun("answers in words come from an endpoint, which need not say the same again")
     # What is not published is a stranger's code, or an installed package's, and is never run.
     published = [prefix for prefix, backend in backends.own().items() if backend.published]
     if entry.model.backend not in published:
@@ -242,6 +244,7 @@ def _compare(entry: Entry, answers: Answers, gold: Gold, again: Predictions) -> 
     place = {each: i for i, each in enumerate(answers.ids)}
     rows = [place[each] for each in again.ids]
     claimed = Predictions(again.ids, p.top5[rows], p.logprob5[rows], p.margin[rows])
+    assert protocol.precision is not None  # what answers in words was not run again
     tolerance = LOGPROB_TOLERANCE[protocol.precision]
     if protocol.tta is not None and protocol.tta.step is not None:
         tolerance = max(tolerance, ADAPTED_TOLERANCE)
