@@ -56,6 +56,11 @@ def export(results: Sequence[Result], form: str, evaluator: Evaluator | None = N
     for result in results:
         if result.estimate:
             raise UsageError(f"{_label(result)} is an estimate: {form} has a place for scores only")
+        if result.answers:
+            raise UsageError(
+                f"{_label(result)} answers in words: {form} has no place for how it was asked, and what its "
+                "answers were read as"
+            )
     return FORMS[form](results, evaluator)
 
 
@@ -69,7 +74,7 @@ def _timm(results: Sequence[Result], _: Evaluator | None) -> dict[str, str]:
         )
     rows = []
     for each in results:
-        top1, top5 = (100 * rate.accuracy for rate in (each.metrics.top1, each.metrics.top5))
+        top1, top5 = 100 * each.metrics.top1.accuracy, 100 * _top5(each).accuracy
         model = each.model
         rows.append(
             (
@@ -98,7 +103,7 @@ def _clip_benchmark(results: Sequence[Result], _: Evaluator | None) -> dict[str,
             raise UsageError(
                 f"{_label(each)} is no zero-shot model: CLIP_benchmark's results are of those only"
             )
-        values = {"acc1": metrics.top1.accuracy, "acc5": metrics.top5.accuracy}
+        values = {"acc1": metrics.top1.accuracy, "acc5": _top5(each).accuracy}
         if set(metrics.per_label_count) == {1}:  # with several labels an image is of no one class
             pairs = zip(metrics.per_class.n_correct, metrics.per_class.n_total, strict=True)
             recalls = [right / n for right, n in pairs if n]
@@ -154,7 +159,7 @@ def _every_eval_ever(results: Sequence[Result], evaluator: Evaluator | None) -> 
             },
             "evaluation_results": [
                 _measured(each, "top-1", 1, each.metrics.top1),
-                _measured(each, "top-5", 5, each.metrics.top5),
+                _measured(each, "top-5", 5, _top5(each)),
                 *(
                     _measured(each, f"top-1 on {origin}", 1, rate)
                     for origin, rate in sorted(each.metrics.per_origin.items())
@@ -167,6 +172,11 @@ def _every_eval_ever(results: Sequence[Result], evaluator: Evaluator | None) -> 
         folder = "/".join(_slug(part) for part in (about.name, developer, name))
         _add(files, f"data/{folder}/{file}", json.dumps(value, indent=2) + "\n", each)
     return files
+
+
+def _top5(result: Result) -> Rate:
+    assert result.metrics.top5 is not None  # ``export`` takes no answers in words
+    return result.metrics.top5
 
 
 def _measured(result: Result, name: str, k: int, rate: Rate) -> dict[str, Any]:

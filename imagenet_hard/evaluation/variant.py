@@ -19,7 +19,7 @@ def variant(model: ModelSpec, protocol: Protocol | None) -> str:
     if protocol is not None:
         words += [f"TTA {protocol.tta.label}"] if protocol.tta else []
         words += [f"{protocol.transform} transform"] if protocol.transform != "native" else []
-        words += [protocol.precision] if protocol.precision != "fp32" else []
+        words += [protocol.precision] if protocol.precision not in (None, "fp32") else []
         words += ["turned by EXIF"] if protocol.decode.get("exif_rotation") else []
         words += [f"among {protocol.classes.label}"] if protocol.classes else []
         words += [f"{name} {value}" for name, value in protocol.options.items()]

@@ -232,7 +232,7 @@ def test_schema_describes_a_result() -> None:
     """Every key of a real result is in the schema, and the schema asks for no other."""
     schema, document = json.loads(result_schema()), json.loads(result_json(make_result(make_scored()[0])))
     # A model that is known by name has no witness; no package's metric was asked for, and no estimate.
-    assert set(schema["properties"]) == {*document, "witness", "package_metrics", "estimate"}
+    assert set(schema["properties"]) == {*document, "witness", "package_metrics", "estimate", "answers"}
     assert set(schema["$defs"]["Metrics"]["properties"]) == set(document["metrics"])
     assert schema["additionalProperties"] is False
 

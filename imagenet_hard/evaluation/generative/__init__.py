@@ -1,1 +1,1 @@
-"""Answers in words: which classes they name, and how often that is right. It asks no model for them."""
+"""Answers in words: asked for, kept, read as classes, counted. No model decides what they name."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AwareDatetime, Field
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.base.types import N_CLASSES, Record
+from imagenet_hard.base.types import N_CLASSES, Record, Sha256
 from imagenet_hard.imagenet import classes, wordnet
 
 PromptName = Literal["open", "choices", "list"]
@@ -42,7 +42,7 @@ class Asked(Record):
     """Whom a model's answers are from, and how it was asked. Whoever asks again may get others."""
 
     prompt: Prompt
-    prompt_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    prompt_sha256: Sha256
     settings: Mapping[str, Any] = Field(description="fields of each request, besides model and messages")
     endpoint: str = Field(max_length=2000, description="base URL, without any key")
     models: Mapping[Annotated[str, Field(max_length=200)], Count] = Field(

@@ -28,6 +28,7 @@ from imagenet_hard.base.types import (
     BenchmarkInfo,
     Predictions,
     Record,
+    Sha256,
     says_nothing,
 )
 from imagenet_hard.evaluation.generative.answers import RawAnswers, check_same_ids, read_raw, write_raw
@@ -114,9 +115,7 @@ class AnswersInfo(Record):
     """Of a result: what a model's answers in words name, and how it was asked."""
 
     matcher: MatcherInfo
-    answers_sha256: str = Field(
-        pattern=r"^[0-9a-f]{64}$", description="hash of the ids, raw answers and why they ended, beside it"
-    )
+    answers_sha256: Sha256 = Field(description="hash of the ids, raw answers and why they ended, beside it")
     kinds: Mapping[Kind, Count] = Field(
         description="answers that name a class, and those that do not, by why"
     )

@@ -13,10 +13,10 @@ from imagenet_hard import compare, evaluate, read_result
 from imagenet_hard.base.errors import ClassifierError, ResultError, UnknownModelError, UsageError
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.cli import main as cli
-from imagenet_hard.dataset.benchmark import Benchmark, StreamingBenchmark
+from imagenet_hard.dataset.benchmark import Benchmark, Source, StreamingBenchmark
 from imagenet_hard.dataset.load import load_dataset
-from imagenet_hard.evaluation import draw
 from imagenet_hard.evaluation.draw import difficulties, write_difficulties
+from imagenet_hard.evaluation.export import Evaluator, export
 from imagenet_hard.evaluation.generative import run, score
 from imagenet_hard.evaluation.generative.answers import RawAnswers
 from imagenet_hard.evaluation.generative.score import this_matcher
@@ -26,6 +26,7 @@ from imagenet_hard.evaluation.table import comparison_tables, results_csv, resul
 from imagenet_hard.imagenet import classes
 from imagenet_hard.leaderboard.submit import make_submission
 from tests.evaluation.generative.chat_server import Chat, Reply, completion, serving
+from tests.evaluation.generative.test_asking import examples
 
 SAMPLE = load_dataset("sample")
 HASHES = [hashlib.sha256(example.image).hexdigest() for example in SAMPLE]
@@ -168,34 +169,34 @@ def test_another_matcher_reads_the_answers_again(scored, tmp_path, monkeypatch):
     assert read_result(path)[0] == again
 
 
-def write_table(path) -> None:
-    """Difficulties of the sample: some images are right by one of two known models."""
-    correct = np.array([[i % 2 == 0 for i in range(20)], [i % 3 == 0 for i in range(20)]])
-    about = {"benchmark": "sample", "fingerprint": SAMPLE.fingerprint()}
-    write_difficulties(path, difficulties(correct, sorted(SAMPLE.ids), ["a", "b"], **about))
-
-
-def test_estimates(tmp_path, monkeypatch):
+def test_estimates(tmp_path):
     """As of any other model; images that a smaller draw has asked about are not asked about again."""
-    monkeypatch.setattr(draw, "STRATA", 4)
-    monkeypatch.setattr(draw, "LEAST", 8)
+    images = examples(60)
+    greys = Benchmark(
+        Source("greys", "object"),
+        [each.id for each in images],
+        [(0,)] * 60,
+        [""] * 60,
+        lambda i: images[i].image,
+    )
+    correct = np.array([[i % 2 == 0 for i in range(60)], [i % 3 == 0 for i in range(60)]])
     table = tmp_path / "table.json"
-    write_table(table)
-    with endpoint() as chat:
+    whole = {"benchmark": "greys", "fingerprint": greys.fingerprint()}
+    write_difficulties(table, difficulties(correct, greys.ids, ["a", "b"], **whole))
+    with serving(Chat()) as chat:  # it always says tench, which is class 0
         about = {"base_url": chat.url, "out": tmp_path / "out", "difficulty": table}
-        result = evaluate("api:toy", "sample", estimate=8, **about)
-        assert (result.estimate.drawn, result.estimate.images, result.metrics.n_total) == (8, 20, 8)
-        assert len(chat.requests) == 8
-        until = evaluate("api:toy", "sample", until=45.0, **about)
-        assert until.estimate.half_width <= 45 or until.estimate.drawn == 20
-        assert len(chat.requests) == max(until.estimate.drawn, 8)
-        assert evaluate("api:toy", "sample", until=45.0, **about) == until
-    for path in (tmp_path / "out").rglob("*.json"):
-        assert read_result(path)[0] in (result, until)
-    with pytest.raises(UsageError, match="is an estimate from 8 of 20 images"):
-        make_submission(
-            next((tmp_path / "out").glob("sample-estimate-8*/*.json")), tmp_path, name="toy", org="o"
-        )
+        result = evaluate("api:toy", greys, estimate=24, **about)
+        assert (result.estimate.drawn, result.estimate.images, result.estimate.top1) == (24, 60, 1)
+        assert len(chat.requests) == result.metrics.n_total == 24
+        until = evaluate("api:toy", greys, until=30.0, **about)
+        assert until.estimate.half_width <= 30
+        assert len(chat.requests) == max(until.estimate.drawn, 24)
+        assert chat.repeated() == {}
+        assert evaluate("api:toy", greys, until=30.0, **about) == until
+    drawn, narrow = (next((tmp_path / "out").glob(f"greys-estimate-{n}*/*.json")) for n in ("24", "until"))
+    assert (read_result(drawn)[0], read_result(narrow)[0]) == (result, until)
+    with pytest.raises(UsageError, match="is an estimate from 24 of 60 images"):
+        make_submission(drawn, tmp_path, name="toy", org="o")
 
 
 def test_a_stream_is_asked_about_as_it_arrives(tmp_path):
@@ -233,6 +234,18 @@ def test_tables_and_comparisons(scored, tmp_path):
     assert (comparison.cells.only_a, comparison.cells.only_b, comparison.cells.both_right) == (2, 0, 10)
     assert {flip.b_name for flip in comparison.flips} == {"(no class)"}
     assert "-1 (no class)" in str([t.rows for t in comparison_tables(comparison)])
+
+
+def test_no_form_of_others_holds_it(scored):
+    for form, evaluator in (
+        ("timm", None),
+        ("clip-benchmark", None),
+        ("every-eval-ever", Evaluator("me", "third_party")),
+    ):
+        with pytest.raises(
+            UsageError, match="api:toy answers in words: .* has no place for how it was asked"
+        ):
+            export([scored[0]], form, evaluator)
 
 
 def test_a_comparison_with_a_classifier(scored, tmp_path):
