@@ -18,12 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from imagenet_hard.evaluation.intervals import mcnemar
 from imagenet_hard.leaderboard.answer_tables import read_answer_table
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.importing import gold_of_labels
 from imagenet_hard.leaderboard.rescore import rescore
 from imagenet_hard.leaderboard.stats.correctness import Correctness
-from imagenet_hard.leaderboard.stats.pairs import ALPHA, holm, mcnemar
+from imagenet_hard.leaderboard.stats.pairs import ALPHA, holm
 from imagenet_hard.leaderboard.stats.ranks import resampled, told_apart
 
 RESAMPLES = 1000
