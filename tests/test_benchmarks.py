@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -86,3 +88,15 @@ def test_the_page_has_the_marks_and_the_scripts_exist(suite):
     text = suite.PAGE.read_text()
     assert text.count(suite.START) == text.count(suite.END) == 1
     assert all((FOLDER / script).is_file() for script, *_ in suite.BENCHMARKS.values())
+
+
+def test_what_the_scripts_import_of_the_package_is_there():
+    """Most run only when somebody asks for their figures."""
+    for script in FOLDER.glob("*.py"):
+        for node in ast.walk(ast.parse(script.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("imagenet_hard."):
+                place = FOLDER.parent / node.module.replace(".", "/")
+                text = "" if place.is_dir() else place.with_suffix(".py").read_text()
+                for name in (each.name for each in node.names):
+                    own = re.search(rf"^(?:def |class |(?:\w+, )*){name}\b", text, re.MULTILINE)
+                    assert own or (place / f"{name}.py").is_file(), (script.name, node.module, name)

@@ -489,12 +489,6 @@ def test_arguments_of_other_sources_are_refused(tmp_path: Path) -> None:
         load_dataset(folder, revision="v1")
 
 
-@pytest.fixture(autouse=True)
-def _quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
-    datasets.disable_progress_bars()
-
-
 def test_a_saved_data_set_is_its_built_twin(tmp_path: Path) -> None:
     """Bytes, labels and ids, hence the fingerprint."""
     published().save_to_disk(tmp_path / "saved", num_shards=3)
