@@ -74,24 +74,31 @@ def serve(entries: Path, port: int) -> int:
     show_default=True,
 )
 @click.option("--top", type=click.IntRange(min=1), metavar="N", help="Only the first N of each benchmark.")
+@click.option("--published", metavar="NAME", help="With a table of leaderboard/published below, as reported.")
 @path_option("--write", metavar="README", help="Put it between the markers.")
 @path_option("--check", metavar="README", help="Exit 1 if it is stale there.")
-def table(entries: Path, kind: str, top: int | None, write: Path | None, check: Path | None) -> int:
+def table(
+    entries: Path, kind: str, top: int | None, published: str | None, write: Path | None, check: Path | None
+) -> int:
     """Print the results table, or keep the one in a README current.
 
     The README needs the lines <!-- leaderboard:start --> and <!-- leaderboard:end -->.
     """
-    from imagenet_hard.leaderboard.site.table import FORMATS, is_current, write_between
+    from imagenet_hard.leaderboard.published import load_table
+    from imagenet_hard.leaderboard.site.table import FORMATS, is_current, published_markdown, write_between
 
-    if (write or check) and kind != "markdown":
-        raise click.UsageError("--write and --check need --format markdown")
+    if (write or check or published) and kind != "markdown":
+        raise click.UsageError("--write, --check and --published need --format markdown")
     if write and check:
         raise click.UsageError("--write and --check exclude each other")
     text = FORMATS[kind](_read(entries).boards, top)
+    if published:
+        text = f"{text}\n{published_markdown(load_table(published))}"
     if check:
         if is_current(check, text):
             return 0
-        again = f"imagenet-hard leaderboard table {f'--top {top} ' if top else ''}--write {check}"
+        options = f"{f'--top {top} ' if top else ''}{f'--published {published} ' if published else ''}"
+        again = f"imagenet-hard leaderboard table {options}--write {check}"
         click.echo(f"The table in {check} is stale: run `{again}`", err=True)
         return 1
     if write:

@@ -10,6 +10,7 @@ from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.tables import Table
 from imagenet_hard.base.text import counted, markdown_cell
+from imagenet_hard.leaderboard.published import PublishedTable
 from imagenet_hard.leaderboard.site.columns import text_columns
 from imagenet_hard.leaderboard.site.data import Board
 from imagenet_hard.leaderboard.site.downloads import table_csv, table_json
@@ -25,6 +26,20 @@ def markdown(boards: Sequence[Board], top: int | None = None) -> str:
     if not boards:
         return f"{_NOTHING}\n"
     return "\n".join(_markdown_board(board, top) for board in boards)
+
+
+def published_markdown(published: PublishedTable) -> str:
+    """A table of a paper in GitHub's Markdown, best first: as reported, without a rank."""
+    rows = sorted(published.rows, key=lambda row: -row.top1)
+    table = Table(
+        ["model", "top-1 %, as reported"],
+        [[row.name, f"{row.top1:.2f}"] for row in rows],
+        "lr",
+        published.title,
+    )
+    images = f", {counted(published.release.n, 'image')}" if published.release.n else ""
+    source = f"[{markdown_cell(published.source.label)}]({published.source.url})"
+    return f"**{markdown_cell(published.title)}**{images}, as reported in {source}:\n\n{table.markdown()}"
 
 
 def csv(boards: Sequence[Board], top: int | None = None) -> str:

@@ -50,6 +50,8 @@ def test_build(board, tmp_path, capsys):
         (("build", "--entries", "nowhere"), 2, "there is no folder nowhere"),
         (("table", "--format", "html"), 2, "'html' is not one of"),
         (("table", "--format", "csv", "--check", "x"), 2, "need --format markdown"),
+        (("table", "--format", "csv", "--published", "paper-final"), 2, "need --format markdown"),
+        (("table", "--published", "paper-finale"), 2, "paper-final"),
         (("table", "--write", "x", "--check", "y"), 2, "exclude each other"),
         (("publish", "--repo", "../x"), 2, "'../x' is no Hub id: expected OWNER/NAME"),
         (("serve", "--port", "99999"), 2, "99999 is not in the range"),

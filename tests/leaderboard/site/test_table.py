@@ -9,7 +9,15 @@ import json
 import pytest
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.leaderboard.site.table import END, FORMATS, START, is_current, write_between
+from imagenet_hard.leaderboard.published import load_table
+from imagenet_hard.leaderboard.site.table import (
+    END,
+    FORMATS,
+    START,
+    is_current,
+    published_markdown,
+    write_between,
+)
 from tests.leaderboard.site.boards import made_up
 
 
@@ -60,6 +68,17 @@ def test_no_entries():
     """An empty board says so."""
     assert FORMATS["markdown"]([], None) == "No entry has been submitted yet.\n"
     assert json.loads(FORMATS["json"]([], None)) == []
+
+
+def test_published_figures_stand_best_first_as_reported():
+    """As the paper's table prints them, two places each, with their source and without a rank."""
+    lines = published_markdown(load_table("paper-final")).splitlines()
+    assert lines[0].endswith(
+        "10,980 images, as reported in [arXiv 2304.05538](https://arxiv.org/abs/2304.05538):"
+    )
+    assert lines[4] == "| EfficientNet-L2-Ns | 39.00 |"
+    assert lines[-1] == "| CLIP-ViT-L/14\\@224px | 1.86 |"
+    assert len(lines) == 4 + 12
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
