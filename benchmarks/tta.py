@@ -25,7 +25,8 @@ from imagenet_hard.evaluation.compare import compare
 from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.evaluation.run import evaluate
 from imagenet_hard.imagenet.classes import wnids
-from imagenet_hard.tta.settings import METHODS, tta_settings
+from imagenet_hard.tta.methods import METHODS
+from imagenet_hard.tta.settings import tta_settings
 
 
 def spread(images: Benchmark, n: int) -> Benchmark:
