@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ settings.load_profile("any machine")
 # Where tests run side by side, each process has one core; torch and numpy ask when they are imported.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Tests start many interpreters, which all would compile the package, and each worker all tests, every time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No test may reach a real hub: what would, fails at once; the loopback tests set their own endpoint.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")

@@ -12,7 +12,8 @@ from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.classifiers.label_order import LabelOrder, label_order
 from imagenet_hard.imagenet.classes import distinct_names, names, wnids
 
-WORDNET = [str(ImageNetInfo().index_to_description(i)) for i in range(1000)]
+TIMM = ImageNetInfo()
+WORDNET = [str(TIMM.index_to_description(i)) for i in range(1000)]
 FIRST_WORDS = [each.split(",")[0] for each in WORDNET]
 UPPER = [each.upper() for each in distinct_names()]
 SHUFFLED = random.Random(0).sample(range(1000), 1000)
