@@ -152,6 +152,40 @@ def test_one_template_gives_the_models_own_logits(
         torch.testing.assert_close(again.module(batch), got)
 
 
+def test_siglips_own_tokenizer(tmp_path: Path) -> None:
+    """SigLIP's first has SentencePiece's: small letters, no punctuation, padded to 64 tokens with its end.
+
+    Its text tower pools the last token, so without all that padding the logits are others.
+    """
+    sentencepiece = pytest.importorskip("sentencepiece")
+    folder = save(tmp_path / "siglip", "siglip")
+    for file in ("tokenizer.json", "special_tokens_map.json", "tokenizer_config.json"):
+        (folder / file).unlink(missing_ok=True)
+    prompts = [f"a photo of a {name}." for name in names()]
+    (tmp_path / "prompts.txt").write_text("\n".join(prompts).lower(), encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "prompts.txt"), model_prefix=str(folder / "spiece"), vocab_size=500,
+        unk_id=0, eos_id=1, bos_id=-1, pad_id=-1, minloglevel=2,
+    )  # fmt: skip
+    own = transformers.SiglipTokenizer(str(folder / "spiece.model"), model_input_names=["input_ids"])
+    own.save_pretrained(folder)
+    assert not (folder / "tokenizer.json").exists()
+    assert own("A photo of a Tench!")["input_ids"] == own("a photo of a tench")["input_ids"]
+    classifier = load_classifier(f"transformers:{folder}", templates="single")
+    model, given = own_inputs(folder, "siglip", prompts)
+    assert set(given) == {"input_ids", "pixel_values"}
+    assert given["input_ids"].shape == (1000, 64)
+    assert set(given["input_ids"][:, -1].tolist()) == {1}  # the end, over and over
+    batch = classifier.transform.batch([classifier.transform.pixels(i) for i in fixed_images()], "cpu")
+    with torch.inference_mode():
+        expected, got = model(**given).logits_per_image, classifier.module(batch)
+        short = own(prompts, padding=True, return_tensors="pt")["input_ids"]
+        other = model(input_ids=short, pixel_values=given["pixel_values"]).logits_per_image
+    assert float(expected.std(dim=1).min()) > 1e-3
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(other, expected, rtol=1e-2, atol=1e-2)
+
+
 @pytest.mark.parametrize("family", ["clip", "siglip2", "altclip"])
 def test_an_ensemble_is_the_mean_of_its_templates(
     family: str, saved: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ import pytest
 from torch import nn
 
 import imagenet_hard
+from imagenet_hard import load_classifier
 from imagenet_hard.base.errors import ClassifierError, ClusterError, ImageError, ResultError, UsageError
 from imagenet_hard.engine.batch_size import LADDERS, choose_batch_size
 from imagenet_hard.engine.job import Job
@@ -20,6 +21,9 @@ from imagenet_hard.engine.ray.engine import RayEngine
 from imagenet_hard.engine.ray.pool import WorkerPool
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
+from imagenet_hard.imagenet.classes import wnids
+from tests.classifiers.small_transformers import save_classifier
+from tests.classifiers.test_transformers_zero_shot import save
 from tests.engine.clusters import assert_same, slow_classifier, two_machines
 from tests.engine.small import benchmark, classifier, score
 
@@ -57,6 +61,20 @@ def test_predictions_are_those_of_one_machine(workers):
         assert report.device.startswith("Ray: 2 x cpu")
         assert report.optimizations == ("2 batch norms folded",)
     assert sum(told) == 100
+
+
+def test_models_of_transformers_are_those_of_one_machine(workers, tmp_path):
+    """An image classifier whose outputs are put in order, and a zero-shot model of patches (NaFlex)."""
+    pytest.importorskip("transformers", reason="needs the extra: pip install '.[hf]'")
+    save_classifier(tmp_path / "vit", wnids()[::-1])
+    save(tmp_path / "siglip2", "siglip2")
+    models = [load_classifier(f"transformers:{tmp_path / name}", templates=words)
+              for name, words in (("vit", None), ("siglip2", "single"))]  # fmt: skip
+    for model, (scored, report) in zip(models, run(workers, *models), strict=True):
+        expected, _ = score(model, benchmark(50), RunSettings(device="cpu"), Store(None, "k"))
+        assert_same(scored, expected)
+        assert (scored.predictions.top5 == expected.predictions.top5).all()
+        assert (report.n_scored, report.workers) == (50, 2)
 
 
 def test_what_was_scored_elsewhere_is_not_scored_again(workers, tmp_path):
