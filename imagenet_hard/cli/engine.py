@@ -67,7 +67,7 @@ def opened(options: Mapping[str, Any]) -> Iterator[Engine]:
     with open_engine(
         options["engine"],
         address=options["address"],
-        device=options["device"],
+        device=options["device"] or "auto",  # eval has None where it was not given
         cpus_per_worker=options["cpus_per_worker"],
     ) as engine:
         yield engine

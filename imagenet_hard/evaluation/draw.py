@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.runtime import content_dir
@@ -99,7 +99,7 @@ def difficulties_for(benchmark: Benchmark, path: str | Path | None = None) -> Di
         DatasetError, ImageError: the benchmark cannot be read.
     """
     ids = tuple(sorted(benchmark.ids))
-    if path is not None and (table := read_record(Path(path), Difficulties)).ids != ids:
+    if path is not None and (table := _read(Path(path))).ids != ids:
         raise UsageError(
             f"the difficulties in {path} are of {table.benchmark} ({len(table.ids):,} images, fingerprint "
             f"{table.fingerprint[:12]}...): {benchmark.name} has {len(benchmark):,} images, and other ids. "
@@ -124,7 +124,7 @@ def known_difficulties(name: str, fingerprint: str, path: str | Path | None = No
                 "results that known models have on all of it"
             )
         path = known
-    table = read_record(Path(path), Difficulties)
+    table = _read(Path(path))
     if table.fingerprint != fingerprint:
         raise UsageError(
             f"the difficulties in {path} are for the fingerprint {table.fingerprint[:12]}... "
@@ -132,6 +132,14 @@ def known_difficulties(name: str, fingerprint: str, path: str | Path | None = No
             "results on it: imagenet-hard difficulty RESULTS... --out FILE"
         )
     return table
+
+
+def _read(path: Path) -> Difficulties:
+    try:
+        return read_record(path, Difficulties)
+    except ResultError as error:
+        made = ": expected a table that `imagenet-hard difficulty RESULTS... --out FILE` made"
+        raise ResultError(f"{error}{made}") from error
 
 
 @dataclass(frozen=True)

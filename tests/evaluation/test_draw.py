@@ -114,7 +114,10 @@ def test_a_table_is_for_one_benchmark(file, tmp_path):
         draw_for_estimate(benchmark(), 60)
     bad = tmp_path / "bad.json"
     bad.write_text('{"benchmark": "x"}')
-    with pytest.raises(ResultError, match="bad.json"):
+    with pytest.raises(
+        ResultError,
+        match="bad.json: fingerprint: this key is missing.*: expected a table that .imagenet-hard difficulty",
+    ):
         draw_for_estimate(benchmark(), 60, difficulty=bad)
     with pytest.raises(ResultError, match="not there"):
         draw_for_estimate(benchmark(), 60, difficulty=tmp_path / "none.json")
