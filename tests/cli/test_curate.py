@@ -100,8 +100,9 @@ def test_the_tables(place, capsys):
     assert "The data set is in tiny-hard." in capsys.readouterr().out
 
 
-def test_images_that_are_there_twice_are_told_from_the_start(place, capsys):
+def test_images_that_are_there_twice_are_told_from_the_start(place, capsys, monkeypatch):
     """By plan and score as by build, until an exclusion settles it; `plan --quick` does not look."""
+    monkeypatch.setattr("imagenet_hard.curation.score.plan.seconds_per_crop", lambda *_: 0.01)
     tree = next((place / "data/tree").glob("*/0.png"))
     (place / "data/val/1.png").write_bytes(tree.read_bytes())
     ids = ["imagenet/1.png", f"imagenet-sketch/{tree.relative_to(place / 'data/tree')}"]

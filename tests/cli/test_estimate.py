@@ -26,26 +26,26 @@ def matching(pattern: str) -> list[str]:
 
 def test_the_page_s_examples_run(tmp_path, monkeypatch, capsys):
     """As they stand, but for the number of images; what they print is what the page says."""
-    folder_of_samples(tmp_path / "my-images", copies=3)
+    folder_of_samples(tmp_path / "my-images", copies=2)
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
     lines = [line for block in blocks for line in block.splitlines()]
     assert len(lines) == 6
     said = []
     for line in lines:
-        words = shlex.split(line.replace("--estimate 300", "--estimate 30"))
+        words = shlex.split(line.replace("--estimate 300", "--estimate 24"))
         words = [found for word in words for found in (matching(word) if "*" in word else [word])]
         eval_too = words[0] == "imagenet-hard-eval"
         assert cli(*(["eval"] if eval_too else []), *words[1:]) == 0, line
         said.append(capsys.readouterr().out)
-    assert "my-images.difficulty.json: 60 images of my-images" in said[1]
+    assert "my-images.difficulty.json: 40 images of my-images" in said[1]
     assert "by 2 models" in said[1]
     assert "about " in said[2]
-    assert "30 of 60" in said[2]
-    assert re.search(r"[0-9]+ of 60", said[3])
+    assert "24 of 40" in said[2]
+    assert re.search(r"[0-9]+ of 40", said[3])
     assert "points (A - B)" in said[4]
     assert "A - B is" in said[5]
-    [path] = (tmp_path / "results" / "my-images-estimate-30-seed-0").glob("*.json")
+    [path] = (tmp_path / "results" / "my-images-estimate-24-seed-0").glob("*.json")
     estimate = json.loads(path.read_text())["estimate"]
     assert estimate["low"] < estimate["top1"] < estimate["high"]
 

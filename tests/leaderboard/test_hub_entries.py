@@ -201,12 +201,13 @@ def test_submitted_and_verified_on_the_hub(hub: LoopbackHub, board: Board) -> No
     assert whole.stdout.count(": re-scored") == 2
 
 
-def open_request(hub: LoopbackHub, files: dict[str, bytes], *delete: str) -> None:
-    """A pull request by bob with these files."""
+def open_requests(hub: LoopbackHub, *requests: tuple[dict[str, bytes], list[str]]) -> None:
+    """Pull requests by bob, in order: each with the files that it writes, and those that it deletes."""
     code = f"""
 from huggingface_hub import HfApi, CommitOperationAdd as Add, CommitOperationDelete as Delete
-ops = [Add(p, c) for p, c in {files!r}.items()] + [Delete(p) for p in {delete!r}]
-HfApi().create_commit({REPO!r}, ops, commit_message="x", repo_type="dataset", create_pr=True)
+for files, delete in {requests!r}:
+    ops = [Add(p, c) for p, c in files.items()] + [Delete(p) for p in delete]
+    HfApi().create_commit({REPO!r}, ops, commit_message="x", repo_type="dataset", create_pr=True)
 """
     done = hub.client(code, token="hf_bob")
     assert done.returncode == 0, done.stderr
@@ -224,14 +225,17 @@ def test_requests_that_are_no_submission(hub: LoopbackHub, board: Board) -> None
     entry = board.first / "entry.json"
     stolen = entry.read_bytes().replace(b'"submitter": "Some Lab"', b'"submitter": "mallory"')
     assert stolen != entry.read_bytes()
-    open_request(hub, {f"benchmarks/{gold.name}": b"PAR1"})
-    open_request(hub, {f"verified/{FIRST}.json": b"{}"})
-    open_request(hub, {}, f"entries/{FIRST}/entry.json")
-    open_request(hub, {f"entries/{FIRST}/entry.json": stolen})
     files = [f"entries/{bobs.name}/{path.name}" for path in bobs.iterdir()]
     record = withdraw(board.entries, bobs.name, by="hub:bob", why="wrong", date=dt.date(2026, 1, 1))
-    open_request(hub, {f"withdrawn/{record.name}": record.read_bytes()}, *files)
-    open_request(hub, {}, *files)
+    open_requests(
+        hub,
+        ({f"benchmarks/{gold.name}": b"PAR1"}, []),
+        ({f"verified/{FIRST}.json": b"{}"}, []),
+        ({}, [f"entries/{FIRST}/entry.json"]),
+        ({f"entries/{FIRST}/entry.json": stolen}, []),
+        ({f"withdrawn/{record.name}": record.read_bytes()}, files),
+        ({}, files),
+    )
     done = cli(hub, "verify", "--hub", REPO, "--pr", 5)
     assert (done.returncode, done.stdout) == (0, "no entry to verify\n"), done.stdout + done.stderr
     for number, message in (

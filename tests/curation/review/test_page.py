@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from tests.curation.review.survivors import RECIPE, free_port, open_source, surv
 from tests.dataset.images import encoded, picture
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright")
-pytest.importorskip("gradio", reason="the page needs the extra `review`")
+if find_spec("gradio") is None:  # not imported: that takes seconds, of every process that collects tests
+    pytest.skip("the page needs the extra `review`", allow_module_level=True)
 EVIL = "<img src=x onerror=alert(1)>${alert(2)}{{alert(3)}}'\"\u202e"
 NAMES = ("one.jpg", "two.jpg", "three.jpg", f"{EVIL}.jpg")
 
