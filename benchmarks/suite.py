@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "study": ("study.py",),
     "leaderboard": ("leaderboard.py",),
     "estimate": ("estimate.py", "--draws", "200", "--sequences", "1"),
+    "asking": ("asking.py",),
     "memory": ("memory.py",),
     "cluster": ("cluster.py",),
     "soak": ("soak.py",),

@@ -28,6 +28,9 @@ AUTOMATIC = 64
 """Calls at once at the most, unless told otherwise; it begins with ``FIRST``."""
 
 FIRST = 4
+AHEAD = 4
+"""Images that are read and ready, while as many calls as may be are out."""
+
 LONGEST_PAUSE = 30.0
 """Seconds between two calls for one image, where the endpoint says nothing."""
 
@@ -134,7 +137,7 @@ class Asking:
     ) -> None:
         self._endpoint, self._question, self._store = endpoint, question, store
         self._gate = Gate(concurrency)
-        self._threads = concurrency or AUTOMATIC
+        self._threads = (concurrency or AUTOMATIC) + AHEAD
         self._tasks: queue.Queue[Callable[[], Example] | None] = queue.Queue()
         self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._taken: list[_Done] = []
@@ -273,26 +276,42 @@ class Asking:
         except ImageError as error:
             raise _Unreadable(str(error)) from error
         for calls in count(1):
-            entered = self._gate.enter()
+            turn = _Turn(self._gate)
             try:
-                answer = self._endpoint.ask(text, url)
+                answer = self._endpoint.ask(text, url, turn.wait)
             except PassingError as error:
-                self._gate.leave(entered, error)
+                turn.end(error)
                 if calls >= error.tries:
                     raise PassingError(f"image {example.id!r}: {error}, after {calls} calls") from None
                 pause = min(LONGEST_PAUSE, 0.5 * 2 ** (calls - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
                 self._gate.pause(error.wait or pause)
                 continue
             except ImageError as error:
-                self._gate.leave(entered, failed=True)
+                turn.end(failed=True)
                 raise ImageError(f"image {example.id!r}: {error}") from None
             except BaseException:
-                self._gate.leave(entered, failed=True)
+                turn.end(failed=True)
                 raise
-            self._gate.leave(entered)
+            turn.end()
             kept = (answer.text, answer.finish, answer.prompt_tokens, answer.completion_tokens, answer.model)
             return _Done(row, Answered(example.id, question, *kept, anew, time.time()), calls=calls)
         raise AssertionError("the last call returns or raises")
+
+
+class _Turn:
+    """Of one call: waited for when its request is made, so that no turn passes with making it."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._entered: float | None = None
+
+    def wait(self) -> None:
+        self._entered = self._gate.enter()
+
+    def end(self, error: PassingError | None = None, *, failed: bool = False) -> None:
+        """The call is over, if it was ever made."""
+        if self._entered is not None:
+            self._gate.leave(self._entered, error, failed=failed)
 
 
 class _Unreadable(ImageError):

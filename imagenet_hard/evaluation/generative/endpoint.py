@@ -10,8 +10,9 @@ from __future__ import annotations
 import email.utils
 import json
 import os
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -128,6 +129,7 @@ class Endpoint:
                 f"api:{model} needs the extra: pip install 'imagenet-hard[api]' ({error})"
             ) from None
         self.model, self.url, self._key, self._settings = model, url, key, dict(settings)
+        self._turn = threading.local()
         self._client = openai.OpenAI(
             base_url=url,
             api_key=key,
@@ -137,7 +139,7 @@ class Endpoint:
                 timeout=httpx2.Timeout(TIMEOUT, connect=15),
                 limits=httpx2.Limits(max_connections=calls, max_keepalive_connections=calls),
                 follow_redirects=False,  # to wherever the key and the images would be sent
-                event_hooks={"response": [_bound]},
+                event_hooks={"request": [self._ready], "response": [_bound]},
             ),
         )
         if url != DEFAULT_URL:  # what the environment says of an account there is for OpenAI alone
@@ -147,8 +149,12 @@ class Endpoint:
         """Close its connections."""
         self._client.close()
 
-    def ask(self, text: str, image: str) -> Answer:
-        """The answer to ``text`` about the image of a data URL.
+    def _ready(self, request: Any) -> None:
+        """A request is made, and only to be sent."""
+        self._turn.wait()
+
+    def ask(self, text: str, image: str, wait: Callable[[], None] = lambda: None) -> Answer:
+        """The answer to ``text`` about the image of a data URL; ``wait`` comes back when it may be sent.
 
         Raises:
             PassingError: it may be asked again.
@@ -158,6 +164,7 @@ class Endpoint:
         import httpx2
         import openai
 
+        self._turn.wait = wait
         content = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": image}}]
         body: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": content}]}
         try:
