@@ -30,8 +30,11 @@ OWN: Mapping[str, str] = {
 ENDPOINT = "api"
 """What results call models that answer in words, and their prefix: those are no classifiers."""
 
-RESERVED = ("custom", ENDPOINT)
-"""What results call other things: code of one's own, and the last."""
+ANSWERS = "answers"
+"""What results call models whose answers in words were produced elsewhere."""
+
+RESERVED = ("custom", ENDPOINT, ANSWERS)
+"""What results call what is no backend: code of one's own, and these two."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,9 @@ def command(
     if name is not None and not 0 < len(name) <= 256:
         raise click.UsageError("--name: expected 1 to 256 characters")
     from imagenet_hard.evaluation.generative.answers import check_same_ids, read_jsonl
+    from imagenet_hard.evaluation.generative.result_of_answers import result_of_others
     from imagenet_hard.evaluation.generative.score import matched_tables, score_answers, write_matched
+    from imagenet_hard.evaluation.result import write_result
 
     with at_work():
         raw = read_jsonl(answers)
@@ -70,7 +72,11 @@ def command(
             benchmark = _of_gold(str(gold), golds)
         record = score_answers(raw, *benchmark, name=name or answers.stem, where=str(answers))
         path = write_matched(out, answers.stem, record, raw)
-    click.echo(f"wrote {path} and the raw answers beside it", err=True)
+        about = dict(zip(benchmark.ids, zip(benchmark.labels, benchmark.origins, strict=True), strict=True))
+        labels, origins = zip(*(about[id] for id in raw.ids), strict=True)
+        result, predictions = result_of_others(record.name, benchmark.info, raw, labels, origins)
+        result_path = write_result(out, result, predictions, stem=answers.stem, raw=raw)
+    click.echo(f"wrote {path} and {result_path}, and the raw answers beside them", err=True)
     if as_json:
         click.echo(record.model_dump_json(indent=2))
     else:

@@ -34,7 +34,7 @@ def results_table(results: Sequence[Result]) -> Table:
     origins = _origins(results) if len(_origins(results)) > 1 else []
     several = len({result.benchmark.fingerprint for result in results}) > 1
     several |= any(result.benchmark.part for result in results)
-    protocols = len({_protocol(result) for result in results}) > 1
+    protocols = len({protocol_words(result) for result in results}) > 1
     note = any(map(_note, results))
     header = ["data set"] * several + ["model", "weights"] + ["protocol"] * protocols
     align = "l" * len(header) + "rrrr"
@@ -46,7 +46,7 @@ def results_table(results: Sequence[Result]) -> Table:
         metrics, speed = result.metrics, result.runtime.images_per_second
         about = result.benchmark
         row = [" ".join(filter(None, (about.name, about.part, about.fingerprint[:8])))] * several
-        row += [_row_name(result), result.model.tag or "", *[_protocol(result)] * protocols]
+        row += [_row_name(result), result.model.tag or "", *[protocol_words(result)] * protocols]
         if estimate := result.estimate:  # what else is counted is of the images that were drawn
             row += [
                 f"about {100 * estimate.top1:.1f}",
@@ -170,7 +170,8 @@ def _all_names(numbers: Sequence[Mapping[str, float]]) -> list[str]:
     return sorted({name for each in numbers for name in each})
 
 
-def _protocol(result: Result) -> str:
+def protocol_words(result: Result) -> str:
+    """How the images went through the model, or how it was asked, in two words."""
     answers, protocol = result.answers, result.protocol
     if answers is not None:
         return f"{answers.asked.prompt.name} {answers.asked.prompt.version}" if answers.asked else "in words"
@@ -215,7 +216,7 @@ def _data_set(result: Result) -> str:
 
 def _full_name(result: Result) -> str:
     """What tells a row of the table from others: model, weights, and how it ran where that is not usual."""
-    protocol = _protocol(result)
+    protocol = protocol_words(result)
     usual = "" if protocol == "native fp32" else f"({protocol})"
     return " ".join(filter(None, (_row_name(result), result.model.tag, usual)))
 

@@ -14,26 +14,22 @@ from typing import Any
 from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.base.options import declared
 from imagenet_hard.base.text import counted, shorten
-from imagenet_hard.base.types import BenchmarkInfo, ModelSpec, Predictions, Scored
+from imagenet_hard.base.types import ModelSpec, Scored
 from imagenet_hard.classifiers.backends import ENDPOINT
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.engine.job import RunReport
 from imagenet_hard.evaluation.draw import DrawnBenchmark
-from imagenet_hard.evaluation.environment import environment
-from imagenet_hard.evaluation.estimate import estimate_of
 from imagenet_hard.evaluation.generative.answer_store import Answered, AnswerStore
 from imagenet_hard.evaluation.generative.answers import RawAnswers
 from imagenet_hard.evaluation.generative.asking import AUTOMATIC, Asking
 from imagenet_hard.evaluation.generative.endpoint import Endpoint, base_url, key_for
 from imagenet_hard.evaluation.generative.images import ENCODING
 from imagenet_hard.evaluation.generative.prompts import MAX_CONCURRENCY, Asked, Prompt, prompt, question
-from imagenet_hard.evaluation.generative.score import AnswersInfo, read_answers, this_matcher
-from imagenet_hard.evaluation.metrics import Metrics, right_of
-from imagenet_hard.evaluation.options import Options, TransformPolicy
-from imagenet_hard.evaluation.predictions import predictions_sha256
+from imagenet_hard.evaluation.generative.result_of_answers import result_of_answers
+from imagenet_hard.evaluation.generative.score import read_answers, this_matcher
+from imagenet_hard.evaluation.options import Options
 from imagenet_hard.evaluation.result import (
-    Protocol,
     Result,
     Runtime,
     read_answers_of,
@@ -331,56 +327,6 @@ def _raw(answers: Sequence[Answered]) -> RawAnswers:
         tuple(each.answer for each in answers),
         finish if any(finish) else (),
     )
-
-
-def result_of_answers(
-    spec: ModelSpec,
-    benchmark: BenchmarkInfo,
-    raw: RawAnswers,
-    labels: Sequence[tuple[int, ...]],
-    origins: Sequence[str],
-    *,
-    policy: TransformPolicy,
-    runtime: Runtime,
-    run_key: str,
-    asked: Asked | None = None,
-    part: Benchmark | None = None,
-    warnings: Sequence[str] = (),
-) -> tuple[Result, Predictions]:
-    """The result of raw answers, and their predictions; ``labels`` and ``origins`` in their order.
-
-    ``part``: what was asked about.
-    """
-    reading = read_answers(raw, labels)
-    predictions = reading.predictions
-    scored = Scored(predictions, tuple(labels), tuple(origins), ())
-    estimate = estimate_of(part.draw, right_of(scored)) if isinstance(part, DrawnBenchmark) else None
-    result = Result(
-        model=spec,
-        benchmark=benchmark,
-        protocol=Protocol(
-            precision=None,
-            batch_size=None,
-            transform=policy,
-            decode={},
-            optimizations=[],
-            tta=None,
-            outputs="logits",
-            drop_class=None,
-            classes=None,
-            warnings=[*warnings, *([] if estimate is None else [estimate.warning])],
-        ),
-        metrics=Metrics.from_scored(scored),
-        estimate=estimate,
-        runtime=runtime,
-        environment=environment(),
-        predictions_sha256=predictions_sha256(predictions),
-        run_key=run_key,
-        witness=None,
-        answers=AnswersInfo.of(raw, reading, origins, asked),
-        created=datetime.now(UTC),
-    )
-    return result, predictions
 
 
 def _by_this_matcher(result: Result, benchmark: Benchmark, place: Place) -> Result:

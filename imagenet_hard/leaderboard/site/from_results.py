@@ -23,7 +23,7 @@ from imagenet_hard.base.text import shorten, shorten_list
 from imagenet_hard.base.types import N_CLASSES, Predictions
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Result, read_result
-from imagenet_hard.evaluation.table import used_in_curation
+from imagenet_hard.evaluation.table import protocol_words, used_in_curation
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
 from imagenet_hard.leaderboard.site.boards import Gathering, in_order, n_labels, rates
 from imagenet_hard.leaderboard.site.build import MANIFEST
@@ -209,8 +209,7 @@ def _weights(each: _Read) -> str:
 
 
 def _protocol(each: _Read) -> str:
-    protocol = each.result.protocol
-    return f"{protocol.transform} {protocol.precision}"
+    return protocol_words(each.result)
 
 
 def _model(read: _Read, name: str, origins: Mapping[str, Rate]) -> Unranked:

@@ -24,6 +24,8 @@ from imagenet_hard.evaluation.result import Result, read_answers_of, result_json
 from imagenet_hard.evaluation.run import evaluate_all
 from imagenet_hard.evaluation.table import comparison_tables, results_csv, results_table
 from imagenet_hard.imagenet import classes
+from imagenet_hard.leaderboard.site.from_results import read_results
+from imagenet_hard.leaderboard.site.provenance import provenance
 from imagenet_hard.leaderboard.submit import make_submission
 from tests.evaluation.generative.chat_server import Chat, Reply, completion, serving
 from tests.evaluation.generative.test_asking import examples
@@ -234,6 +236,20 @@ def test_tables_and_comparisons(scored, tmp_path):
     assert (comparison.cells.only_a, comparison.cells.only_b, comparison.cells.both_right) == (2, 0, 10)
     assert {flip.b_name for flip in comparison.flips} == {"(no class)"}
     assert "-1 (no class)" in str([t.rows for t in comparison_tables(comparison)])
+
+
+def test_a_page_of_results_shows_it_as_what_it_is(scored):
+    """Ranked by top-1; no top-5 and no calibration; how it was asked among the facts."""
+    result, path, _ = scored
+    ((row,),) = [board.entries for board in read_results([path]).boards]
+    assert (row.top1, row.top5, row.calibration) == (result.metrics.top1, None, None)
+    facts = {title: value for group in provenance(row) for title, value in group.rows}
+    assert facts["Figures"] == "top-1 only: words have no scores"
+    assert (facts["Answers: unmatched"], facts["Answers: refusal"]) == ("2", "1")
+    assert facts["Protocol"] == "open, version 1"
+    assert "Precision" not in facts
+    with pytest.raises(UsageError, match="is of answers in words: the board takes none yet"):
+        make_submission(path, path.parent, name="toy", org="o")
 
 
 def test_no_form_of_others_holds_it(scored):

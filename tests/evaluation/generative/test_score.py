@@ -7,6 +7,7 @@ import json
 import pytest
 from scipy.stats import binomtest
 
+from imagenet_hard import compare
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.types import BenchmarkInfo
 from imagenet_hard.cli import main as cli
@@ -20,6 +21,8 @@ from imagenet_hard.evaluation.generative.score import (
     score_answers,
     write_matched,
 )
+from imagenet_hard.evaluation.result import read_result
+from imagenet_hard.evaluation.table import results_table
 from imagenet_hard.imagenet import classes
 
 ANSWERS = {  # id: (labels, origin, answer); right are a, b and h
@@ -112,6 +115,12 @@ def test_the_command(tmp_path, capsys, sample_answers):
     record, raw = read_matched(tmp_path / "vlm.matched.json")
     assert shown == record.model_dump(mode="json")
     assert (record.top1.n_correct, record.kinds["empty"], record.name) == (19, 1, "vlm")
+    result = read_result(tmp_path / "vlm.json")[0]
+    assert (result.metrics.top1, result.answers.kinds) == (record.top1, record.kinds)
+    assert (result.answers.answers_sha256, result.answers.asked) == (record.answers_sha256, None)
+    assert result.answers.depth_credit == record.depth_credit
+    assert compare(tmp_path / "vlm.json", tmp_path / "vlm.json").cells.both_right == 19
+    assert "top-1 only; 1 empty" in results_table([result]).rows[0][-1]
     benchmark = load_dataset("sample")
     check_recomputed(record, raw, benchmark.ids, benchmark.labels, benchmark.origins)
 
