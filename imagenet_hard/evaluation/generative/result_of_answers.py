@@ -91,6 +91,7 @@ def result_of_others(
         runtime=Runtime(
             seconds=0,
             n_scored=len(raw.ids),
+            n_resumed=0,
             images_per_second=None,
             device="elsewhere",
             workers=0,
