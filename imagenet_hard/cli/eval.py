@@ -97,6 +97,7 @@ def command(**options: Any) -> int:
     imagenet-hard-eval --model resnet50 --weights my.pth --dataset path/to/imagenet/val
     imagenet-hard-eval --model mypackage.models:build --limit 500
     imagenet-hard-eval --model ./my_model.py:build --weights last.ckpt
+    imagenet-hard-eval --model api:MODEL --base-url http://localhost:8000/v1
     imagenet-hard-eval --suite paper --json
     imagenet-hard-eval --suite paper --dataset imagenet-hard --dataset path/to/imagenet/val --by model
     imagenet-hard-eval --model resnet50 --tta zoom --tta-views 64
