@@ -227,10 +227,12 @@ class Asking:
         if isinstance(error, _Unreadable):
             return
         if not answered and not self._known:  # nothing has ever come back
+            advice = (error.advice if isinstance(error, PassingError) else None) or (
+                "Is this a model that takes images? Fields of the request that it refuses are changed, or "
+                """left out by null, with --request '{"max_tokens": null}'"""
+            )
             raise ClassifierError(
-                f"{self._endpoint.url} does not answer for {self._endpoint.model!r}: {error}. Is this a "
-                "model that takes images? Fields of the request that it refuses are changed, or left out by "
-                """null, with --request '{"max_tokens": null}'"""
+                f"{self._endpoint.url} does not answer for {self._endpoint.model!r}: {error}. {advice}"
             )
         self._failed_in_a_row += 1
         if self._failed_in_a_row >= IN_A_ROW:
@@ -282,7 +284,9 @@ class Asking:
             except PassingError as error:
                 turn.end(error)
                 if calls >= error.tries:
-                    raise PassingError(f"image {example.id!r}: {error}, after {calls} calls") from None
+                    raise PassingError(
+                        f"image {example.id!r}: {error}, after {calls} calls", advice=error.advice
+                    ) from None
                 pause = min(LONGEST_PAUSE, 0.5 * 2 ** (calls - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
                 self._gate.pause(error.wait or pause)
                 continue

@@ -47,13 +47,20 @@ _EMPTY_PURSE = ("insufficient_quota", "billing_hard_limit_reached", "billing_not
 
 class PassingError(Exception):
     """A call that may be made again. ``wait``: seconds, where the server says so; ``pushed_back``: it is
-    asked too much; ``tries``: how many calls before the image is given up."""
+    asked too much; ``tries``: how many calls before the image is given up; ``advice``: what to look at
+    where no call ever came through."""
 
     def __init__(
-        self, said: str, wait: float | None = None, *, pushed_back: bool = False, tries: int = TRIES
+        self,
+        said: str,
+        wait: float | None = None,
+        *,
+        pushed_back: bool = False,
+        tries: int = TRIES,
+        advice: str | None = None,
     ) -> None:
         super().__init__(said)
-        self.wait, self.pushed_back, self.tries = wait, pushed_back, tries
+        self.wait, self.pushed_back, self.tries, self.advice = wait, pushed_back, tries, advice
 
 
 class _LongReply(Exception):
@@ -176,7 +183,10 @@ class Endpoint:
         except openai.APITimeoutError:
             raise PassingError(f"no answer within {TIMEOUT:g} s", pushed_back=True, tries=3) from None
         except openai.APIConnectionError as error:
-            raise PassingError(f"no connection: {self._said(error.__cause__ or error)}") from None
+            raise PassingError(
+                f"no connection: {self._said(error.__cause__ or error)}",
+                advice="Is a server running there, and is --base-url its address?",
+            ) from None
         except _LongReply:
             raise PassingError(f"a reply of more than {MAX_REPLY_BYTES:,} bytes") from None
         return self._read(reply)

@@ -137,6 +137,14 @@ def test_what_is_wrong_with_all_costs_one_call(status, said):
         assert len(chat.requests) == 1
 
 
+def test_nobody_at_the_address(quick):
+    """The address is asked about, and not the model."""
+    with serving(Chat()) as chat:
+        pass
+    with pytest.raises(ClassifierError, match="no connection: .*, after 8 calls. Is a server running there"):
+        ask(chat, AnswerStore(None), examples(1))
+
+
 def test_an_endpoint_without_any_answer(quick):
     """A server that cannot take images may say so with 500: its words are shown."""
     wrong = Reply({"error": {"message": "image input is not supported"}}, 500)
