@@ -153,8 +153,8 @@ def spread(names: Sequence[str], classes: Sequence[int], parts: Sequence[str], l
 
     ``parts[i]``: what a source is made of besides classes, such as ``fog/3``. Parts take turns; each takes
     an image of a class of which there are fewest so far. So parts differ by one image at most, and so do
-    classes until a part has no more images of one. Ties, and images within a class, are settled by hashes of names:
-    the same files give the same rows in whatever order or place they lie.
+    classes, until a part has no more images of one. Ties, and images within a class, are settled by hashes
+    of names: the same files give the same rows in whatever order or place they lie.
     """
     if limit >= len(names):
         return list(range(len(names)))
