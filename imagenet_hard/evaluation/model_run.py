@@ -126,7 +126,7 @@ class ModelRun:
             ),
             metrics=metrics,
             estimate=estimate,
-            runtime=_runtime(report),
+            runtime=Runtime.of(report),
             environment=environment(),
             predictions_sha256=predictions_sha256(scored.predictions),
             run_key=self._keys.run,
@@ -294,15 +294,3 @@ def _settings_key(classifier: Classifier, benchmark: Benchmark, how: Conditions)
     if how.options:
         parts["options"] = dict(how.options)
     return sha256(parts)
-
-
-def _runtime(report: RunReport) -> Runtime:
-    return Runtime(
-        seconds=report.seconds,
-        images_per_second=report.n_scored / report.seconds if report.n_scored else None,
-        n_scored=report.n_scored,
-        n_resumed=report.n_resumed,
-        device=report.device,
-        workers=report.workers,
-        peak_memory_bytes=report.peak_memory_bytes,
-    )

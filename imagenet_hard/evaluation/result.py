@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from pydantic import AwareDatetime, Field, field_validator, model_validator
@@ -46,6 +46,9 @@ from imagenet_hard.evaluation.package_metrics import Name, PackageMetric
 from imagenet_hard.evaluation.predictions import predictions_sha256, read_predictions, write_predictions
 from imagenet_hard.imagenet.mask import ClassMask
 from imagenet_hard.tta.settings import TtaRecord, TtaSettings
+
+if TYPE_CHECKING:
+    from imagenet_hard.engine.job import RunReport
 
 ANSWERED = ".answers.jsonl"
 
@@ -131,6 +134,19 @@ class Runtime(Record):
     peak_memory_bytes: int | None = Field(
         None, ge=0, description="of the process; on a CUDA device, of its tensors"
     )
+
+    @classmethod
+    def of(cls, report: RunReport) -> Runtime:
+        """What a run's report says of it."""
+        return cls(
+            seconds=report.seconds,
+            images_per_second=report.n_scored / report.seconds if report.n_scored else None,
+            n_scored=report.n_scored,
+            n_resumed=report.n_resumed,
+            device=report.device,
+            workers=report.workers,
+            peak_memory_bytes=report.peak_memory_bytes,
+        )
 
 
 class Result(Record):
