@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.special import softmax
 
 from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.classifiers.module_state import as_it_was
@@ -87,10 +88,5 @@ def zoom_map(
                         raise ClassifierError(verdict.error or f"{classifier.id} failed on {id!r}")
                     zoom = verdict.crop.zoom
                     predicted[zoom], deficit[zoom] = verdict.predicted, verdict.deficit
-                    confidence[zoom] = _softmax(verdict.logits)[verdict.predicted]
+                    confidence[zoom] = softmax(verdict.logits)[verdict.predicted]
     return ZoomMap(image, tuple(labels), grid, predicted, confidence, deficit)
-
-
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    powers = np.exp(logits - logits.max())
-    return np.asarray(powers / powers.sum(), np.float32)
