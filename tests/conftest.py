@@ -25,9 +25,19 @@ sys.dont_write_bytecode = False
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-pytest_plugins = ["tests.base.packages", "tests.browser", "tests.hub.server"]
+pytest_plugins = ["tests.base.packages", "tests.browser", "tests.engine.clusters", "tests.hub.server"]
 
 ROOT = Path(__file__).resolve().parents[1]
+SLOW = {"browser", "workers"}
+"""A Chromium and a Ray cluster take seconds to start, and most of both cores while they run."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes a fixture of ``SLOW`` is of the slow part, wherever it stands."""
+    for item in items:
+        if SLOW.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

@@ -92,6 +92,7 @@ def folder(tmp_path):
     return found
 
 
+@pytest.mark.slow
 def test_workers_of_a_cluster(folder):
     """Nothing is found there, until one's own classifier is asked for by a module that lies there."""
     pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")

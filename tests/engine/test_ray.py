@@ -18,27 +18,18 @@ from imagenet_hard.base.errors import ClassifierError, ClusterError, ImageError,
 from imagenet_hard.engine.batch_size import LADDERS, choose_batch_size
 from imagenet_hard.engine.job import Job
 from imagenet_hard.engine.ray.engine import RayEngine
-from imagenet_hard.engine.ray.pool import WorkerPool
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.imagenet.classes import wnids
 from tests.classifiers.small_transformers import save_classifier
 from tests.classifiers.test_transformers_zero_shot import save
-from tests.engine.clusters import assert_same, slow_classifier, two_machines
+from tests.engine.clusters import assert_same, slow_classifier
 from tests.engine.small import benchmark, classifier, score
 
 pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to raise
 
 AUTO = RunSettings()
-
-
-@pytest.fixture(scope="module")
-def workers():
-    """Two workers, one on each of two machines."""
-    with two_machines(), WorkerPool() as found:
-        found.wait_for_all(60)
-        yield found
 
 
 def run(workers, *models, data=None, stores=None, told=None):

@@ -170,7 +170,6 @@ def test_labels_are_searched_and_saved(browser, csv, data):
         says(page, "#facts", "tiger shark")
 
 
-@pytest.mark.slow
 def test_a_restart_continues(browser, csv, data):
     """Another server on the same file shows the next image."""
     with opened(browser, make_desk(csv, data)) as page:
@@ -212,7 +211,6 @@ def test_hostile_ids_are_only_text(browser, csv, data):
     assert read_decisions(csv)[0].id == f"imagenet/{NAMES[3]}"
 
 
-@pytest.mark.slow
 def test_filters_and_jump(browser, csv, data):
     """By source, by undecided, by a part of the id; the numbers tell where one is."""
     with opened(browser, make_desk(csv, data)) as page:
@@ -237,7 +235,6 @@ def test_filters_and_jump(browser, csv, data):
         assert "No image has an id with" in answered(page, lambda: page.keyboard.press("Enter"))
 
 
-@pytest.mark.slow
 def test_what_others_said_is_shown_only_where_it_is_asked_for(browser, csv, data):
     """For the one who settles conflicts."""
     controller = make_desk(csv, data)
@@ -248,7 +245,6 @@ def test_what_others_said_is_shown_only_where_it_is_asked_for(browser, csv, data
         assert "DIFFER" not in page.locator("#facts").inner_text().upper()
 
 
-@pytest.mark.slow
 def test_an_image_that_changed_is_shown_as_such_and_not_decided(browser, csv, data):
     """The message stands in its place."""
     controller = make_desk(csv, data)
@@ -267,7 +263,6 @@ def test_an_image_that_changed_is_shown_as_such_and_not_decided(browser, csv, da
         assert not csv.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_shows_it_all(browser, csv, data, scheme):
     """390 pixels wide: nothing sticks out to the right, a tap decides, and the next image is in sight."""

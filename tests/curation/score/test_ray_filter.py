@@ -17,23 +17,14 @@ from imagenet_hard.curation.score.ray_filter import FilterTask, RayFilter
 from imagenet_hard.curation.score.run import score
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.engine.ray.engine import RayEngine
-from imagenet_hard.engine.ray.pool import WorkerPool
 from tests.curation.small import GRID, SETTINGS, by_protocol, made, net, recipe
 from tests.curation.small import run as run_here
-from tests.engine.clusters import Slow, two_machines
+from tests.engine.clusters import Slow
 
 pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to raise
 
 NETS = (net(0), net(1))
-
-
-@pytest.fixture(scope="module")
-def workers():
-    """Two workers, one on each of two machines."""
-    with two_machines(), WorkerPool() as found:
-        found.wait_for_all(60)
-        yield found
 
 
 def run(workers, store, sources, classifiers=NETS, *, screened=(), exhaustive=False, told=None):

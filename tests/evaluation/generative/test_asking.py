@@ -121,7 +121,7 @@ def test_answers_arrive_in_groups_and_memory_is_not_asked_for(quick):
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (400, r"does not answer for 'toy': image '\d{5}.png': 400: no images here. Is this a model that takes"),
+        (400, r"does not answer for 'toy': image '\d{5}.png': 400: no images here. Is this a"),
         (401, "refuses the key"),
         (404, "has no model 'toy'"),
     ],

@@ -600,7 +600,6 @@ def test_hostile_text_is_inert(tmp_path, visit):
         assert "<script>window.hit=1</script>" in page.inner_text("main")
 
 
-@pytest.mark.slow
 def test_imagenet_v2(shared, tmp_path, visit):
     """67 real models on 10,000 real images: resnet50 is re-scored to 63.33 and can be browsed."""
     build_site(site(imagenet_v2(shared)), tmp_path)
