@@ -22,6 +22,7 @@ COMMANDS: Commands = {
     "compare": ("compare:command", "Compare two results image by image."),
     "export": ("export:command", "Write results as timm, CLIP_benchmark or Every Eval Ever have theirs."),
     "match": ("match:command", "Score answers in words that were produced elsewhere."),
+    "reproduce": ("reproduce:command", "Score models again and compare with what was published of them."),
     "difficulty": ("difficulty:command", "Make the table of difficulties that estimates draw by."),
     "plan-comparison": ("compare:plan_command", "How many images it takes to tell two models apart."),
     "doctor": ("doctor:command", "Check versions, devices, hashes, the Hub and disk space."),

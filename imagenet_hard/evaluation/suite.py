@@ -52,6 +52,9 @@ class SuiteModel(Record):
     ] = "native"
     precision: Precision | None = None
     drop_class: DropClass | None = Field(None, description="background class of 1001 outputs")
+    published_as: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="what published tables call it, where that is another name"
+    )
     note: str = ""
 
 
@@ -66,7 +69,7 @@ class Suite(Record):
     def _distinct(self) -> Suite:
         seen = set()
         for index, each in enumerate(self.models):
-            key = each.model_dump_json(exclude={"note"})
+            key = each.model_dump_json(exclude={"published_as", "note"})
             if key in seen:
                 raise ValueError(f"models[{index}] ({each.model}) repeats an earlier one")
             seen.add(key)

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.records import load_record, record_names
-from imagenet_hard.base.types import Record
+from imagenet_hard.base.types import Precision, Record
 from imagenet_hard.leaderboard.entry import Tier
 from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain
 
@@ -36,6 +36,7 @@ class PublishedRow(Record):
     tag: Line = Field(default="", description="weights tag, where the source gives one")
     top1: float = Field(ge=0, le=100, strict=True, description="percent")
     used_in_curation: bool = Field(default=False, strict=True)
+    precision: Precision = Field(default="fp32", description="arithmetic that it was computed in")
     note: Line = ""
 
     @property
