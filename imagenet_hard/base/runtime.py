@@ -43,7 +43,8 @@ def package_versions() -> dict[str, str]:
 
 def extending_packages() -> dict[str, str]:
     """Versions of the installed packages that bring backends, TTA methods or metrics by entry point."""
-    points = [each for group in EXTENDED for each in entry_points(group=f"imagenet_hard.{group}")]
+    installed = entry_points()  # reads every package's metadata: once for all groups
+    points = [each for group in EXTENDED for each in installed.select(group=f"imagenet_hard.{group}")]
     return dict(sorted((each.dist.name, each.dist.version) for each in points if each.dist))
 
 

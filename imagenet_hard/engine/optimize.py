@@ -127,6 +127,7 @@ def fold_batch_norms(module: nn.Module, example: torch.Tensor) -> tuple[nn.Modul
         return module, 0
     folded = copy.deepcopy(module)
     pairs = _convolutions_and_norms(folded, example)
+    left: dict[nn.Module, nn.Module] = {}  # of each norm
     for conv, norm in pairs:
         assert norm.running_mean is not None
         assert norm.running_var is not None
@@ -143,7 +144,11 @@ def fold_batch_norms(module: nn.Module, example: torch.Tensor) -> tuple[nn.Modul
         dtype = conv.weight.dtype
         conv.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
         conv.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
-        _replace(folded, norm, _activation(norm))
+        left[norm] = _activation(norm)
+    for parent in list(folded.modules()):
+        for name, child in list(parent.named_children()):
+            if child in left:
+                setattr(parent, name, left[child])
     return folded, len(pairs)
 
 
@@ -189,13 +194,6 @@ def _activation(norm: nn.BatchNorm2d) -> nn.Module:
 
     parts = [getattr(norm, name, None) for name in ("drop", "act")]
     return nn.Sequential(*[part for part in parts if isinstance(part, nn.Module)])
-
-
-def _replace(module: nn.Module, old: nn.Module, new: nn.Module) -> None:
-    for parent in module.modules():
-        for name, child in parent.named_children():
-            if child is old:
-                setattr(parent, name, new)
 
 
 def compiled(module: nn.Module, batch: torch.Tensor, *, freeze: bool, name: str) -> tuple[nn.Module, Any]:
