@@ -26,11 +26,13 @@ NAMES = ("efficientnet_lite0", "efficientnet_lite1")
 def small(tmp_path, monkeypatch):
     """The names of three networks that take no time."""
     (tmp_path / "small_nets.py").write_text(
+        "import functools, torch\n"
         "from torch import nn\n"
-        "def first():\n"
+        "def net(seed):\n"
+        "    torch.manual_seed(seed)\n"
         "    layers = nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1000)\n"
         "    return nn.Sequential(*layers), {'resize': 40, 'crop': 32}\n"
-        "second = third = first\n"
+        "first, second, third = (functools.partial(net, seed) for seed in range(3))\n"
     )
     monkeypatch.chdir(tmp_path)
     return [f"small_nets:{each}" for each in ("first", "second", "third")]
@@ -75,30 +77,30 @@ def test_results_are_those_of_one_alone_and_images_are_decoded_once(data, decode
     assert [result for _, result in again] == [result for _, result in found]
 
 
-def test_several_sets_with_one_loading(tmp_path, monkeypatch):
+def test_several_sets_with_one_loading(small, tmp_path, monkeypatch):
     """Each model is loaded once; every result is that of a run of its own, and is read again."""
-    loaded = []
+    names, loaded = small[:2], []
     real = registry.load_classifier
     monkeypatch.setattr(registry, "load_classifier", lambda *a, **k: loaded.append(a[0]) or real(*a, **k))
     sample = imagenet_hard.load_dataset("sample")
     other = imagenet_hard.load_dataset([(e.image, e.labels[0]) for e in sample.take(4)])
     sets = [sample.take(6), other]
-    found = list(evaluate_each(NAMES, sets, device="cpu", out=tmp_path))
-    assert loaded == list(NAMES)
-    assert [(model, on) for model, on, _ in found] == [(name, on) for on in sets for name in NAMES]
+    found = list(evaluate_each(names, sets, device="cpu", out=tmp_path / "out"))
+    assert loaded == names
+    assert [(model, on) for model, on, _ in found] == [(name, on) for on in sets for name in names]
     for model, on, result in found:
-        alone = imagenet_hard.evaluate(model, on, device="cpu")
+        alone = imagenet_hard.evaluate(model, on, device="cpu", out=tmp_path / "alone")
         assert result.predictions_sha256 == alone.predictions_sha256
         assert (result.run_key, result.benchmark) == (alone.run_key, alone.benchmark)
-    again = list(evaluate_each(NAMES, sets, device="cpu", out=tmp_path))
+    again = list(evaluate_each(names, sets, device="cpu", out=tmp_path / "out"))
     assert [result for *_, result in again] == [result for *_, result in found]
-    failed = list(evaluate_each(["no_such_model", NAMES[0]], sets, device="cpu", out=tmp_path))
+    failed = list(evaluate_each(["no_such_model", small[0]], sets, device="cpu", out=tmp_path / "out"))
     assert [(model, isinstance(result, Result)) for model, _, result in failed] == [
         *[("no_such_model", False)] * 2,
-        *[(NAMES[0], True)] * 2,
+        *[(small[0], True)] * 2,
     ]
     with pytest.raises(UsageError, match="two data sets are called sample"):
-        next(evaluate_each(NAMES, ["sample", sample], device="cpu"))
+        next(evaluate_each(names, ["sample", sample], device="cpu"))
 
 
 def test_one_by_one_where_that_is_asked_for(data, decoded, small):
