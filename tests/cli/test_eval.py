@@ -146,11 +146,12 @@ def test_a_read_only_output_folder(tmp_path, capsys):
         out.chmod(0o700)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("copies", "some", "options"),
     [
         (4, rb" [1-4]\d/80 ", ["--batch-size", "8"]),  # the bar shows 10 to 49 images scored
-        pytest.param(1, rb" ([4-9]|1\d)/20 ", ["--tta", "memo", "--tta-views", "2"], marks=pytest.mark.slow),
+        (1, rb" ([4-9]|1\d)/20 ", ["--tta", "memo", "--tta-views", "2"]),
     ],
 )
 def test_kill_9_then_the_same_command_ends_with_the_same_numbers(

@@ -207,6 +207,7 @@ def test_labels_of_a_benchmark(tmp_path: Path) -> None:
     assert find_gold(tmp_path / "benchmarks", digest[:8]).ids == find_gold(tmp_path / "benchmarks", "b").ids
 
 
+@pytest.mark.slow
 def test_the_67_models_of_imagenet_v2(shared: Path, tmp_path: Path) -> None:
     """resnet50 has 63.33 and 84.65 percent; a board of some of them verifies and reads back."""
     found = import_v2(shared / "data" / "predictions" / "imagenetv2-matched-frequency")

@@ -158,6 +158,7 @@ def scored(tmp_path: Path) -> Path:
     return tmp_path / "work"
 
 
+@pytest.mark.slow
 def test_the_page_is_served_until_it_is_interrupted(tmp_path, scored, recipe):
     """The address on stderr, an answer there, Ctrl-C ends it with 0."""
     port = free_port()

@@ -247,6 +247,7 @@ def test_a_result_whose_images_were_swapped(board: Board) -> None:
     assert failure(check(board))[0] in ("schema", "metrics")
 
 
+@pytest.mark.slow
 def test_a_billion_rows_are_not_read(board: Board) -> None:
     """A few kilobytes that claim or unfold to 10^9 rows end in a report within the limits."""
     table = pa.table(
