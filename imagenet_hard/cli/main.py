@@ -24,6 +24,7 @@ COMMANDS: Commands = {
     "match": ("match:command", "Score answers in words that were produced elsewhere."),
     "reproduce": ("reproduce:command", "Score models again and compare with what was published of them."),
     "difficulty": ("difficulty:command", "Make the table of difficulties that estimates draw by."),
+    "doubts": ("doubts:command", "Rank a benchmark's images by how doubtful their labels are."),
     "plan-comparison": ("compare:plan_command", "How many images it takes to tell two models apart."),
     "doctor": ("doctor:command", "Check versions, devices, hashes, the Hub and disk space."),
     "curate": ("main:curate", "Make a data set of the images that no zoom solves."),
