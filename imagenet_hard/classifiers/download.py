@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -26,8 +28,7 @@ def url_file(url: str, *, name: str, progress: bool = False) -> Path:
     """
     import torch
 
-    file_name = url.rsplit("/", 1)[-1]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / file_name
+    path = place_of(url)
     if path.exists():
         return path
     help_ = f"Download {url} to {path}, or pass --weights FILE"
@@ -35,7 +36,7 @@ def url_file(url: str, *, name: str, progress: bool = False) -> Path:
         with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=TIMEOUT):  # noqa: S310 - the URL is from the library's own table
             pass
         path.parent.mkdir(parents=True, exist_ok=True)
-        digits = re.search(r"-([a-f0-9]{8,})\.", file_name)
+        digits = re.search(r"-([a-f0-9]{8,})\.", path.name)
         log.info("downloading %s to %s", url, path)
         torch.hub.download_url_to_file(url, str(path), digits.group(1) if digits else None, progress=progress)
     except urllib.error.HTTPError as error:
@@ -48,3 +49,14 @@ def url_file(url: str, *, name: str, progress: bool = False) -> Path:
             f"the weights of {name} are not on this machine and could not be downloaded: {reason}. {help_}"
         ) from error
     return path
+
+
+def place_of(url: str) -> Path:
+    """Where ``url_file`` looks for its file; without torch where nobody has imported it yet."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        folder = Path(torch.hub.get_dir())
+    else:  # by the same rules
+        cache = os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "torch")  # noqa: PTH118
+        folder = Path(os.path.expanduser(os.environ.get("TORCH_HOME", cache))) / "hub"  # noqa: PTH111
+    return folder / "checkpoints" / url.rsplit("/", 1)[-1]

@@ -18,6 +18,7 @@ from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.file_module import split
 from imagenet_hard.classifiers.listing import unknown_model
 from imagenet_hard.classifiers.weights_file import find, is_file_name
+from imagenet_hard.classifiers.without_compiler import without_compiler
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,8 @@ def _load(name: str, options: Options) -> Classifier:
         )
     prefix, colon, rest = name.partition(":")
     if not colon:
-        prefix, rest = _prefix_of(name, options), name
+        with without_compiler():
+            prefix, rest = _prefix_of(name, options), name
     if prefix == backends.ENDPOINT:
         raise UnknownModelError(
             f"{name!r} answers in words, and has no scores for classes: imagenet-hard-eval can ask it, and "
@@ -110,7 +112,8 @@ def _load_with(prefix: str, name: str, options: Options) -> Classifier:
             f"there: such models are named {prefix}:{backend.form}"
         )
     if prefix in backends.OWN:
-        classifier: Classifier = backend.load(name, options)
+        with without_compiler():
+            classifier: Classifier = backend.load(name, options)
         return classifier
     from imagenet_hard.classifiers.custom import classifier_of
 

@@ -149,8 +149,11 @@ def _models(options: dict[str, Any]) -> list[str | SuiteModel]:
 
 def _score(models: list[str | SuiteModel], options: dict[str, Any]) -> tuple[list[Result], list[str]]:
     """Score all of them; in a list, one failure does not end the others."""
+    from imagenet_hard.base.runtime import extending_packages
+    from imagenet_hard.classifiers.recall import untouched
     from imagenet_hard.evaluation.run import evaluate_each, images_of
 
+    recalls = untouched() and not extending_packages()
     datasets = options["datasets"]
     if options["tta_show"] and len(models) * len(datasets) > 1:
         what = "--model" if len(models) > 1 else "--dataset"
@@ -176,6 +179,7 @@ def _score(models: list[str | SuiteModel], options: dict[str, Any]) -> tuple[lis
             [benchmark for benchmark, _ in parts],
             together=options["together"],
             on_progress=lambda model, benchmark: bars[id(benchmark)](said(model, benchmark)),
+            recalls=recalls,
             **asked,
         ):
             if not isinstance(found, Exception):

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.engine.settings import resolve_device
+from imagenet_hard.engine.settings import device_type, resolve_device
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark
@@ -48,7 +48,7 @@ class LocalEngine:
     workers = None
 
     def device_type(self, device: str) -> str:
-        return resolve_device(device).type
+        return device_type(device)
 
     def loading_device(self, device: str) -> str:
         return str(resolve_device(device))

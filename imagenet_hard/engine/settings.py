@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
+import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict, get_args
 
 from imagenet_hard.base.errors import UsageError
@@ -97,6 +102,33 @@ class RunSettings:
 
     def decode_workers(self) -> int:
         return self.workers or min(16, available_cores())
+
+
+def device_type(name: str) -> str:
+    """The type of ``resolve_device``, without torch where that cannot find another.
+
+    Raises:
+        UsageError: as ``resolve_device``.
+    """
+    return "cpu" if name == "cpu" or (name == "auto" and _no_accelerator()) else resolve_device(name).type
+
+
+def _no_accelerator() -> bool:
+    """Whether torch's CUDA runtime would find no driver to open: then it sees no device. Linux only, where
+    it opens one by this name."""
+    if sys.platform != "linux":
+        return False
+    torch = find_spec("torch")
+    if torch is None or torch.origin is None:
+        return False
+    version = Path(torch.origin).with_name("version.py")
+    if not version.is_file() or not re.search(r"^hip\b[^=\n]*= None$", version.read_text(), re.MULTILINE):
+        return False  # AMD's has another driver
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return True
+    return False
 
 
 def resolve_device(name: str) -> torch.device:

@@ -45,7 +45,7 @@ from imagenet_hard.evaluation.resume import Keys, Place, find, open_store, sha25
 from imagenet_hard.tta.settings import TtaSettings, build_predictor
 
 if TYPE_CHECKING:
-    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.classifiers.base import Classifier, Described
     from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.imagenet.mask import ClassMask
 
@@ -161,34 +161,63 @@ def begin(
     spec = classifier.spec
     if not isinstance(benchmark, StreamingBenchmark):
         _beyond(classifier.outputs.classes, benchmark.labels)
-    keys = Keys(_settings_key(classifier, benchmark, how), None, (benchmark.identity(), benchmark.limit))
+    keys = _keys(classifier, benchmark, how)
     if out is None:
         return ModelRun(classifier, benchmark, how, open_store(spec.name, None, keys), keys, None)
     watch = partial(_witness, classifier, benchmark, replace(how.settings, device=device))
     if needs_witness(classifier):
         keys = replace(keys, witness=watch())
-    place, finished = find(out, benchmark, stem_of(classifier, how), keys.run)
-    if finished is not None:
-        result, predictions = finished
-        log.info("%s on %s is finished: read from %s", spec.name, benchmark.name, place.file)
-        _tell(classifier, result)
-        if not how.metrics:
-            return result
-        return _measured(result, predictions, _labels(benchmark, result, predictions), how.metrics, place)
+    place, found = find(out, benchmark, stem_of(classifier, how), keys.run)
+    if found is not None:
+        return _read(classifier, benchmark, how, place, found)
     if keys.witness is not None:
         tell_of_others(spec, place, keys, watch)
     return ModelRun(classifier, benchmark, how, open_store(spec.name, place, keys), keys, place)
+
+
+def finished(
+    described: Described, benchmark: Benchmark, how: Conditions, out: Path
+) -> Callable[[], Result] | None:
+    """What gives the result of a model without code of one's own, if it is finished; it need not be loaded.
+
+    Raises:
+        ResultError: what is there cannot be read; the callable raises as ``begin``.
+    """
+    keys = _keys(described, benchmark, how)
+    place, found = find(out, benchmark, stem_of(described, how), keys.run)
+    return None if found is None else partial(_read, described, benchmark, how, place, found)
+
+
+def _keys(described: Described, benchmark: Benchmark, how: Conditions) -> Keys:
+    """Those of a model that has no witness."""
+    return Keys(_settings_key(described, benchmark, how), None, (benchmark.identity(), benchmark.limit))
+
+
+def _read(
+    described: Described,
+    benchmark: Benchmark,
+    how: Conditions,
+    place: Place,
+    found: tuple[Result, Predictions],
+) -> Result:
+    """A result that is finished, with the metrics that are asked for."""
+    result, predictions = found
+    log.info("%s on %s is finished: read from %s", described.spec.name, benchmark.name, place.file)
+    _tell(described, result)
+    if not how.metrics:
+        return result
+    return _measured(result, predictions, _labels(benchmark, result, predictions), how.metrics, place)
 
 
 def _witness(classifier: Classifier, benchmark: Benchmark, settings: RunSettings) -> Witness:
     return witness(classifier, benchmark.tasks_of_some(IMAGES), settings, exif=benchmark.exif)
 
 
-def stem_of(classifier: Classifier, how: Conditions) -> str:
+def stem_of(described: Described, how: Conditions) -> str:
     """File name of the result to come."""
-    outputs = classifier.outputs
+    outputs = described.outputs
     return result_stem(
-        classifier.spec,
+        described.spec,
         how.settings.precision,
         how.policy,
         how.tta,
@@ -259,19 +288,19 @@ def _beyond(classes: ClassMask | None, labels: Sequence[Sequence[int]]) -> list[
     return [f"{said}: they cannot be right"]
 
 
-def _tell(classifier: Classifier, result: Result) -> None:
+def _tell(described: Described, result: Result) -> None:
     """Say what a reader must know of the number, but for what was said when the classifier was loaded."""
     for each in result.protocol.warnings:
-        if each not in classifier.warnings:
-            log.warning("%s on %s: %s", classifier.spec.name, result.benchmark.name, each)
+        if each not in described.warnings:
+            log.warning("%s on %s: %s", described.spec.name, result.benchmark.name, each)
 
 
-def _settings_key(classifier: Classifier, benchmark: Benchmark, how: Conditions) -> str:
+def _settings_key(described: Described, benchmark: Benchmark, how: Conditions) -> str:
     """Hash of what model and run say of themselves that moves a prediction. The engine is no part of it."""
     settings = how.settings
     parts = {
         "schema": SCHEMA_VERSION,
-        "model": classifier.spec.model_dump(mode="json"),
+        "model": described.spec.model_dump(mode="json"),
         "precision": settings.precision,
         "batch_size": settings.batch_size or "auto",
         "fold": settings.fold,
@@ -280,7 +309,7 @@ def _settings_key(classifier: Classifier, benchmark: Benchmark, how: Conditions)
         "decode": {**DECODE_POLICY, "exif_rotation": benchmark.exif},
     }
     # Left out where they are not used: keys from before there were any stay theirs.
-    outputs = classifier.outputs
+    outputs = described.outputs
     if outputs.form == "probabilities":
         parts["outputs"] = outputs.form
     if outputs.drop_class is not None:

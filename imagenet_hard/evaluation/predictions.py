@@ -8,11 +8,11 @@ same rows anew.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, Predictions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MAX_ROWS = 5_000_000
 MAX_FILE_BYTES = 512 * 2**20
@@ -57,16 +60,33 @@ def write_predictions(path: str | Path, predictions: Predictions) -> None:
     five = np.arange(0, 5 * n + 1, 5, dtype=np.int32)
     table = pa.table(
         [
-            pa.array(predictions.ids, pa.string()),
-            pa.ListArray.from_arrays(five, pa.array(predictions.top5.ravel(), pa.int16())),
-            pa.ListArray.from_arrays(five, pa.array(predictions.logprob5.ravel(), pa.float32())),
-            pa.array(predictions.margin, pa.float32()),
+            _strings(predictions.ids),
+            pa.ListArray.from_arrays(_column(five), _column(predictions.top5.ravel())),
+            pa.ListArray.from_arrays(_column(five), _column(predictions.logprob5.ravel())),
+            _column(predictions.margin),
         ],
         names=list(_COLUMNS),
     )
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", row_group_size=131_072)
     write_atomically(path, sink.getvalue().to_pybytes())
+
+
+def _column(values: NDArray[Any]) -> pa.Array:
+    """As ``pa.array``, which would import pandas to ask whether ``values`` (n,) are of it."""
+    import pyarrow as pa
+
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def _strings(texts: Sequence[str]) -> pa.Array:
+    """The same of texts."""
+    import pyarrow as pa
+
+    encoded = [text.encode() for text in texts]
+    ends = np.array(list(accumulate(map(len, encoded), initial=0)), np.int32)
+    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
 
 
 def read_predictions(path: str | Path) -> Predictions:
@@ -206,22 +226,29 @@ def _numbers(column: Any, name: str, path: Path) -> NDArray[Any]:
     """A column as (n,), a list column as (n, 5), without nulls."""
     import pyarrow.compute as pc
 
-    _refuse(column.is_null(), 1, f"{path}: row {{row}}, column {name}: null; expected a value")
+    _refuse_null(column, 1, f"{path}: row {{row}}, column {name}: null; expected a value")
     if _is_list(name):
-        ragged = pc.not_equal(pc.list_value_length(column), 5)
-        _refuse(ragged, 1, f"{path}: row {{row}}, column {name}: expected 5 values")
+        ragged = _numpy(pc.list_value_length(column)) != 5
+        if ragged.any():
+            raise ResultError(f"{path}: row {int(np.argmax(ragged))}, column {name}: expected 5 values")
         column = pc.list_flatten(column)
-        _refuse(column.is_null(), 5, f"{path}: row {{row}}, column {name}: null; expected 5 values")
-    values: NDArray[Any] = column.to_numpy()
+        _refuse_null(column, 5, f"{path}: row {{row}}, column {name}: null; expected 5 values")
+    values = _numpy(column)
     return values.reshape(-1, 5) if _is_list(name) else values
+
+
+def _numpy(column: Any) -> NDArray[Any]:
+    """Numbers without nulls, (n,), as of ``column.to_numpy()``, which would import pandas."""
+    chunks = [np.from_dlpack(chunk) for chunk in getattr(column, "chunks", [column])]
+    return np.concatenate(chunks) if chunks else np.asarray(column.to_numpy())
 
 
 def _ids(column: Any, path: Path) -> tuple[str, ...]:
     """The ids. An entry of the dictionary that is used twice is an error, so nothing unfolds."""
-    _refuse(column.is_null(), 1, f"{path}: row {{row}}, column id: null; expected a value")
+    _refuse_null(column, 1, f"{path}: row {{row}}, column id: null; expected a value")
     ids: list[str] = []
     for chunk in column.chunks:
-        indices = chunk.indices.to_numpy()
+        indices = _numpy(chunk.indices)
         first = np.unique(indices, return_index=True)[1]
         if len(first) < len(indices):
             repeated = np.ones(len(indices), dtype=bool)
@@ -233,11 +260,10 @@ def _ids(column: Any, path: Path) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _refuse(bad: Any, width: int, message: str) -> None:
-    """Raise for the first true value of a boolean Arrow column, ``width`` values making a row."""
-    flags = np.asarray(bad.to_numpy())
-    if flags.any():
-        raise ResultError(message.format(row=int(np.argmax(flags)) // width))
+def _refuse_null(column: Any, width: int, message: str) -> None:
+    """Raise for the first null of an Arrow column, ``width`` values making a row."""
+    if column.null_count:
+        raise ResultError(message.format(row=int(np.argmax(column.is_null().to_numpy())) // width))
 
 
 def _is_text(value: str) -> bool:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
-from imagenet_hard.base.errors import ClusterLostError, UsageError
+from imagenet_hard.base.errors import ClusterLostError, ImageNetHardError, UsageError
 from imagenet_hard.base.options import by_name, declared, takes
-from imagenet_hard.classifiers.base import Classifier
+from imagenet_hard.classifiers.base import Classifier, Outputs
 from imagenet_hard.classifiers.module_state import as_it_was
 from imagenet_hard.classifiers.own_code import brings_own_code
+from imagenet_hard.classifiers.recall import heard, recall, remember
 from imagenet_hard.engine.batch_size import choose_batch_size
 from imagenet_hard.engine.engine import Engine, open_engine
 from imagenet_hard.engine.settings import RunSettings
+from imagenet_hard.engine.witness import needs_witness
 from imagenet_hard.evaluation.generative.run import (
     evaluate_endpoint,
     is_endpoint_model,
     refuse_own_options,
 )
-from imagenet_hard.evaluation.model_run import Conditions, begin, stem_of
+from imagenet_hard.evaluation.model_run import Conditions, begin, finished, stem_of
 from imagenet_hard.evaluation.options import Options, TransformPolicy
 from imagenet_hard.evaluation.package_metrics import find_metrics
 from imagenet_hard.evaluation.result import Result
@@ -31,6 +34,9 @@ from imagenet_hard.tta.settings import tta_settings
 
 if TYPE_CHECKING:
     from imagenet_hard.dataset.benchmark import Benchmark
+    from imagenet_hard.imagenet.mask import ClassMask
+
+log = logging.getLogger(__name__)
 
 _SET = ("revision", "split", "labels", "streaming", "exif")
 """Options that ``load_dataset`` takes."""
@@ -128,11 +134,13 @@ def evaluate_each(
     *,
     together: int | None = None,
     on_progress: Callable[[Any, Benchmark], Progress | None] = lambda model, benchmark: None,
+    recalls: bool = False,
     **options: Unpack[Options],
 ) -> Iterator[tuple[Any, Benchmark, Result | Exception]]:
     """``evaluate_all`` on several ``datasets``: every model is loaded once, and each set read in turn.
 
-    Options of images, as ``limit``, hold for each of the sets.
+    Options of images, as ``limit``, hold for each of the sets. ``recalls``: whether no code of others has run
+    in this process, so that finished results may be found by what models said when they were last loaded.
 
     Raises:
         UsageError: as ``evaluate_all``, or two of the sets would be one folder of results.
@@ -167,7 +175,9 @@ def evaluate_each(
         ]
         left = [(i, k) for i in range(len(models)) for k in range(len(benchmarks))]
         try:
-            for i, k, found in _score(models, benchmarks, engine, asked, common, passes, on_progress):
+            for i, k, found in _score(
+                models, benchmarks, engine, asked, common, passes, on_progress, recalls
+            ):
                 left.remove((i, k))
                 yield models[i], benchmarks[k], found
         except ClusterLostError as error:
@@ -233,6 +243,7 @@ def _score(
     conditions: Conditions,
     passes: Sequence[SharedPass],
     on_progress: Callable[[Any, Benchmark], Progress | None],
+    recalls: bool,
 ) -> Iterator[tuple[int, int, Result | Exception]]:
     """Indices of a model and of a benchmark, and what came of the two; ``passes``: one a benchmark."""
 
@@ -241,8 +252,8 @@ def _score(
             for i, found in shared.run(benchmark):
                 yield i, k, found
 
-    device = engine.loading_device(conditions.settings.device)
     out = None if common["out"] is None else Path(common["out"])
+    known = [_finished(model, benchmarks, common, conditions, out) if recalls else [] for model in models]
     for i, model in enumerate(models):
         if is_endpoint_model(model):
             for k, benchmark in enumerate(benchmarks):
@@ -252,13 +263,27 @@ def _score(
                 except Exception as error:
                     yield i, k, error
             continue
+        if known[i]:
+            for shared, result in zip(passes, known[i], strict=True):
+                shared.add(i, result, "", None)
+            continue
         if any(shared.full for shared in passes):  # before one more is loaded
             yield from run()
         asked, begun = _of(model, common), 0
+        device = engine.loading_device(conditions.settings.device)
         with ExitStack() as modules:
             try:
-                classifier = _load(model, asked, device, modules)
-                how = _conditions(classifier, asked, conditions, engine)
+                from imagenet_hard.classifiers.outputs import with_classes
+
+                with heard() as said:
+                    classifier = _load(model, asked, device, modules)
+                recalls = recalls and not needs_witness(classifier)  # code of one's own may do anything
+                if recalls:
+                    remember(_request(model, asked), classifier, said)
+                classifier = with_classes(classifier, _mask(asked))
+                how = _conditions(asked, conditions)
+                size = choose_batch_size(asked["batch_size"], classifier, how.settings, engine)
+                how = replace(how, settings=replace(how.settings, batch_size=size))
                 stem = stem_of(classifier, how)
                 if not all(shared.takes(classifier, stem) for shared in passes):
                     yield from run()
@@ -293,41 +318,71 @@ def _of(model: Any, common: Options) -> Options:
     return cast("Options", {**common, **{name: value for name, value in own.items() if value is not None}})
 
 
-def _load(model: Any, asked: Options, device: str, modules: ExitStack) -> Classifier:
-    """The classifier; ``modules``: on whose exit those of the caller's, or of one's own code, come back."""
-    from imagenet_hard.classifiers.outputs import with_classes
-    from imagenet_hard.classifiers.registry import load_classifier
+def _finished(
+    model: Any, benchmarks: Sequence[Benchmark], common: Options, conditions: Conditions, out: Path | None
+) -> list[Result]:
+    """Results of a model on all the benchmarks, found without loading it; none unless all can be."""
+    asked = _of(model, common)
+    if out is None or asked["batch_size"] == "fastest" or asked["tta_show"] is not None:
+        return []
+    if not isinstance(model, str | SuiteModel) or (recalled := recall(_request(model, asked))) is None:
+        return []
+    recalled = replace(recalled, outputs=Outputs(classes=_mask(asked)))
+    how = _conditions(asked, conditions)
+    how = replace(how, settings=replace(how.settings, batch_size=asked["batch_size"]))
+    try:
+        found = [finished(recalled, benchmark, how, out) for benchmark in benchmarks]
+        if not all(found):
+            return []
+        for each in recalled.said:
+            log.warning("%s", each)
+        return [read() for read in found if read is not None]
+    except ImageNetHardError as error:  # it comes again where the model is loaded
+        log.debug("%s", error)
+        return []
+
+
+def _mask(asked: Options) -> ClassMask | None:
     from imagenet_hard.imagenet.mask import class_mask
 
-    name = model.model if isinstance(model, SuiteModel) else model
+    return None if asked["classes"] is None else class_mask(asked["classes"])
+
+
+def _request(model: str | SuiteModel, asked: Options) -> dict[str, Any]:
+    """What ``load_classifier`` is asked for that says which model this is, and how it sees."""
+    weights = asked["weights"]
+    return {
+        "name": model.model if isinstance(model, SuiteModel) else model,
+        "weights": None if weights is None else str(weights),
+        "pretrained": asked["pretrained"],
+        "templates": asked["templates"],
+        "classnames": asked["classnames"],
+        "transform": asked["transform"],
+        "drop_class": asked["drop_class"],
+    }
+
+
+def _load(model: Any, asked: Options, device: str, modules: ExitStack) -> Classifier:
+    """The classifier; ``modules``: on whose exit those of the caller's, or of one's own code, come back."""
+    from imagenet_hard.classifiers.registry import load_classifier
+
     transform: Any = asked["transform"]
-    if isinstance(name, str):
-        weights = asked["weights"]
-        classifier = load_classifier(
-            name,
-            weights=None if weights is None else str(weights),
-            pretrained=asked["pretrained"],
-            templates=asked["templates"],
-            classnames=asked["classnames"],
-            transform=transform,
-            drop_class=asked["drop_class"],
-            device=device,
-            progress=asked["verbose"],
-        )
+    if isinstance(model, str | SuiteModel):
+        classifier = load_classifier(**_request(model, asked), device=device, progress=asked["verbose"])
         if brings_own_code(classifier):  # which may hold on to the module
             modules.enter_context(as_it_was(classifier.module))
     else:
         modules.enter_context(as_it_was(model.module if isinstance(model, Classifier) else model))
         _refuse(_LOADING, asked, "a model's name")
         classifier = _own(model, transform, asked["drop_class"])
-    return with_classes(classifier, None if asked["classes"] is None else class_mask(asked["classes"]))
+    return classifier
 
 
-def _conditions(classifier: Classifier, asked: Options, common: Conditions, engine: Engine) -> Conditions:
+def _conditions(asked: Options, common: Conditions) -> Conditions:
+    """Those of one model, but for its batch size."""
     settings = replace(common.settings, precision=asked["precision"])
-    size = choose_batch_size(asked["batch_size"], classifier, settings, engine)
     policy: TransformPolicy = asked["transform"] if isinstance(asked["transform"], str) else "custom"
-    return replace(common, settings=replace(settings, batch_size=size), policy=policy)
+    return replace(common, settings=settings, policy=policy)
 
 
 def _own(model: Any, transform: Any, drop_class: int | None) -> Classifier:

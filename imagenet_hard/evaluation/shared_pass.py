@@ -56,7 +56,7 @@ class SharedPass:
     ) -> None:
         alone = engine.workers is not None or many_views
         self._engine, self._most = engine, most or (1 if alone else AUTOMATIC)
-        self._device = None if alone or most else resolve_device(device)
+        self._fits, self._device = not (alone or most), device
         self._clear()
 
     def _clear(self) -> None:
@@ -77,11 +77,13 @@ class SharedPass:
         """
         if stem in self._stems:
             return False
-        free = free_bytes(self._device) if self._n and self._device is not None else None
-        if free is None or self._device is None:
+        if not self._n or not self._fits:
+            return True
+        device = resolve_device(self._device)
+        if (free := free_bytes(device)) is None:
             return True
         models = self._bytes + model_bytes(classifier.module)
-        return COPIES * models <= SHARE * (free + (0 if self._device.type == "cuda" else models))
+        return COPIES * models <= SHARE * (free + (0 if device.type == "cuda" else models))
 
     def add(self, index: int, found: ModelRun | Result, stem: str, told: Progress | None) -> None:
         """``index``: of the model; ``told``: of its batches."""
