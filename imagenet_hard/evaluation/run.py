@@ -368,7 +368,9 @@ def _load(model: Any, asked: Options, device: str, modules: ExitStack) -> Classi
 
     transform: Any = asked["transform"]
     if isinstance(model, str | SuiteModel):
-        classifier = load_classifier(**_request(model, asked), device=device, progress=asked["verbose"])
+        request = _request(model, asked)
+        name = request.pop("name")
+        classifier = load_classifier(name, **request, device=device, progress=asked["verbose"])
         if brings_own_code(classifier):  # which may hold on to the module
             modules.enter_context(as_it_was(classifier.module))
     else:
