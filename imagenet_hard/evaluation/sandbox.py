@@ -1,4 +1,4 @@
-"""Read a stranger's predictions file in a process of its own, with limits on memory, time and output.
+"""Read a stranger's file of answers in a process of its own, with limits on memory, time and output.
 
 pyarrow parses Parquet in C++. A file made to harm can end the process that reads it, or unfold a few
 bytes to gigabytes; here that ends a child, and the parent raises a ResultError. The child holds no token and
@@ -42,6 +42,20 @@ def read_sandboxed(path: str | Path, reader: str = PARQUET) -> Predictions:
     Raises:
         ResultError: as ``reader``, or the child crashed or passed its limits.
     """
+    try:
+        predictions = predictions_from_bytes(bytes_sandboxed(path, reader))
+    except ValueError as error:
+        raise ResultError(f"reading {path} gave other bytes than predictions ({error})") from None
+    check_predictions(predictions, where=str(path))
+    return predictions
+
+
+def bytes_sandboxed(path: str | Path, reader: str) -> bytes:
+    """The same of a ``reader`` that gives bytes, in parts.
+
+    Raises:
+        ResultError: as ``read_sandboxed``.
+    """
     absolute = Path(path).absolute()
     command = module_command(__name__, [reader, str(absolute), str(MEMORY_BYTES), str(OUTPUT_BYTES)])
     with TemporaryDirectory(prefix="imagenet-hard-read-") as empty:
@@ -61,7 +75,7 @@ def read_sandboxed(path: str | Path, reader: str = PARQUET) -> Predictions:
                 )
         except subprocess.TimeoutExpired:
             raise ResultError(
-                f"{path} took more than {SECONDS} s to read: it is not a sound predictions file"
+                f"{path} took more than {SECONDS} s to read: it is not a sound file of answers"
             ) from None
         if child.returncode == _REFUSED:
             with errors.open(encoding="utf-8", errors="replace") as said_text:
@@ -70,15 +84,9 @@ def read_sandboxed(path: str | Path, reader: str = PARQUET) -> Predictions:
         if child.returncode:
             raise ResultError(
                 f"reading {path} ended with code {child.returncode} within {MEMORY_BYTES / 2**30:.0f} GiB: "
-                "it is not a sound predictions file"
+                "it is not a sound file of answers"
             )
-        data = read_bounded(output, OUTPUT_BYTES)
-    try:
-        predictions = predictions_from_bytes(data)
-    except ValueError as error:
-        raise ResultError(f"reading {path} gave other bytes than predictions ({error})") from None
-    check_predictions(predictions, where=str(path))
-    return predictions
+        return read_bounded(output, OUTPUT_BYTES)
 
 
 def _child(reader: str, path: str, memory_bytes: int, output_bytes: int) -> int:
@@ -92,7 +100,8 @@ def _child(reader: str, path: str, memory_bytes: int, output_bytes: int) -> int:
         pass  # Windows has none, macOS refuses some: there the time limit alone holds
     module, _, function = reader.partition(":")
     try:
-        parts = predictions_to_bytes(getattr(import_module(module), function)(path))
+        read = getattr(import_module(module), function)(path)
+        parts = predictions_to_bytes(read) if isinstance(read, Predictions) else read
     except ResultError as error:
         sys.stderr.write(str(error))
         return _REFUSED

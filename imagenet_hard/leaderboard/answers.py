@@ -1,16 +1,17 @@
-"""What a model answered, as an entry stores it: whole predictions, the five classes alone, or the first.
+"""What a model answered, as an entry stores it: whole predictions, five classes alone, the first, or words.
 
 ``predictions.parquet`` is what ``imagenet-hard-eval`` writes. Models that were published without
 probabilities have ``top5.csv``, a header ``id,top5`` and lines such as ``cat.jpg,281 282 285 287 283``: text
 needs no parser in C++, and nothing that is derived from probabilities can be shown by mistake. Where only
-the best class was published it is ``top1.csv``, ``id,top1``: there is no top-5 then.
+the best class was published it is ``top1.csv``, ``id,top1``: there is no top-5 then. What a model said is
+``answers.jsonl`` (``words.py``).
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,12 @@ from imagenet_hard.evaluation.predictions import (
     write_predictions,
 )
 from imagenet_hard.evaluation.sandbox import read_sandboxed
+from imagenet_hard.leaderboard.words import WORDS_FILE, Words, read_words, words_bytes
 
 PREDICTIONS_FILE = "predictions.parquet"
 TOP5_FILE = "top5.csv"
 TOP1_FILE = "top1.csv"
-ANSWERS_FILES = (PREDICTIONS_FILE, TOP5_FILE, TOP1_FILE)
+ANSWERS_FILES = (PREDICTIONS_FILE, TOP5_FILE, TOP1_FILE, WORDS_FILE)
 """An entry has one of them."""
 
 MAX_CSV_BYTES = 64 * 2**20
@@ -49,18 +51,25 @@ _FORM = {
 class Answers:
     """Answers to ``n`` images, sorted by id: ``top5`` int16 (n, 5), class indices, best first.
 
-    Where only the best class is known, ``top5`` is (n, 1).
-    ``predictions``: the same with probabilities, or None where they were not kept.
+    Where only the best class is known, ``top5`` is (n, 1), and ``NO_CLASS`` where words name none.
+    ``predictions``: the same with probabilities, or None where they were not kept. ``words``: what was said;
+    None where classes were given.
     """
 
     ids: tuple[str, ...]
     top5: NDArray[np.int16]
     predictions: Predictions | None = None
+    words: Words | None = None
 
     @classmethod
     def of(cls, predictions: Predictions) -> Answers:
         """Answers that keep their probabilities."""
         return cls(predictions.ids, predictions.top5, predictions)
+
+    @classmethod
+    def in_words(cls, words: Words) -> Answers:
+        """Answers in words."""
+        return cls(words.raw.ids, words.reading.predictions.top5, words=words)
 
     @classmethod
     def without_probabilities(cls, ids: Sequence[str], top5: NDArray[np.integer]) -> Answers:
@@ -93,13 +102,15 @@ class Answers:
     @property
     def file(self) -> str:
         """The name of the file that holds them."""
-        return answers_file(self.predictions is not None, self.places)
+        return WORDS_FILE if self.words else answers_file(self.predictions is not None, self.places)
 
     @property
     def sha256(self) -> str:
         """Hash of the values, independent of the file's encoding."""
         if self.predictions is not None:
             return predictions_sha256(self.predictions)
+        if self.words is not None:
+            return self.words.raw.sha256
         return hashlib.sha256(_csv(self)).hexdigest()
 
     def check(self, where: str) -> None:
@@ -117,7 +128,7 @@ def answers_file(probabilities: bool, places: int = 5) -> str:
 
 
 def write_answers(folder: Path, answers: Answers) -> None:
-    """Write ``predictions.parquet``, ``top5.csv`` or ``top1.csv``, whole or not at all.
+    """Write the one file that holds them, whole or not at all.
 
     Raises:
         ResultError: they break a rule, or the disk refuses.
@@ -125,20 +136,31 @@ def write_answers(folder: Path, answers: Answers) -> None:
     path = folder / answers.file
     if answers.predictions is not None:
         write_predictions(path, answers.predictions)
+    elif answers.words is not None:
+        write_atomically(path, words_bytes(answers.words.raw))
     else:
         answers.check(str(path))
         write_atomically(path, _csv(answers))
 
 
-def read_answers(folder: Path, *, probabilities: bool, isolated: bool, places: int = 5) -> Answers:
+def read_answers(
+    folder: Path,
+    *,
+    probabilities: bool,
+    isolated: bool,
+    places: int = 5,
+    labels: Mapping[str, Sequence[int]] | None = None,
+) -> Answers:
     """The checked answers of an entry's folder.
 
     ``isolated``: parse the file in a process with limits, for files of strangers; ``places``: classes an
-    image, 5 or 1.
+    image, 5 or 1; ``labels``: where answers are in words, those of each image by its id.
 
     Raises:
         ResultError: naming the file, and the row of the first wrong value.
     """
+    if labels is not None:
+        return Answers.in_words(read_words(folder / WORDS_FILE, labels, isolated=isolated))
     path = folder / answers_file(probabilities, places)
     if probabilities:
         return Answers.of(read_sandboxed(path) if isolated else read_predictions(path))

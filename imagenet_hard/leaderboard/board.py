@@ -1,6 +1,6 @@
 """The board's folder: entries, the gold they are scored against, and the reports that give them their tier.
 
-leaderboard/entries/ID/entry.json + predictions.parquet            what was submitted (ids.py)
+leaderboard/entries/ID/entry.json + predictions.parquet            what was submitted (ids.py, answers.py)
 leaderboard/benchmarks/<fingerprint>.json + .parquet               gold labels
 leaderboard/verified/ID.json                                       what the board checked
 leaderboard/withdrawn/ID.json                                      what was taken back
@@ -17,11 +17,11 @@ from pathlib import Path
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
-from imagenet_hard.leaderboard.answers import Answers, read_answers
+from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.entry import Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
 from imagenet_hard.leaderboard.ids import model_of
-from imagenet_hard.leaderboard.rescore import Rescored, check_claim, check_hash, rescore
+from imagenet_hard.leaderboard.rescore import Rescored, answers_of, check_claim, check_hash, rescore
 from imagenet_hard.leaderboard.verify.report import (
     REPRODUCTION,
     SPOT_CHECK,
@@ -88,9 +88,7 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
                 raise ResultError(f"its model is on this benchmark already, as {first}")
             if digest not in golds:
                 golds[digest] = read_gold(board / BENCHMARKS, digest)
-            answers = read_answers(
-                folder, probabilities=entry.probabilities, isolated=False, places=entry.places
-            )
+            answers = answers_of(folder, entry, golds[digest], isolated=False)
             check_hash(entry, answers)
             rescored = rescore(answers, golds[digest], metrics=False)
             check_claim(entry, rescored)

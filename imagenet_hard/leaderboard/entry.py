@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,6 +20,8 @@ from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, Sha256, says_nothing
 from imagenet_hard.evaluation.calibration import Count
+from imagenet_hard.evaluation.generative.prompts import OPEN, PROMPTS
+from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.result import Protocol, Result
 from imagenet_hard.leaderboard.ids import MAX_ID, benchmark_of, entry_id, model_of
 from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain
@@ -92,9 +94,9 @@ class Entry(Record):
     claim: Claim
     probabilities: bool = Field(
         description="true: predictions.parquet with log probabilities; false: classes only, top5.csv, or "
-        "top1.csv where claim.n_top5 is null"
+        "top1.csv where claim.n_top5 is null; or answers.jsonl, where the result is of answers in words"
     )
-    predictions_sha256: Sha256
+    predictions_sha256: Sha256 = Field(description="of the answers, whatever file they are in")
     result: Result | None = Field(
         default=None, description="full provenance, where imagenet-hard scored the model"
     )
@@ -108,6 +110,16 @@ class Entry(Record):
     def protocol(self) -> Protocol | None:
         """How the images went through the model, where that is known."""
         return self.result.protocol if self.result else None
+
+    @property
+    def words(self) -> AnswersInfo | None:
+        """What the entry says of answers in words, where its answers are."""
+        return self.result.answers if self.result else None
+
+    @property
+    def choices(self) -> int:
+        """Among how many names, the right one with them, the model chose: 0 but where it was given some."""
+        return self.words.choices if self.words else 0
 
     @property
     def places(self) -> int:
@@ -128,7 +140,7 @@ class Entry(Record):
 
     @model_validator(mode="after")
     def _agrees(self) -> Entry:
-        check_plain(self.model_dump(mode="json"))
+        check_plain(self._strings())
         if (self.model.parameters or 0) > MAX_PARAMETERS:
             raise ValueError(
                 f"model.parameters is {self.model.parameters}: expected at most {MAX_PARAMETERS}"
@@ -151,6 +163,9 @@ class Entry(Record):
                 f"name is {self.name!r}: expected {f'{self.name} + {tta.label}'!r}, so that nobody takes a "
                 "score with test-time augmentation for one without"
             )
+        words = result.answers
+        if words is not None:
+            self._check_asked(words)
         if (classes := result.protocol.classes) is not None:
             raise ValueError(
                 f"it was scored among {len(classes.indices)} classes only ({classes.name}): the board ranks "
@@ -160,14 +175,39 @@ class Entry(Record):
         for name, got, expected_value in (
             ("model", self.model, result.model),
             ("benchmark", self.benchmark, result.benchmark),
-            ("predictions_sha256", self.predictions_sha256, result.predictions_sha256),
+            (
+                "predictions_sha256",
+                self.predictions_sha256,
+                words.answers_sha256 if words else result.predictions_sha256,
+            ),
             ("claim.n_correct", self.claim.n_correct, metrics.n_correct),
             ("claim.n_top5", self.claim.n_top5, metrics.top5 and metrics.top5.n_correct),
-            ("probabilities", self.probabilities, True),
+            ("probabilities", self.probabilities, words is None),
         ):
             if got != expected_value:
                 raise ValueError(f"{name} is not what result says")
         return self
+
+    def _check_asked(self, words: AnswersInfo) -> None:
+        if words.asked is None:
+            raise ValueError(
+                "nothing is known of how the model was asked, and a score among five names is another than "
+                "one among all: ask it with imagenet-hard-eval --model api:MODEL"
+            )
+        protocol = words.asked.prompt.name
+        if protocol != OPEN and protocol not in self.name.split():
+            raise ValueError(
+                f"name is {self.name!r}: expected {f'{self.name} + {protocol}'!r}, so that nobody takes a "
+                f"score with the protocol {protocol!r} for one with {OPEN!r}"
+            )
+
+    def _strings(self) -> Any:
+        """All that is in it, but for the words of a prompt that are our own: those have lines."""
+        value = self.model_dump(mode="json")
+        asked = self.words.asked if self.words else None
+        if asked and asked.prompt.text == PROMPTS[asked.prompt.name].text:
+            value["result"]["answers"]["asked"]["prompt"]["text"] = ""
+        return value
 
 
 def entry_json(entry: Entry) -> str:

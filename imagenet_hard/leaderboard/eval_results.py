@@ -138,6 +138,11 @@ def _read(path: Path) -> str | None:
 
 
 def _dataset_id(entry: Entry) -> str:
+    if entry.choices:
+        raise UsageError(
+            f"{entry.name} chose among {entry.choices} names, the right one with them: that is no score of "
+            f"{entry.benchmark.name}, and nothing to write into the Hub's results"
+        )
     source = entry.benchmark.source
     try:
         check_repo_id(source)
@@ -158,7 +163,7 @@ def _revision(entry: Entry) -> str | None:
 
 def _note(entry: Entry) -> str | None:
     """None where the run was the default one."""
-    return variant(entry.model, entry.protocol) or None
+    return variant(entry.model, entry.protocol, entry.words) or None
 
 
 def _percent(entry: Entry) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,15 @@ from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.base.files import read_bounded, write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.text import shorten
-from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, Sha256
+from imagenet_hard.base.types import (
+    N_CLASSES,
+    NO_CLASS,
+    SCHEMA_VERSION,
+    BenchmarkInfo,
+    ModelSpec,
+    Record,
+    Sha256,
+)
 from imagenet_hard.dataset.decode import is_turned
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.dataset.labels import labels_of
@@ -96,6 +104,18 @@ class Gold:
         for row, labels in enumerate(self.labels):
             found[row, list(labels)] = True
         return found
+
+    def hits(self, classes: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Which of the classes (n, k), an image a row, are among its labels; ``NO_CLASS`` never is."""
+        at = np.maximum(classes, 0).astype(np.intp)
+        known: NDArray[np.bool_] = np.take_along_axis(self.right, at, axis=1)
+        known &= classes != NO_CLASS
+        return known
+
+    @cached_property
+    def labels_by_id(self) -> Mapping[str, tuple[int, ...]]:
+        """Each image's labels."""
+        return dict(zip(self.ids, self.labels, strict=True))
 
     def curated_by(self, model: ModelSpec) -> bool:
         """Whether ``model`` chose the images."""

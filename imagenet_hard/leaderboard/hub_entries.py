@@ -17,12 +17,14 @@ from imagenet_hard.leaderboard.verify.changes import Change, RequestReview, revi
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
 from imagenet_hard.leaderboard.verify.run import Chosen
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
+from imagenet_hard.leaderboard.words import MAX_WORDS_BYTES, WORDS_FILE
 
 _LIMITS = {
     ENTRY_FILE: MAX_ENTRY_BYTES,
     PREDICTIONS_FILE: MAX_FILE_BYTES,
     TOP5_FILE: MAX_CSV_BYTES,
     TOP1_FILE: MAX_CSV_BYTES,
+    WORDS_FILE: MAX_WORDS_BYTES,
 }
 
 

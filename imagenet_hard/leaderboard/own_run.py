@@ -149,7 +149,7 @@ def _accepted(board: Path, submission: Submission, result: Result, wrote: bool) 
     done = check(
         REPRODUCTION,
         "passed",
-        f"the entry is the board's own run on all {counted(len(submission.predictions), 'image')}: "
+        f"the entry is the board's own run on all {counted(len(submission.answers.ids), 'image')}: "
         f"{runtime.device}, {result.protocol.precision}",
     )
     report = report.model_copy(update={"checks": (*report.checks, done)})

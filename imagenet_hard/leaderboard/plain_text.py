@@ -62,16 +62,37 @@ def plain(text: str) -> str:
 
 
 def _check_marks(text: str) -> None:
-    on_letter, marks = False, 0
-    for character in unicodedata.normalize("NFC", text):
-        kind = unicodedata.category(character)
-        marks = marks + 1 if kind in ("Mn", "Me") else 0
-        if kind == "Me" or marks > _MAX_MARKS or (marks and not on_letter):
+    for character, covers in _covering(text):
+        if covers:
             raise ValueError(
                 f"has the mark {character!a} where it covers other text: expected plain text, at most "
                 f"{_MAX_MARKS} marks on a letter"
             )
+
+
+def _covering(text: str) -> Iterator[tuple[str, bool]]:
+    """Each character, composed, and whether it is a mark that covers other text."""
+    on_letter, marks = False, 0
+    for character in unicodedata.normalize("NFC", text):
+        kind = unicodedata.category(character)
+        marks = marks + 1 if kind in ("Mn", "Me") else 0
+        yield character, kind == "Me" or marks > _MAX_MARKS or bool(marks and not on_letter)
         on_letter = kind[0] in "LM"
+
+
+def visible(text: str) -> str:
+    r"""Text that may be anything, on one line, each character of it to be seen where it stands: others become
+    their codes. What opens a tag is left to whoever shows it.
+
+    >>> print(visible("a cat\nand\u200ba\u0301\u0301\u0301 dog"))
+    a cat\nand\u200bá\u0301\u0301 dog
+    """
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if covers or not character.isprintable() or _UNSEEN.match(character)
+        else character
+        for character, covers in _covering(text)
+    )
 
 
 def _line(text: str) -> str:

@@ -17,9 +17,10 @@ from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import first_problem
 from imagenet_hard.base.text import shorten
-from imagenet_hard.base.types import Predictions
-from imagenet_hard.evaluation.result import read_result
-from imagenet_hard.leaderboard.answers import ANSWERS_FILES, PREDICTIONS_FILE, Answers, write_answers
+from imagenet_hard.evaluation.generative.prompts import OPEN
+from imagenet_hard.evaluation.generative.score import matched, this_matcher
+from imagenet_hard.evaluation.result import Result, read_answers_of, read_result
+from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers, write_answers
 from imagenet_hard.leaderboard.entry import (
     ENTRY_FILE,
     Claim,
@@ -28,21 +29,22 @@ from imagenet_hard.leaderboard.entry import (
     entry_json,
     read_entry,
 )
-from imagenet_hard.leaderboard.gold import known_golds, read_gold
+from imagenet_hard.leaderboard.gold import Gold, known_golds, read_gold
 from imagenet_hard.leaderboard.ids import benchmark_part, entry_id
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
 from imagenet_hard.leaderboard.plain_text import Link
 from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership, id_on_board
 from imagenet_hard.leaderboard.verify.report import Report
 from imagenet_hard.leaderboard.verify.run import verify
+from imagenet_hard.leaderboard.words import Words, words_bytes
 
 
 @dataclass(frozen=True)
 class Submission:
-    """An entry and its predictions, checked by the board's own validator."""
+    """An entry and its answers, checked by the board's own validator."""
 
     entry: Entry
-    predictions: Predictions
+    answers: Answers
     report: Report
 
     @property
@@ -54,11 +56,11 @@ class Submission:
     def files(self) -> dict[str, bytes]:
         """Path below the board's root -> content."""
         with tempfile.TemporaryDirectory(prefix="imagenet-hard-submit-") as folder:
-            write_answers(Path(folder), Answers.of(self.predictions))
-            predictions = (Path(folder) / PREDICTIONS_FILE).read_bytes()
+            write_answers(Path(folder), self.answers)
+            answers = (Path(folder) / self.answers.file).read_bytes()
         return {
             f"entries/{self.entry.id}/{ENTRY_FILE}": entry_json(self.entry).encode(),
-            f"entries/{self.entry.id}/{PREDICTIONS_FILE}": predictions,
+            f"entries/{self.entry.id}/{self.answers.file}": answers,
         }
 
 
@@ -78,14 +80,16 @@ def make_submission(
     imagenet_source: str | None = None,
     entries: Path | None = None,
 ) -> Submission:
-    """The entry of ``result``, a ``.json`` of ``imagenet-hard-eval`` with its ``.parquet`` beside it.
+    """The entry of ``result``, a ``.json`` of ``imagenet-hard-eval`` with its ``.parquet`` beside it, or its
+    ``.answers.jsonl``.
 
     ``links``: (label, https address); ``submitter``: default ``org``; ``owners``: the accounts that may
     replace the entry later, one a platform; ``date``: default the result's day;
     ``used_in_curation``: default what the benchmark's gold says. ``imagenet_top1``: in percent, as reported
     at the https address ``imagenet_source``; default what torchvision states of its own weights.
     ``entries``: the board's, where the model keeps the id that it has on this benchmark. A result with
-    test-time augmentation gets its label at the end of ``name``, unless that has it.
+    test-time augmentation gets its label at the end of ``name``, unless that has it; one of answers in words
+    the protocol's, but for "open".
 
     Raises:
         UsageError: a field that no entry may have; the message names it.
@@ -98,11 +102,12 @@ def make_submission(
             f"({100 * estimate.low:.1f} to {100 * estimate.high:.1f} %), and estimates are never ranked as "
             "scores: score all images, without --estimate and --until, and submit that"
         )
-    if found.answers is not None:
-        raise UsageError(f"{result} is of answers in words: the board takes none yet")
     gold = read_gold(golds, found.benchmark.fingerprint)
+    answers = Answers.of(predictions) if found.answers is None else _in_words(result, found, gold)
     if (tta := found.protocol.tta) and tta.label not in name:
         name = f"{name} + {tta.label}"
+    if found.answers and (asked := found.answers.asked) and asked.prompt.name not in (OPEN, *name.split()):
+        name = f"{name} + {asked.prompt.name}"
     fingerprint = gold.info.fingerprint
     id = entry_id(org, name, benchmark_part(fingerprint, known_golds(golds)))
     try:
@@ -124,14 +129,33 @@ def make_submission(
                 n_top5=found.metrics.top5.n_correct if found.metrics.top5 else None,
                 n_total=found.metrics.n_total,
             ),
-            probabilities=True,
-            predictions_sha256=found.predictions_sha256,
+            probabilities=answers.predictions is not None,
+            predictions_sha256=answers.sha256,
             result=found,
         )
     except ValidationError as error:
         raise UsageError(f"no entry can be made of this: {first_problem(error)}") from None
-    report = _verified(entry, predictions, golds)
-    return Submission(entry, predictions, report)
+    report = _verified(entry, answers, golds)
+    return Submission(entry, answers, report)
+
+
+def _in_words(path: Path, result: Result, gold: Gold) -> Answers:
+    """The answers beside a result, read by the matcher that the result names.
+
+    Raises:
+        ResultError: that is another release's, or an answer is longer than an entry's may be.
+    """
+    assert result.answers is not None
+    before, now = result.answers.matcher, this_matcher()
+    if before != now:
+        raise ResultError(
+            f"{path} was read by matcher {before.version} ({before.sha256[:12]}...), this release has "
+            f"{now.version} ({now.sha256[:12]}...): run imagenet-hard-eval as before, which reads the "
+            "answers again and repeats no call"
+        )
+    raw, _ = read_answers_of(path, result)
+    words_bytes(raw)  # its bounds
+    return Answers.in_words(Words.of(raw, matched(raw), gold.labels_by_id))
 
 
 def _reported(percent: float | None, source: str | None) -> ReportedTop1 | None:
@@ -159,11 +183,11 @@ def link(label: str, url: str) -> Link:
         raise UsageError(f"the link {shorten(label)} to {shorten(url)}: {first_problem(error)}") from None
 
 
-def _verified(entry: Entry, predictions: Predictions, golds: Path) -> Report:
+def _verified(entry: Entry, answers: Answers, golds: Path) -> Report:
     """The board's own validator, over the very files that are submitted."""
     with tempfile.TemporaryDirectory(prefix="imagenet-hard-submit-") as scratch:
         folder = Path(scratch) / entry.id
-        _write(folder, entry, predictions)
+        _write(folder, entry, answers)
         (report,) = verify([folder], golds=golds, trusted=True)
     if report.failed:
         raise ResultError(f"the board would refuse the entry {entry.id}: {report.failures}")
@@ -192,12 +216,12 @@ def write_submission(entries: Path, submission: Submission, *, replace: bool = F
     # Hidden until it is whole; the name keeps two processes apart.
     staged = entries / f".{entry.id}.{os.getpid()}.tmp"
     try:
-        _write(staged, entry, submission.predictions)
+        _write(staged, entry, submission.answers)
         if folder.exists():
-            # predictions first: entry.json names their hash, so a crash in between is found by verify.
-            for file in (PREDICTIONS_FILE, ENTRY_FILE):
+            # answers first: entry.json names their hash, so a crash in between is found by verify.
+            for file in (submission.answers.file, ENTRY_FILE):
                 (staged / file).replace(folder / file)
-            for file in set(ANSWERS_FILES) - {PREDICTIONS_FILE}:
+            for file in set(ANSWERS_FILES) - {submission.answers.file}:
                 (folder / file).unlink(missing_ok=True)  # an earlier state's
         else:
             staged.rename(folder)
@@ -208,6 +232,6 @@ def write_submission(entries: Path, submission: Submission, *, replace: bool = F
     return True
 
 
-def _write(folder: Path, entry: Entry, predictions: Predictions) -> None:
-    write_answers(folder, Answers.of(predictions))
+def _write(folder: Path, entry: Entry, answers: Answers) -> None:
+    write_answers(folder, answers)
     write_atomically(folder / ENTRY_FILE, entry_json(entry).encode())

@@ -50,7 +50,7 @@ def test_a_list_of_too_many_values(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "p.parquet"
     pq.write_table(table, path)
     assert path.stat().st_size < 2**20
-    with pytest.raises(ResultError, match="not a sound predictions file|expected 5 values|not a readable"):
+    with pytest.raises(ResultError, match="not a sound file of answers|expected 5 values|not a readable"):
         read_sandboxed(path)
 
 

@@ -6,18 +6,24 @@ import atexit
 import json
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imagenet_hard.base.types import BenchmarkInfo, Predictions, Scored
+from imagenet_hard.base.types import BenchmarkInfo, ModelSpec, Predictions, Scored
 from imagenet_hard.cli.main import run
 from imagenet_hard.cli.submit import command as submit
 from imagenet_hard.evaluation.environment import Environment, environment
-from imagenet_hard.evaluation.result import Result, write_result
+from imagenet_hard.evaluation.generative.answers import RawAnswers
+from imagenet_hard.evaluation.generative.prompts import PROMPTS, Asked, PromptName
+from imagenet_hard.evaluation.generative.result_of_answers import result_of_answers
+from imagenet_hard.evaluation.result import Result, Runtime, write_result
+from imagenet_hard.imagenet.classes import distinct_names
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry
 from imagenet_hard.leaderboard.gold import Gold, gold_of, write_gold
@@ -32,6 +38,7 @@ HUB_ID = "taesiri/imagenet-hard"
 COMMIT = "c" * 40
 STANDARD = ("ViT-B/32", "ResNet-50", "ConvNeXt")
 FIRST = "Some-Lab__ViT-B-32"
+WHEN = datetime(2026, 1, 30, 12, tzinfo=UTC)
 
 
 class Board:
@@ -70,6 +77,57 @@ class Board:
         result: Result = make_result(scored, **{"benchmark": info, "environment": _environment(), **changes})
         stem = f"result-{len(list(self.root.glob('results/*.json')))}"
         return write_result(self.root / "results", result, scored.predictions, stem=stem)
+
+    def in_words(
+        self,
+        said: Mapping[int, str] | None = None,
+        *,
+        protocol: PromptName = "open",
+        model: str = "toy-vl",
+        **changes: Any,
+    ) -> Path:
+        """A result's JSON with what a model said beside it: every third image is right.
+
+        ``said``: other answers, by the image's place; ``changes``: fields of how it was asked.
+        """
+        gold = self.gold
+        right = [distinct_names()[labels[0]] for labels in gold.labels]
+        other = distinct_names()[next(i for i in range(1000) if not any(i in each for each in gold.labels))]
+        said = {i: other if i % 3 else name for i, name in enumerate(right)} | dict(said or {})
+        raw = RawAnswers(gold.ids, tuple(said[i] for i in range(self.n)), ("stop",) * self.n)
+        chosen = PROMPTS[protocol]
+        fields: dict[str, Any] = {
+            "prompt": chosen,
+            "prompt_sha256": chosen.sha256,
+            "settings": dict(chosen.settings),
+            "endpoint": "http://localhost:8000/v1",
+            "models": {model: self.n},
+            "first": WHEN,
+            "last": WHEN,
+            "encoded_anew": 0,
+            "prompt_tokens": 300 * self.n,
+            "completion_tokens": 5 * self.n,
+        }
+        result, predictions = result_of_answers(
+            ModelSpec(backend="api", name=model, transform={"kind": "file"}),
+            gold.benchmark,
+            raw,
+            gold.labels,
+            gold.origins,
+            policy="native",
+            runtime=Runtime(seconds=9, n_scored=self.n, images_per_second=None, device="endpoint", workers=4),
+            run_key="0" * 64,
+            asked=Asked(**{**fields, **changes}),
+        )
+        result = result.model_copy(update={"created": WHEN, "environment": _environment()})
+        stem = f"words-{len(list(self.root.glob('results/*.json')))}"
+        return write_result(self.root / "results", result, predictions, stem=stem, raw=raw)
+
+    def submit_words(self, name: str = "Toy VL", **asked: Any) -> Path:
+        """A whole entry in words on the board; its folder."""
+        submission = make_submission(self.in_words(**asked), self.golds, name=name, org="Some Lab")
+        write_submission(self.entries, submission)
+        return self.entries / submission.entry.id
 
     @property
     def first(self) -> Path:

@@ -15,6 +15,9 @@ from imagenet_hard.base.types import N_CLASSES, Record, Sha256
 from imagenet_hard.imagenet import classes, wordnet
 
 PromptName = Literal["open", "choices", "list"]
+OPEN: PromptName = "open"
+"""How a model is asked unless somebody says otherwise."""
+
 MAX_CONCURRENCY = 1024
 Count = Annotated[int, Field(ge=0)]
 Price = Annotated[float, Field(ge=0)]
@@ -36,6 +39,11 @@ class Prompt(Record):
     def sha256(self) -> str:
         """Hash of all of it."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @property
+    def label(self) -> str:
+        """Name and version: "open 1"."""
+        return f"{self.name} {self.version}"
 
 
 class Asked(Record):

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,9 @@ from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.tables import Table
-from imagenet_hard.base.text import pct, span
+from imagenet_hard.base.text import pct, shorten, span
 from imagenet_hard.base.types import (
+    N_CLASSES,
     NO_CLASS,
     SCHEMA_VERSION,
     BenchmarkInfo,
@@ -69,6 +70,13 @@ class Reading:
     wanted: tuple[frozenset[int], ...]
     right: NDArray[np.bool_]
 
+    @classmethod
+    def of(cls, ids: tuple[str, ...], matches: tuple[Match, ...], labels: Sequence[Sequence[int]]) -> Reading:
+        """What was matched, against the ``labels`` in the order of ``ids``."""
+        wanted = tuple(map(frozenset, labels))
+        right = [not labels.isdisjoint(m.classes) for labels, m in zip(wanted, matches, strict=True)]
+        return cls(ids, matches, wanted, np.array(right))
+
     @property
     def predictions(self) -> Predictions:
         """The class that each names: of several that share a name the one that is right, else the first."""
@@ -97,18 +105,18 @@ class Reading:
         return _kinds([m for i, m in enumerate(self.matches) if of is None or of[i] == origin])
 
 
-def read_answers(raw: RawAnswers, labels: Sequence[Sequence[int]]) -> Reading:
-    """What each answer names, and whether that is a label of its image. ``labels``: in the order of ``raw``.
-
-    What a content filter kept back is a refusal, whatever it says.
-    """
+def matched(raw: RawAnswers) -> tuple[Match, ...]:
+    """What each answer names. What a content filter kept back is a refusal, whatever it says."""
     matches = [match(answer) for answer in raw.answers]
     for i, why in enumerate(raw.finish):
         if why == FILTERED:
             matches[i] = Match("refusal", rule="content filter")
-    wanted = tuple(map(frozenset, labels))
-    right = [not labels.isdisjoint(m.classes) for labels, m in zip(wanted, matches, strict=True)]
-    return Reading(raw.ids, tuple(matches), wanted, np.array(right))
+    return tuple(matches)
+
+
+def read_answers(raw: RawAnswers, labels: Sequence[Sequence[int]]) -> Reading:
+    """What each answer names, and whether that is a label of its image; ``labels`` in the answers' order."""
+    return Reading.of(raw.ids, matched(raw), labels)
 
 
 class AnswersInfo(Record):
@@ -160,9 +168,30 @@ class AnswersInfo(Record):
             raise ValueError("metrics count more right answers than answers.kinds has that name a class")
 
     @property
+    def choices(self) -> int:
+        """Among how many names the model chose, where a label of the image is always among them and most
+        classes are not; else 0. Such a score is of another task than the benchmark's."""
+        names = self.asked.prompt.names if self.asked else 0
+        return names if names < N_CLASSES else 0
+
+    @property
+    def how(self) -> str:
+        """How it was asked, in a few words: "open 1, temperature 1"."""
+        if self.asked is None:
+            return "in words"
+        prompt, settings = self.asked.prompt, self.asked.settings
+        fields = sorted({*prompt.settings, *settings})
+        changed = [field for field in fields if prompt.settings.get(field) != settings.get(field)]
+        return ", ".join([prompt.label, *(_setting(field, settings) for field in changed)])
+
+    @property
     def words(self) -> str:
         """How many answers name no class, and why; "" where all do."""
         return ", ".join(f"{n:,} {kind}" for kind, n in self.kinds.items() if n and kind != "class")
+
+
+def _setting(field: str, settings: Mapping[str, Any]) -> str:
+    return f"{field} {shorten(settings[field], 40)}" if field in settings else f"no {field}"
 
 
 class Origin(Record):

@@ -88,11 +88,32 @@ class Gathering:
         )
 
 
-def in_order(boards: Iterable[Board]) -> tuple[Board, ...]:
-    """ImageNet-Hard first, then by the number of entries; titles that two share get their fingerprint."""
-    ordered = sorted(
-        boards, key=lambda b: (not b.title.lower().startswith("imagenet-hard"), -len(b.entries), b.slug)
+def choice_kind(choices: int) -> str:
+    """What tells a board from the benchmark's own where models chose among so many names; "" for 0."""
+    return f" (choice of {choices} names)" if choices else ""
+
+
+def choice_note(choices: int) -> str:
+    """What a reader of such a board has to know."""
+    if not choices:
+        return ""
+    return (
+        f"Each model is given {choices} names, a label of the image among them: guessing gets "
+        f"{100 / choices:.0f} %, and no figure here compares with one among all classes."
     )
+
+
+def in_order(boards: Iterable[Board]) -> tuple[Board, ...]:
+    """ImageNet-Hard first, whole benchmarks before parts, then by the number of entries.
+
+    Titles that two share get their fingerprint.
+    """
+
+    def place(board: Board) -> tuple[bool, bool, int, str]:
+        main = board.title.lower().startswith("imagenet-hard")
+        return not main, not board.benchmark, -len(board.entries), board.slug
+
+    ordered = sorted(boards, key=place)
     return tuple(map(_told_apart(ordered), ordered))
 
 

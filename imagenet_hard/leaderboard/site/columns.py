@@ -30,6 +30,9 @@ TIERS: Mapping[str, str] = {
     "reproduced": "Re-scored, and the model was run again on all images.",
 }
 
+ASKED = "asked"
+"""The field, column and filter of answers in words."""
+
 MOST_ORIGINS = 8
 """Sources of the images of which the table has columns at first."""
 
@@ -159,6 +162,7 @@ FIELDS = (
     Field("backend", lambda e: e.backend, title="Backend", search=True),
     Field("architecture", lambda e: e.architecture, title="Architecture"),
     Field("tag", lambda e: e.tag, title="Weights"),
+    Field(ASKED, lambda e: e.asked, title="Asked", search=True),
     Field("tier", lambda e: e.tier, search=True),
     Field("n_correct", lambda e: e.top1.n_correct, flat=False),
     Field("n_total", lambda e: e.top1.n_total, flat=False),
@@ -225,6 +229,14 @@ COLUMNS = (
         macro="name",
         css="col-name",
         lead=True,
+    ),
+    Column(
+        key=ASKED,
+        title="Asked",
+        fields=(ASKED,),
+        text=lambda e: e.asked,
+        about="Of a model that answers in words, which has a top-1 only: the protocol, its version, and what "
+        "was changed of its request",
     ),
     Column(key="by", title="By", fields=("org",), text=lambda e: e.org, where="text"),
     Column(
@@ -304,6 +316,7 @@ COLUMNS = (
 
 FILTERS = (
     Filter(key="backend", title="Backend", field="backend"),
+    Filter(key=ASKED, title="Asked", field=ASKED),
     Filter(
         key="size",
         title="Parameters",
@@ -336,14 +349,25 @@ def field(name: str) -> Field:
 
 def fields_of(board: Board) -> tuple[Field, ...]:
     """The fields of a board: besides the usual, top-1 on each source of its images."""
-    return (*FIELDS, *(Field(_on(name), _top1_on(name), flat=False) for name in board.origins))
+    usual = (each for each in FIELDS if each.name != ASKED or in_words(board))
+    return (*usual, *(Field(_on(name), _top1_on(name), flat=False) for name in board.origins))
+
+
+def in_words(board: Board) -> bool:
+    """Whether any entry of a board answers in words; what tells of that alone is left out otherwise."""
+    return any(entry.asked for entry in board.entries)
+
+
+def filters_of(board: Board) -> tuple[Filter, ...]:
+    """The choices of a board's page."""
+    return tuple(each for each in FILTERS if each.field != ASKED or in_words(board))
 
 
 def page_columns(board: Board) -> list[Column]:
     """The columns of a board's page, in their order."""
     origins = board.origins
     shown: Shown = "wide" if len(origins) <= MOST_ORIGINS else "hidden"
-    usual = sorted((each for each in COLUMNS if each.where != "text"), key=lambda each: not each.lead)
+    usual = sorted((each for each in _columns(board) if each.where != "text"), key=lambda each: not each.lead)
     # A date tells least; columns of the images' sources need the room.
     usual = [replace(c, shown="hidden") if origins and c.key == "date" else c for c in usual]
     return [
@@ -355,9 +379,13 @@ def page_columns(board: Board) -> list[Column]:
     ]
 
 
-def text_columns() -> list[Column]:
-    """The columns of the tables in Markdown and LaTeX, in their order."""
-    return [each for each in COLUMNS if each.where != "page"]
+def text_columns(board: Board) -> list[Column]:
+    """The columns of a board's tables in Markdown and LaTeX, in their order."""
+    return [each for each in _columns(board) if each.where != "page"]
+
+
+def _columns(board: Board) -> list[Column]:
+    return [each for each in COLUMNS if each.key != ASKED or in_words(board)]
 
 
 def _on(origin: str) -> str:

@@ -20,11 +20,13 @@ from pydantic import Field
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.types import ModelSpec, Record
 from imagenet_hard.evaluation.calibration import Calibration
+from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, Rate
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.leaderboard.entry import Entry, ReportedTop1, Tier
 from imagenet_hard.leaderboard.plain_text import MAX_NUMBER, Link
 from imagenet_hard.leaderboard.published import PublishedTable
+from imagenet_hard.leaderboard.site.said import AllSaid
 from imagenet_hard.leaderboard.verify.ownership import said_owner
 from imagenet_hard.leaderboard.verify.report import Check, Earlier, Report, tier_by
 from imagenet_hard.leaderboard.withdrawn import Withdrawal
@@ -58,7 +60,8 @@ class Unranked:
 
     ``record``: the entry as it was submitted, or a result that nobody submitted. ``report``: what the board
     checked of the entry, and ``earlier`` the states of it that were replaced, the first first. ``name``: what
-    the board calls it, as results have no such name of their own.
+    the board calls it, as results have no such name of their own. ``words``: of answers in words, what they
+    name, as they are read now, and ``said`` the answers, where they are at hand.
     """
 
     id: str
@@ -74,6 +77,8 @@ class Unranked:
     calibration: Calibration | None
     report: Report | None = None
     earlier: tuple[Earlier, ...] = ()
+    words: AnswersInfo | None = None
+    said: AllSaid | None = None
 
     @property
     def entry(self) -> Entry | None:
@@ -94,6 +99,20 @@ class Unranked:
     def backend(self) -> str:
         """The library that the model is from."""
         return self.model.backend[:_LONGEST]
+
+    @property
+    def asked(self) -> str:
+        """How it was asked, where it answers in words."""
+        return self.words.how if self.words else ""
+
+    @property
+    def read_anew(self) -> str:
+        """What the matcher made of the answers that read them for the submission, where it was another."""
+        result, now = self.result, self.words
+        if not result or not result.answers or not now or result.answers.matcher == now.matcher:
+            return ""
+        before, right = result.answers.matcher, result.metrics.top1.n_correct
+        return f"matcher {before.version} ({before.sha256[:12]}), by which {right:,} were right"
 
     @property
     def architecture(self) -> str:

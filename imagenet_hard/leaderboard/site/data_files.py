@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imagenet_hard.base.web import json_text
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.leaderboard.site.columns import FILTERS, fields_of, page_columns
+from imagenet_hard.leaderboard.site.columns import fields_of, filters_of, page_columns
 from imagenet_hard.leaderboard.site.data import Board
 
 FEW = 0.1
@@ -28,7 +28,7 @@ def board_data(board: Board) -> dict[str, Any]:
     fields = fields_of(board)
     return {
         "columns": [column.script() for column in page_columns(board)],
-        "filters": [{"key": each.key, "field": each.field, "kind": each.kind} for each in FILTERS],
+        "filters": [{"key": each.key, "field": each.field, "kind": each.kind} for each in filters_of(board)],
         "search": [field.name for field in fields if field.search],
         "fields": [field.name for field in fields],
         "rows": [[field.plain(entry) for field in fields] for entry in board.entries],

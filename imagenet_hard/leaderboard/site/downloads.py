@@ -28,6 +28,8 @@ def downloads(board: Board) -> Iterator[tuple[str, str]]:
             _json({**_head(board), **_record(board, entry), **_per_class(entry)}),
         )
         yield f"downloads/entries/{entry.id}.csv", _classes(entry)
+        if entry.said:
+            yield f"downloads/entries/{entry.id}-answers.jsonl", entry.said.jsonl
         if board.labelled:
             yield f"badges/{entry.id}.svg", badge(board, entry)
 
@@ -35,7 +37,8 @@ def downloads(board: Board) -> Iterator[tuple[str, str]]:
 def answer_files(board: Board) -> Iterator[tuple[str, bytes]]:
     """(path, Parquet) of all answers, an image a row: ``id`` and a column an entry, called by the entry's id.
 
-    ``-top1`` has int16 classes, as ``leaderboard import`` reads them, ``-correct`` whether they are right.
+    ``-top1`` has int16 classes, as ``leaderboard import`` reads them, and -1 for words that name none, which
+    it does not; ``-correct`` whether they are right.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -12,13 +12,25 @@ import numpy as np
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.evaluation.calibration import calibrate
+from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
+from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
 from imagenet_hard.leaderboard.ids import model_of
 from imagenet_hard.leaderboard.published import PublishedTable
-from imagenet_hard.leaderboard.site.boards import Gathering, by_value, in_order, n_labels, rates
+from imagenet_hard.leaderboard.rescore import Rescored
+from imagenet_hard.leaderboard.site.boards import (
+    Gathering,
+    by_value,
+    choice_kind,
+    choice_note,
+    in_order,
+    n_labels,
+    rates,
+)
 from imagenet_hard.leaderboard.site.data import Board, Elsewhere, Ranked, SiteData, Unranked
+from imagenet_hard.leaderboard.site.said import AllSaid
 from imagenet_hard.leaderboard.withdrawn import withdrawals
 
 
@@ -30,14 +42,14 @@ def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteDa
     Raises:
         UsageError: there is no such folder.
     """
-    gathered: dict[str, _GoldBoard] = {}
+    gathered: dict[tuple[str, int], _GoldBoard] = {}
     left_out: list[str] = []
     folder = _board_folder(entries)
     for each in read_board(folder, left_out.append):
-        fingerprint = each.gold.info.fingerprint
-        if fingerprint not in gathered:
-            gathered[fingerprint] = _GoldBoard(each.gold)
-        gathered[fingerprint].add(each)
+        among = each.gold.info.fingerprint, each.entry.choices
+        if among not in gathered:
+            gathered[among] = _GoldBoard(each.gold, each.entry.choices)
+        gathered[among].add(each)
     boards = _with_links(in_order(each.board() for each in gathered.values()))
     withdrawn = withdrawals(folder, left_out.append)
     return SiteData(boards, tuple(published), __version__, tuple(left_out), withdrawn)
@@ -77,10 +89,20 @@ def _board_folder(entries: Path) -> Path:
     return entries.resolve().parent
 
 
-class _GoldBoard:
-    """The entries of one benchmark, scored against its gold."""
+def _words(entry: Entry, again: Rescored) -> AnswersInfo | None:
+    """What answers in words name, and how the model was asked, as the entry says."""
+    if again.words is None or entry.words is None:
+        return None
+    return again.words.model_copy(update={"asked": entry.words.asked})
 
-    def __init__(self, gold: Gold) -> None:
+
+class _GoldBoard:
+    """The entries of one benchmark, scored against its gold.
+
+    ``choices``: among how many names the models chose; 0 for all classes.
+    """
+
+    def __init__(self, gold: Gold, choices: int) -> None:
         about = gold.info
         self._into = Gathering(
             name=about.name,
@@ -89,14 +111,16 @@ class _GoldBoard:
             ids=gold.ids,
             labels=gold.labels,
             origins=gold.origins,
-            note=about.note,
+            kind=choice_kind(choices),
+            note=" ".join(filter(None, (about.note, choice_note(choices)))),
         )
         self._n_labels = by_value(list(map(len, gold.labels)), n_labels)
         self._incidence = gold.right.astype(np.float32)  # sums of whole numbers below 2^24: exact
         self._n_total = tuple(gold.right.sum(axis=0).tolist())
 
     def add(self, scored: BoardEntry) -> None:
-        entry, again, predictions = scored.entry, scored.rescored, scored.answers.predictions
+        entry, again, answers = scored.entry, scored.rescored, scored.answers
+        predictions = answers.predictions
         right_of_class = again.correct.astype(np.float32) @ self._incidence
         model = Unranked(
             id=entry.id,
@@ -112,6 +136,8 @@ class _GoldBoard:
             n_labels=rates(again.correct, self._n_labels),
             per_class=PerClass(n_total=self._n_total, n_correct=tuple(right_of_class.astype(int).tolist())),
             calibration=calibrate(confidence(predictions), again.correct) if predictions else None,
+            words=_words(entry, again),
+            said=AllSaid.of(answers.words) if answers.words else None,
         )
         self._into.add(model, again.correct, again.top1_class)
 

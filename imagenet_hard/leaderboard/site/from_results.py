@@ -20,12 +20,19 @@ from numpy.typing import NDArray
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import shorten, shorten_list
-from imagenet_hard.base.types import N_CLASSES, Predictions
+from imagenet_hard.base.types import N_CLASSES, NO_CLASS, Predictions
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.table import protocol_words, used_in_curation
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
-from imagenet_hard.leaderboard.site.boards import Gathering, in_order, n_labels, rates
+from imagenet_hard.leaderboard.site.boards import (
+    Gathering,
+    choice_kind,
+    choice_note,
+    in_order,
+    n_labels,
+    rates,
+)
 from imagenet_hard.leaderboard.site.build import MANIFEST
 from imagenet_hard.leaderboard.site.data import Board, SiteData, Unranked
 
@@ -37,15 +44,15 @@ _LONGEST = 150
 def read_results(paths: Sequence[Path]) -> SiteData:
     """The site of results: ``.json`` files of ``imagenet-hard eval``, and folders of them, at any depth.
 
-    Results of one fingerprint among which the same classes compete make one board. What cannot be read in a
-    folder is left out, and ``SiteData.left_out`` names it.
+    Results of one fingerprint among which the same classes compete, or as many names were to choose from,
+    make one board. What cannot be read in a folder is left out, and ``SiteData.left_out`` names it.
 
     Raises:
         UsageError: there is no such file or folder, or no result in it.
         ResultError: a file that was named is no result, or results contradict each other.
     """
     left_out: list[str] = []
-    groups: dict[tuple[str, Any], _Group] = {}
+    groups: dict[tuple[str, Any, int], _Group] = {}
     files = _result_files(paths)
     for (path, named), id in zip(files.items(), _ids(list(files)), strict=True):
         try:
@@ -58,7 +65,8 @@ def read_results(paths: Sequence[Path]) -> SiteData:
             left_out.append(f"{path} is left out: {error}")
             continue
         mask = result.protocol.classes
-        key = (result.benchmark.fingerprint, mask.indices if mask else None)
+        choices = result.answers.choices if result.answers else 0
+        key = (result.benchmark.fingerprint, mask.indices if mask else None, choices)
         groups.setdefault(key, _Group(predictions.ids)).add(path, id, result, predictions)
     if not groups:
         told = f": {shorten_list(left_out)}" if left_out else ""
@@ -145,16 +153,17 @@ class _Group:
                 f"{path} and {first.path} name the same benchmark, but have other images or labels in it: "
                 "one was changed; score it again"
             )
-        rows, said = np.arange(len(top1)), np.where(correct, 1, -1).astype(np.int8)
-        if len(against := np.flatnonzero(self._known[rows, top1] * said < 0)):
-            at = int(against[0])
+        rows = np.flatnonzero(top1 != NO_CLASS)  # who names no class says nothing of the labels
+        said = np.where(correct, 1, -1).astype(np.int8)[rows]
+        if len(against := np.flatnonzero(self._known[rows, top1[rows]] * said < 0)):
+            at = int(rows[against[0]])
             other = next(each for each in self._read if each.top1[at] == top1[at])
             raise ResultError(
                 f"{path} and {other.path} contradict each other: both answer class {top1[at]} to the image "
                 f"{shorten(self._image_ids[at])}, which only one counts as right. One was changed; score it "
                 "again"
             )
-        self._known[rows, top1] = said
+        self._known[rows, top1[rows]] = said
         self._read.append(_Read(path, id, result, top1))
 
     def board(self) -> Board:
@@ -164,7 +173,9 @@ class _Group:
         mask = first.protocol.classes
         kinds = (min(each.benchmark.part for each in results), f"among {mask.label}" if mask else "")
         warned = sum(bool(each.protocol.warnings) for each in results)
-        notes = [NOTE] + [f"{warned} of the results have a warning: see their pages."] * bool(warned)
+        choices = first.answers.choices if first.answers else 0
+        notes = [NOTE, choice_note(choices)]
+        notes += [f"{warned} of the results have a warning: see their pages."] * bool(warned)
         into = Gathering(
             name=first.benchmark.name[:_LONGEST],
             source=first.benchmark.source[:_LONGEST],
@@ -172,8 +183,8 @@ class _Group:
             ids=self._image_ids,
             labels=None,
             origins=tuple(metrics.origins.names[i] for i in metrics.origin_codes()),
-            kind="".join(f" {kind}" for kind in kinds if kind),
-            note=" ".join(notes),
+            kind="".join(f" {kind}" for kind in kinds if kind) + choice_kind(choices),
+            note=" ".join(filter(None, notes)),
         )
         for each, name in zip(self._read, _names(self._read), strict=True):
             correct = each.result.metrics.correct()
@@ -227,4 +238,5 @@ def _model(read: _Read, name: str, origins: Mapping[str, Rate]) -> Unranked:
         n_labels=by_labels if len(by_labels) > 1 else {},
         per_class=metrics.per_class,
         calibration=metrics.calibration,
+        words=read.result.answers,
     )

@@ -18,11 +18,12 @@ from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.plain_text import https
 from imagenet_hard.leaderboard.published import published_on
 from imagenet_hard.leaderboard.site.cite import bibtex
-from imagenet_hard.leaderboard.site.columns import FIELDS, FILTERS, TIERS, fields_of, page_columns
+from imagenet_hard.leaderboard.site.columns import FIELDS, TIERS, fields_of, filters_of, page_columns
 from imagenet_hard.leaderboard.site.data import Board, Ranked, SiteData
 from imagenet_hard.leaderboard.site.data_files import few, group_of
 from imagenet_hard.leaderboard.site.imagenet import correlation_in_words
 from imagenet_hard.leaderboard.site.provenance import Facts, provenance
+from imagenet_hard.leaderboard.site.said import OF_EACH_KIND
 
 CSP = "; ".join(
     (
@@ -110,7 +111,7 @@ def _board(board: Board) -> dict[str, Any]:
         "axis": axis_for([e.top1 for e in board.entries]),
         "along": correlation_in_words(board.entries),
         "columns": page_columns(board),
-        "filters": [(each, each.options(board.entries)) for each in FILTERS],
+        "filters": [(each, each.options(board.entries)) for each in filters_of(board)],
     }
 
 
@@ -172,6 +173,7 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
         "bibtex": bibtex(board, entry) if board.labelled else "",
         "badge_alt": markdown_cell(board.title),
         "full_axis": FULL_AXIS,
+        "of_each_kind": OF_EACH_KIND,
         "groups": [
             (title, [(name, rate, best[kind, name]) for name, rate in rates.items()])
             for title, kind, rates in kinds
@@ -191,6 +193,8 @@ def _word(entry: Ranked) -> str:
         return "As the result says."
     if entry.tier in ("spot-checked", "reproduced"):
         return f"{WORD}."
+    if entry.words:
+        return f"{WORD}; so is that a model gave these answers, as an endpoint need not say the same again."
     return f"{WORD}; so are weights, transform and parameters, as the model was not run again."
 
 

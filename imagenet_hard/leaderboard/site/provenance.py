@@ -26,7 +26,11 @@ class Facts:
 
 def provenance(entry: Ranked) -> tuple[Facts, ...]:
     """What an entry's records say, in groups; none is empty."""
-    facts = (model_facts(entry.model), *(result_facts(entry.result) if entry.result else ()))
+    facts = (
+        model_facts(entry.model),
+        *(result_facts(entry.result) if entry.result else ()),
+        *([answers_facts(entry.words, entry.read_anew)] if entry.words else ()),
+    )
     return tuple(each for each in facts if each.rows)
 
 
@@ -87,13 +91,15 @@ def result_facts(result: Result) -> tuple[Facts, ...]:
         _facts("Benchmark", benchmark),
         _facts("Protocol", protocol),
         _facts("Run", run),
-        *([answers_facts(result.answers)] if result.answers else []),
         _facts("Environment", environment),
     )
 
 
-def answers_facts(answers: AnswersInfo) -> Facts:
-    """What answers in words name, and how they were asked for."""
+def answers_facts(answers: AnswersInfo, before: str = "") -> Facts:
+    """What answers in words name, and how they were asked for.
+
+    ``before``: what another matcher made of them.
+    """
     asked = answers.asked
     rows: list[tuple[str, Any]] = [
         ("Figures", "top-1 only: words have no scores"),
@@ -102,6 +108,7 @@ def answers_facts(answers: AnswersInfo) -> Facts:
         ("Right by a name of several classes", answers.shared),
         ("Depth credit, not in top-1", f"{answers.depth_credit:.4f}"),
         ("Matcher", f"{answers.matcher.version} ({answers.matcher.sha256})"),
+        ("Read before by", before),
         ("Answers, sha256", answers.answers_sha256),
     ]
     if asked is not None:

@@ -116,7 +116,7 @@ def _markdown_board(board: Board, top: int | None) -> str:
 
 
 def _table(board: Board, top: int | None) -> Table:
-    columns = text_columns()
+    columns = text_columns(board)
     return Table(
         [column.heading for column in columns],
         [[column.text(entry) for column in columns] for entry in board.entries[:top]],

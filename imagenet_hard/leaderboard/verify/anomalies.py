@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.base.types import NO_CLASS
 from imagenet_hard.evaluation.intervals import kappa_of_right, wilson
 from imagenet_hard.evaluation.metrics import confidence
 from imagenet_hard.leaderboard.answers import Answers
@@ -132,7 +133,8 @@ def near_copies(entry: Rescored, predictions_sha256: str, peers: Sequence[Peer])
 
 
 def _agreement(entry: Rescored, peer: Peer) -> tuple[float, int]:
-    both = ~entry.correct & ~peer.correct
+    # Two that name no class do not give the same answer.
+    both = ~entry.correct & ~peer.correct & (entry.top1_class != NO_CLASS) & (peer.top1_class != NO_CLASS)
     n = int(both.sum())
     return (float((entry.top1_class == peer.top1_class)[both].mean()) if n else 0.0), n
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 KINDS: Mapping[str, re.Pattern[str]] = {
     "entry": re.compile(
-        r"entries/[A-Za-z0-9][A-Za-z0-9._-]*/(entry\.json|predictions\.parquet|top[15]\.csv)"
+        r"entries/[A-Za-z0-9][A-Za-z0-9._-]*/(entry\.json|predictions\.parquet|top[15]\.csv|answers\.jsonl)"
     ),
     "withdrawal": re.compile(r"withdrawn/[A-Za-z0-9][A-Za-z0-9._-]*\.json"),
     "text": re.compile(r"(entries/)?README\.md"),

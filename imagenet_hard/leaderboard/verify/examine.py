@@ -19,18 +19,20 @@ import numpy as np
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.text import counted, reason
 from imagenet_hard.base.types import N_CLASSES, Predictions
-from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers, read_answers
+from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold
 from imagenet_hard.leaderboard.ids import benchmark_of, benchmark_parts, model_of
 from imagenet_hard.leaderboard.rescore import (
     Rescored,
+    answers_of,
     check_claim,
     check_hash,
     check_ids,
     check_metrics,
     rescore,
 )
+from imagenet_hard.leaderboard.verify.asked import check_asked, read_anew, reported_model
 from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership
 from imagenet_hard.leaderboard.verify.report import SCORE, CheckFailed, Checklist, Finding
 
@@ -102,9 +104,7 @@ def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Reque
     step("date", lambda: _check_dates(entry, gold, checklist.now))
     answers = step(
         "predictions",
-        lambda: read_answers(
-            folder, probabilities=entry.probabilities, isolated=not request.trusted, places=entry.places
-        ),
+        lambda: answers_of(folder, entry, gold, isolated=not request.trusted),
         lambda answers: counted(len(answers.ids), "row"),
     )
     step("hash", lambda: check_hash(entry, answers))
@@ -113,7 +113,13 @@ def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Reque
     epsilon = ties.epsilon if ties else None
     rescored = rescore(answers, gold, near_tie_epsilon=epsilon)
     step(SCORE, lambda: check_claim(entry, rescored), lambda _: f"recomputed: top-1 {rescored.top1}")
-    step("metrics", lambda: check_metrics(entry, rescored))
+    step("metrics", lambda: check_metrics(entry, answers, rescored))
+    if entry.words is not None:
+        words = entry.words
+        checklist.flag("matcher", read_anew(entry, words, rescored))
+        if (asked := words.asked) is not None:
+            step("asked", lambda: check_asked(asked, entry.benchmark.n))
+            checklist.flag("reported model", reported_model(entry, asked))
     if answers.predictions is None:
         checklist.add("probabilities", "skipped", "the entry has none")
     else:

@@ -16,10 +16,10 @@ from imagenet_hard.base.files import read_bounded
 from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.evaluation.predictions import MAX_FILE_BYTES
-from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, read_answers
+from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
-from imagenet_hard.leaderboard.rescore import check_ids
+from imagenet_hard.leaderboard.rescore import answers_of, check_ids, read_by_another
 from imagenet_hard.leaderboard.verify.anomalies import CANARIES, SCORE, UNSOLVED, Peer
 from imagenet_hard.leaderboard.verify.report import Report
 
@@ -38,8 +38,8 @@ class PeersOf:
             ResultError: its answers are not those of the benchmark, or do not give its count.
         """
         top1 = self._top1(folder) if entry.probabilities else self._checked(folder, entry)
-        correct: NDArray[np.bool_] = self.gold.right[np.arange(len(top1)), top1]
-        if int(correct.sum()) != entry.claim.n_correct:
+        correct = self.gold.hits(top1[:, None])[:, 0]
+        if int(correct.sum()) != entry.claim.n_correct and not read_by_another(entry):
             raise ResultError(
                 f"its answers get {int(correct.sum())} images right: the entry says {entry.claim.n_correct}"
             )
@@ -48,7 +48,7 @@ class PeersOf:
         return Peer(entry.id, entry.predictions_sha256, correct, top1, independent)
 
     def _checked(self, folder: Path, entry: Entry) -> NDArray[np.int16]:
-        answers = read_answers(folder, probabilities=entry.probabilities, isolated=False, places=entry.places)
+        answers = answers_of(folder, entry, self.gold, isolated=False)
         check_ids(answers, self.gold)
         return answers.top5[:, 0]
 

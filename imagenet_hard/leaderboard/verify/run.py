@@ -25,8 +25,8 @@ from imagenet_hard.leaderboard.verify.rerun import CannotRerun, Rerun, rerun
 
 log = logging.getLogger(__name__)
 
-Peers = dict[str, list[Peer]]
-"""Fingerprint -> the entries on that benchmark."""
+Peers = dict[tuple[str, int], list[Peer]]
+"""Fingerprint, and how many names the models chose among (0: all) -> the entries that are ranked together."""
 
 
 @dataclass(frozen=True)
@@ -121,17 +121,21 @@ def _peers(found: Sequence[Examined], board: Sequence[tuple[Path, Entry]], gold_
     peers: Peers = {}
     readers: dict[str, PeersOf] = {}
     for each in found:
-        peers.setdefault(each.gold.info.fingerprint, []).append(_peer(each))
+        peers.setdefault(_among(each.entry), []).append(_peer(each))
     for folder, entry in board:
         try:
-            if (digest := entry.benchmark.fingerprint) in peers:
-                if digest not in readers:
+            if _among(entry) in peers:
+                if (digest := entry.benchmark.fingerprint) not in readers:
                     readers[digest] = PeersOf(gold_of(digest))
                 report = accepted_report(folder.parents[1] / VERIFIED, entry)
-                peers[digest].append(readers[digest].read(folder, entry, report))
+                peers[_among(entry)].append(readers[digest].read(folder, entry, report))
         except ResultError as error:
             log.warning("%s of the board is left out of comparisons: %s", folder.name, error)
     return peers
+
+
+def _among(entry: Entry) -> tuple[str, int]:
+    return entry.benchmark.fingerprint, entry.choices
 
 
 def _peer(of: Examined) -> Peer:
@@ -139,7 +143,7 @@ def _peer(of: Examined) -> Peer:
 
 
 def _look_for_anomalies(checklist: Checklist, it: Examined, peers: Peers, canaries: Set[str]) -> None:
-    others = [peer for peer in peers[it.gold.info.fingerprint] if peer.id != it.entry.id]
+    others = [peer for peer in peers[_among(it.entry)] if peer.id != it.entry.id]
     for name, finding in (
         (anomalies.SCORE, anomalies.plausible_score(it.rescored)),
         (anomalies.UNSOLVED, anomalies.unsolved_images(it.rescored, others)),

@@ -57,7 +57,7 @@
       element("div", { class: "scroll tall", role: "region", "aria-label": title, tabindex: "0" }, element("table", { class: "plain" },
         element("thead", {}, element("tr", {}, ...["Image", "Labels", mineName, rivalName].map((text) => element("th", { scope: "col", text })))),
         element("tbody", {}, ...list.slice(0, MOST_FLIPS).map((i) => element("tr", {}, element("th", { scope: "row", class: "id", text: images.id[i] }),
-          cell(images.labels[i].map((c) => names[c]).join(", ") || "–"), cell(names[pa[i]]), cell(names[pb[i]])))))),
+          cell(images.labels[i].map((c) => names[c]).join(", ") || "–"), cell(names[pa[i]] ?? "(no class)"), cell(names[pb[i]] ?? "(no class)")))))),
     ];
     byId("flips-result").replaceChildren(
       ...shared.pairFacts(shared.cells(a, b, board.n), mineName, rivalName, tied),
