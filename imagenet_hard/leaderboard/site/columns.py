@@ -316,7 +316,6 @@ COLUMNS = (
 
 FILTERS = (
     Filter(key="backend", title="Backend", field="backend"),
-    Filter(key=ASKED, title="Asked", field=ASKED),
     Filter(
         key="size",
         title="Parameters",
@@ -339,6 +338,7 @@ FILTERS = (
         choices=(("no", "Hide those models"), ("yes", "Only those models")),
         every="Show all",
     ),
+    Filter(key=ASKED, title="Asked", field=ASKED),
 )
 
 
