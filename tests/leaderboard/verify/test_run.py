@@ -349,7 +349,7 @@ def test_numbers_that_no_model_has(board: Board, key: str, value: object) -> Non
 def test_a_fault_of_ours_ends_one_report_alone(board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     """An entry that breaks a check in a way nobody foresaw fails; the others have their reports."""
 
-    def broken(entry: object, rescored: object) -> None:
+    def broken(entry: object, *about: object) -> None:
         if entry.id == board.first.name:  # type: ignore[attr-defined]
             raise RecursionError("too deep")
 
