@@ -17,6 +17,9 @@ COMPUTING = ("torch", "torchvision", "timm", "open_clip_torch", "transformers", 
 PACKAGES = (*COMPUTING, "pyarrow", "datasets", "huggingface_hub", "safetensors", "pydantic")
 """Packages whose versions a result records."""
 
+FRAMEWORKS = {"torch": "torch", "torchvision": "torchvision", "timm": "timm", "open_clip": "open_clip_torch"}
+"""Module -> its package: what models take, and the board does not."""
+
 EXTENDED = ("backends", "tta", "metrics")
 """Closed sets that installed packages may add to (``base.extensions``)."""
 
@@ -46,6 +49,17 @@ def extending_packages() -> dict[str, str]:
     installed = entry_points()  # reads every package's metadata: once for all groups
     points = [each for group in EXTENDED for each in installed.select(group=f"imagenet_hard.{group}")]
     return dict(sorted((each.dist.name, each.dist.version) for each in points if each.dist))
+
+
+def lacks_framework(error: BaseException) -> str | None:
+    """What to install, where ``error`` says that one of ``FRAMEWORKS`` is not there; else None."""
+    module = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    if module not in FRAMEWORKS:
+        return None
+    return (
+        f"{FRAMEWORKS[module]} is not installed, and models need it: "
+        f"pip install {' '.join(FRAMEWORKS.values())} (a plain `pip install imagenet-hard` brings them)"
+    )
 
 
 def available_cores() -> int:

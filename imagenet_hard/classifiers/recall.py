@@ -26,7 +26,7 @@ import imagenet_hard
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
-from imagenet_hard.base.runtime import COMPUTING, cache_dir
+from imagenet_hard.base.runtime import COMPUTING, FRAMEWORKS, cache_dir
 from imagenet_hard.base.types import ModelSpec, Record, Sha256
 from imagenet_hard.classifiers.base import Classifier, Outputs
 from imagenet_hard.classifiers.sources import Source
@@ -34,10 +34,7 @@ from imagenet_hard.classifiers.weights_file import is_file_name
 
 log = logging.getLogger(__name__)
 
-FRAMEWORKS = ("torch", "torchvision", "timm", "open_clip", "transformers")
-"""Modules that a program may have changed once it has imported them."""
-
-_MODULES = {"open_clip_torch": "open_clip", "pillow": "PIL"}
+_MODULES = {"pillow": "PIL", **{package: module for module, package in FRAMEWORKS.items()}}
 
 
 class _Kept(Record):
@@ -60,8 +57,8 @@ class Recalled:
 
 
 def untouched() -> bool:
-    """Whether this process has no framework yet, so that it is as it was installed."""
-    return not any(name in sys.modules for name in FRAMEWORKS)
+    """Whether this process has no framework yet, so that nobody can have changed one."""
+    return not any(name in sys.modules for name in (*FRAMEWORKS, "transformers"))
 
 
 def recall(request: Mapping[str, Any]) -> Recalled | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_hard.base.errors import ImageNetHardError
+from imagenet_hard.base.runtime import extending_packages, lacks_framework
 from imagenet_hard.cli.console import at_work, console, progress_bars
 from imagenet_hard.cli.engine import engine_options, opened
 from imagenet_hard.cli.options import FOLDER, flags_of, given, path_option
@@ -149,7 +150,6 @@ def _models(options: dict[str, Any]) -> list[str | SuiteModel]:
 
 def _score(models: list[str | SuiteModel], options: dict[str, Any]) -> tuple[list[Result], list[str]]:
     """Score all of them; in a list, one failure does not end the others."""
-    from imagenet_hard.base.runtime import extending_packages
     from imagenet_hard.classifiers.recall import untouched
     from imagenet_hard.evaluation.run import evaluate_each, images_of
 
@@ -184,7 +184,7 @@ def _score(models: list[str | SuiteModel], options: dict[str, Any]) -> tuple[lis
         ):
             if not isinstance(found, Exception):
                 results.append(found)
-            elif len(models) == 1 and not several:
+            elif (len(models) == 1 and not several) or lacks_framework(found):
                 raise found
             else:
                 if not isinstance(found, ImageNetHardError):

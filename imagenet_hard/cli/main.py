@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from imagenet_hard.base.errors import ImageNetHardError
-from imagenet_hard.base.runtime import __version__
+from imagenet_hard.base.runtime import __version__, lacks_framework
 
 Commands = Mapping[str, tuple[str, str]]
 """Name -> where it is in this folder, ``MODULE:FUNCTION``, and what it does."""
@@ -109,6 +109,11 @@ def run(command: click.Command, args: list[str] | None, name: str) -> int:
     except ImageNetHardError as error:
         click.echo(f"Error: {error}", err=True)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if (said := lacks_framework(error)) is None:
+            raise
+        click.echo(f"Error: {said}", err=True)
+        return 1
     except (KeyboardInterrupt, click.Abort):
         click.echo("\nInterrupted. What was done is kept: run the same command again to go on.", err=True)
         return 130

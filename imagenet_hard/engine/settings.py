@@ -114,12 +114,12 @@ def device_type(name: str) -> str:
 
 
 def _no_accelerator() -> bool:
-    """Whether torch's CUDA runtime would find no driver to open: then it sees no device. Linux only, where
-    it opens one by this name."""
-    if sys.platform != "linux":
-        return False
+    """Whether there is no torch, or its CUDA runtime would find no driver to open: then it sees no device.
+    Linux only, where it opens one by this name."""
     torch = find_spec("torch")
-    if torch is None or torch.origin is None:
+    if torch is None:  # models in words need none; all others will say so
+        return True
+    if sys.platform != "linux" or torch.origin is None:
         return False
     version = Path(torch.origin).with_name("version.py")
     if not version.is_file() or not re.search(r"^hip\b[^=\n]*= None$", version.read_text(), re.MULTILINE):
