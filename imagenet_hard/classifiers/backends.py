@@ -66,7 +66,8 @@ class Backend:
     ``tags``: the tags of a name that is given without the prefix; None where there is no such model.
     ``separator``: what stands between name and tag in one word; ``needs_tag``: there are no default weights.
     ``published``: name and tag say which weights these are, and these are data, so that ``verify`` may load
-    them. ``packages``: whose versions say what is listed. ``libraries``: modules that its layers are from.
+    them; ``published_on_hub``: that holds where the tag is a repository's, and not for a folder.
+    ``packages``: whose versions say what is listed. ``libraries``: modules that its layers are from.
     """
 
     load: Callable[[str, Options], Any]
@@ -77,6 +78,7 @@ class Backend:
     separator: str | None = None
     needs_tag: bool = False
     published: bool = False
+    published_on_hub: bool = False
     packages: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
 

@@ -97,4 +97,6 @@ def _order(config: Mapping[str, Any], said: str) -> LabelOrder:
     return label_order([numbered[number] for number in range(len(labels))], said)
 
 
-BACKEND = Backend(load, form=FORM, packages=("transformers",), libraries=("transformers",))
+BACKEND = Backend(
+    load, form=FORM, published_on_hub=True, packages=("transformers",), libraries=("transformers",)
+)

@@ -87,3 +87,38 @@ def convert_vit(weights: Path, folder: Path, labels: Sequence[str]) -> None:
     )  # fmt: skip
     config.save_pretrained(folder)
     ViTImageProcessor(resample=3).save_pretrained(folder)
+
+
+TWIN_NAMES = {
+    "patch_embed.proj": "vit.embeddings.patch_embeddings.projection",
+    "blocks.0.norm1": "vit.layers.0.layernorm_before",
+    "blocks.0.norm2": "vit.layers.0.layernorm_after",
+    "blocks.0.attn.proj": "vit.layers.0.attention.o_proj",
+    "blocks.0.mlp.fc1": "vit.layers.0.mlp.fc1",
+    "blocks.0.mlp.fc2": "vit.layers.0.mlp.fc2",
+    "norm": "vit.layernorm",
+    "head": "classifier",
+}
+"""Names of timm's ViT -> those of ``save_classifier``'s model."""
+
+
+def twin(model: Any) -> torch.nn.Module:
+    """timm's network with the weights of ``save_classifier``'s model: the same function, by other code."""
+    from functools import partial
+
+    from timm.models.vision_transformer import VisionTransformer
+
+    state = model.state_dict()
+    kinds = ("weight", "bias")
+    named = {f"{ours}.{kind}": state[f"{its}.{kind}"] for ours, its in TWIN_NAMES.items() for kind in kinds}
+    named["cls_token"] = state["vit.embeddings.cls_token"]
+    named["pos_embed"] = state["vit.embeddings.position_embeddings"]
+    for kind in kinds:
+        attention = [state[f"vit.layers.0.attention.{each}_proj.{kind}"] for each in "qkv"]
+        named[f"blocks.0.attn.qkv.{kind}"] = torch.cat(attention)
+    made = VisionTransformer(
+        img_size=SIZE, patch_size=8, embed_dim=32, depth=1, num_heads=2, mlp_ratio=1.5, num_classes=1000,
+        norm_layer=partial(torch.nn.LayerNorm, eps=1e-12),
+    )  # fmt: skip
+    made.load_state_dict(named)
+    return made.eval()

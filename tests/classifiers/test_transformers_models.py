@@ -6,21 +6,33 @@ from __future__ import annotations
 import json
 import pickle
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from imagenet_hard import evaluate, evaluate_all, load_classifier
+from imagenet_hard import evaluate, evaluate_all, load_classifier, read_result
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
+from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.outputs import AsLogits
 from imagenet_hard.classifiers.own_code import brings_own_code
 from imagenet_hard.classifiers.processor_transform import ProcessorTransform
+from imagenet_hard.classifiers.transform_policy import with_policy
+from imagenet_hard.curation.recipe import ClassifierSpec
+from imagenet_hard.curation.score.classifiers import ZoomClassifier, load_zoom_classifier
+from imagenet_hard.curation.score.run import score
+from imagenet_hard.dataset.decode import decode
 from imagenet_hard.imagenet.classes import wnids
-from tests.classifiers.small_transformers import SIZE, change_config, convert_vit, save_classifier
+from imagenet_hard.imagenet.zoom import ZoomGrid
+from imagenet_hard.study.matrix import collect
+from tests.classifiers.small_transformers import SIZE, change_config, convert_vit, save_classifier, twin
+from tests.curation.small import SETTINGS, made
 from tests.hub.server import LoopbackHub
+from tests.study.small import recipe
 
 transformers = pytest.importorskip("transformers")
 
@@ -138,6 +150,80 @@ def test_it_runs_like_any_other(plain: Path, tmp_path: Path) -> None:
     zoomed = evaluate(names[0], "sample", limit=4, tta="zoom")
     assert zoomed.protocol.tta is not None
     assert zoomed.metrics.n_total == 4
+
+
+@pytest.fixture(scope="module")
+def twins(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Classifier]:
+    """A model's name, and a classifier that computes the same by timm's code."""
+    folder = tmp_path_factory.mktemp("twins") / "vit"
+    model = save_classifier(folder)
+    with torch.no_grad():
+        for each in model.vit.parameters():
+            if each.ndim > 1:
+                each.mul_(12)  # so that it tells images apart
+    model.save_pretrained(folder)
+    name = f"transformers:{folder}"
+    return name, replace(load_classifier(name), module=twin(model))
+
+
+def test_curation_and_study_find_what_they_find_of_its_twin(
+    twins: tuple[str, Classifier], tmp_path: Path
+) -> None:
+    """Every zoom of every image, against timm's network over single crops; and the same images survive."""
+    name, other = twins
+    plan = recipe().model_copy(
+        update={"classifiers": tuple(ClassifierSpec(model=each, size=SIZE) for each in (name, "twin"))}
+    )
+    mine, its = plan.classifiers
+    grid = plan.grid(SIZE)
+    own = load_zoom_classifier(mine, grid)
+    both = [own, ZoomClassifier(its.id, with_policy(other, {"crop": SIZE, "interpolation": "bicubic"}), grid)]
+    images = made(30)
+    seen = np.stack([by_every_zoom(data, other.module, grid) for data in images.data])
+    assert len(np.unique(seen)) > 10
+    # Two of three images have the class of one of their zooms as label, the third has none of theirs.
+    labels = [
+        (int(row[i % len(row)]) if i % 3 else min(set(range(1000)) - set(row.tolist())),)
+        for i, row in enumerate(seen)
+    ]
+    images = replace(images, labels=labels)
+    first = images.source(order=range(20))
+    renamed = [id.replace("imagenet/", "imagenet-sketch/") for id in images.ids]
+    found = [first, replace(images, ids=renamed).source("imagenet-sketch", order=range(20, 30))]
+    score(plan, found, tmp_path / "all", SETTINGS, mode="exhaustive", classifiers=both)
+    matrix = collect(plan, tmp_path / "all")
+    expected = seen == np.array(labels)
+    for each in (mine, its):
+        np.testing.assert_array_equal(matrix.correct(each.id), expected)
+    for number, each in enumerate(both):
+        alone = plan.model_copy(update={"classifiers": (plan.classifiers[number],)})
+        summary = score(alone, found, tmp_path / f"{number}", SETTINGS, classifiers=[each])
+        assert sum(summary.hard.values()) == int((~expected.any(axis=1)).sum()) == 10
+
+
+def by_every_zoom(data: bytes, module: torch.nn.Module, grid: ZoomGrid) -> np.ndarray:
+    """int (n zooms,): the class of each crop, by itself."""
+    image = decode(data).convert("RGB")
+    found = []
+    for number in range(len(grid)):
+        ((_, pixels),) = grid.crops(image, [number])
+        batch = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
+        with torch.inference_mode():
+            found.append(int(module((batch - 0.5) / 0.5)[0].argmax()))
+    return np.array(found)
+
+
+@pytest.mark.parametrize("tta", ["zoom", "memo", "zoom-memo"])
+def test_augmented_as_its_twin(twins: tuple[str, Classifier], tmp_path: Path, tta: str) -> None:
+    """By several views of an image, and by a step of the weights on them."""
+    name, other = twins
+    found = []
+    for folder, model in (("a", name), ("b", other)):
+        evaluate(model, "sample", limit=4, tta=tta, out=tmp_path / folder)
+        (path,) = (tmp_path / folder).glob("*/*.json")
+        found.append(read_result(path)[1])
+    np.testing.assert_array_equal(found[0].top5, found[1].top5)
+    np.testing.assert_allclose(found[0].logprob5, found[1].logprob5, atol=1e-3)
 
 
 def test_weights_of_ones_own(plain: Path, tmp_path: Path) -> None:

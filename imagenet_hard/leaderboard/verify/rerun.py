@@ -101,10 +101,13 @@ def rerun(entry: Entry, answers: Answers, gold: Gold, how: Rerun) -> str:
     if entry.result.answers is not None:
         raise CannotRerun("answers in words come from an endpoint, which need not say the same again")
     # What is not published is a stranger's code, or an installed package's, and is never run.
-    published = [prefix for prefix, backend in backends.own().items() if backend.published]
-    if entry.model.backend not in published:
+    own = backends.own()
+    record, of_hub = own.get(entry.model.backend), _HUB_TAG.fullmatch(entry.model.tag or "")
+    if record is None or not (record.published or (record.published_on_hub and of_hub)):
+        published = [prefix for prefix, backend in own.items() if backend.published]
         raise CannotRerun(
-            f"backend {entry.model.backend!r}: only published models of {', '.join(published)} are run"
+            f"backend {entry.model.backend!r}: only published models of {', '.join(published)} and of the "
+            "Hub are run"
         )
     if (tta := entry.result.protocol.tta) is not None and tta.package is not None:
         raise CannotRerun(f"test-time augmentation {tta.method!r} is code of the package {tta.package!r}")

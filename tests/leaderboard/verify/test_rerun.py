@@ -22,6 +22,8 @@ from imagenet_hard.leaderboard.submit import make_submission, write_submission
 from imagenet_hard.leaderboard.verify.report import Report
 from imagenet_hard.leaderboard.verify.rerun import CannotRerun, Rerun, choose, rerun
 from imagenet_hard.leaderboard.verify.run import verify
+from tests.classifiers.small_transformers import save_classifier
+from tests.hub.server import LoopbackHub
 from tests.leaderboard.boards import Board, change, put_predictions, standard, without_result
 
 pytest.importorskip("foolbox")
@@ -269,6 +271,10 @@ def test_weights_that_are_not_the_models(scored: tuple[Path, Path], tmp_path: Pa
         ("torchvision", "resnet50", "weights.pth"),
         ("timm", "resnet50", "hf-hub:a/../b"),
         ("timm", "resnet50", "hf-hub:a/b@main"),
+        ("transformers", "vit", None),
+        ("transformers", "vit", "model.safetensors"),
+        ("transformers", "vit", "hf-hub:a/b@main"),
+        ("transformers", "../vit", "hf-hub:a/b"),
     ],
 )
 def test_strangers_code_and_paths_are_never_run(
@@ -334,3 +340,58 @@ def test_settings_that_are_no_check() -> None:
             UsageError, match=f"spot check of {n} of 20 images would miss 1 % .* expected 20 images"
         ):
             Rerun(load_dataset("sample"), n, secret=SECRET)
+
+
+VERIFY = """
+from pathlib import Path
+from imagenet_hard import evaluate
+from imagenet_hard.dataset.load import load_dataset
+from imagenet_hard.leaderboard.gold import make_gold, write_gold
+from imagenet_hard.leaderboard.submit import make_submission, write_submission
+from imagenet_hard.leaderboard.verify.rerun import Rerun
+from imagenet_hard.leaderboard.verify.run import verify
+from tests.leaderboard.boards import change
+
+root, sample = Path("board"), load_dataset("sample")
+write_gold(root / "benchmarks", make_gold(sample))
+for at in (FIRST, SECOND):
+    result = evaluate(f"transformers:alice/vit#{at}", sample, device="cpu", out=root / at)
+(path,) = (root / FIRST).glob("*/*.json")
+submission = make_submission(path, root / "benchmarks", name="ViT", org="Alice")
+write_submission(root / "entries", submission)
+folder = root / "entries" / submission.entry.id
+
+def told(n):
+    how = Rerun(sample, n, secret=b"nobody knows", origin="a kept secret", device="cpu")
+    (report,) = verify([folder], golds=root / "benchmarks", again=how, trusted=True)
+    print(">", report.tier, report.checks[-1].outcome, report.checks[-1].detail)
+
+told(20)
+told(None)
+for place in (("model",), ("result", "model")):
+    change(folder, *place, "tag", to=f"hf-hub:alice/vit@{SECOND}")
+told(20)
+for place in (("model",), ("result", "model")):
+    change(folder, *place, "tag", to="hf-hub:alice/nothing@" + FIRST)
+told(20)
+"""
+
+
+def test_a_repository_of_transformers_is_run_again(minihub: LoopbackHub, tmp_path: Path) -> None:
+    """From the Hub at the entry's commit, as data: spot-checked and reproduced.
+
+    Another commit has other weights, and what is gone is no fault of the entry.
+    """
+    commits = []
+    for seed in (0, 1):
+        save_classifier(tmp_path / str(seed), seed=seed)
+        files = {file.name: file.read_bytes() for file in (tmp_path / str(seed)).iterdir()}
+        commits.append(minihub.push("model", "alice/vit", files))
+    done = minihub.client(f"FIRST, SECOND = {commits!r}" + VERIFY, first=("torch", "torchvision"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    told = [line for line in done.stdout.splitlines() if line.startswith(">")]
+    assert told[0].startswith("> spot-checked passed 20 of 20 images agree in all five places")
+    assert told[1].startswith("> reproduced passed 20 of 20 images agree")
+    assert told[2].startswith("> None failed the weights that the entry names hash to")
+    assert told[3].startswith("> re-scored skipped cannot be run here: ")
+    assert "alice/nothing" in told[3]
