@@ -41,7 +41,7 @@ def command() -> None:
 
 
 @command.command("run")
-@recipe_option
+@recipe_option()
 @data_option
 @work_option
 @run_options

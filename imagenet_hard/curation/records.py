@@ -43,10 +43,10 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Survivor:
-    """An image that no zoom of any classifier solved.
+    """An image to review: one that no zoom of any classifier solved, or whose label is in doubt.
 
     ``standard``: the standard view, one for each classifier in the recipe's order. ``closest``: up to
-    nine views with the smallest deficit, smallest first.
+    nine views with the smallest deficit, smallest first. ``answered``: the classes that models give instead.
     """
 
     id: str
@@ -55,6 +55,7 @@ class Survivor:
     image_sha256: str
     standard: tuple[View, ...] = ()
     closest: tuple[View, ...] = ()
+    answered: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,22 @@ class Answers:
         check_predictions(self.predictions or _with_flat_probabilities(self.ids, self.top5), where=where)
 
 
+def among(answers: Answers, ids: tuple[str, ...], labels: Sequence[Sequence[int]]) -> Answers:
+    """The answers to the images ``ids`` alone, sorted, all of which are there; words are read by ``labels``."""
+    wanted = set(ids)
+    rows = [row for row, id in enumerate(answers.ids) if id in wanted]
+    if answers.words is not None:
+        return Answers.in_words(answers.words.among(rows, labels))
+    if answers.ids == ids:
+        return answers
+    predictions = answers.predictions
+    if predictions is not None:
+        predictions = Predictions(
+            ids, predictions.top5[rows], predictions.logprob5[rows], predictions.margin[rows]
+        )
+    return Answers(ids, answers.top5[rows], predictions)
+
+
 def answers_file(probabilities: bool, places: int = 5) -> str:
     """The name of the file that holds the answers: with probabilities, or classes in 5 places or 1."""
     return PREDICTIONS_FILE if probabilities else _FORM[places][0]

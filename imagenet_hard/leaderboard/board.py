@@ -14,10 +14,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
-from imagenet_hard.leaderboard.answers import Answers
+from imagenet_hard.leaderboard.answers import Answers, among
+from imagenet_hard.leaderboard.corrections import (
+    Correction,
+    Moved,
+    Version,
+    moved,
+    read_corrections,
+    versions,
+)
 from imagenet_hard.leaderboard.entry import Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
 from imagenet_hard.leaderboard.ids import model_of
@@ -47,6 +57,8 @@ class BoardEntry:
     report: Report | None
     earlier: tuple[Earlier, ...] = ()
     """States of it that were verified before, the first first."""
+    corrected: tuple[tuple[Version, Moved], ...] = ()
+    """The versions of the gold since the one that it was submitted on, each with what it moved."""
 
 
 def entry_folders(entries: Path) -> list[Path]:
@@ -66,6 +78,9 @@ def entry_folders(entries: Path) -> list[Path]:
 def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> Iterator[BoardEntry]:
     """Every entry of a board's folder by id, one at a time: scored again, with its tier.
 
+    Its own counts are checked against the gold that it was submitted on; the score is by the newest version
+    of that, so all entries on a benchmark are scored by one.
+
     What cannot be placed (no gold, contradicted by its gold or its own predictions, a name that differs from
     another's in capitals only, a second entry of a model on a benchmark, withdrawn) is passed over;
     ``leave_out`` is told of it, with the reason.
@@ -75,7 +90,8 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
     """
     folders = entry_folders(board / ENTRIES)
     twins = _twins(folder.name for folder in folders)
-    golds: dict[str, Gold] = {}
+    golds: dict[str, tuple[Gold, tuple[Version, ...]]] = {}
+    corrections = _corrections(board, leave_out)
     placed: dict[tuple[str, str], str] = {}
     for folder in folders:
         try:
@@ -84,14 +100,17 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
             entry = read_entry(folder)
             digest = entry.benchmark.fingerprint
             refuse_withdrawn(board, folder.name, digest)
-            if first := placed.get((entry.model_id, digest)):
-                raise ResultError(f"its model is on this benchmark already, as {first}")
             if digest not in golds:
-                golds[digest] = read_gold(board / BENCHMARKS, digest)
-            answers = answers_of(folder, entry, golds[digest], isolated=False)
+                golds[digest] = _versions(read_gold(board / BENCHMARKS, digest), corrections, leave_out)
+            gold, later = golds[digest]
+            current = later[-1].gold if later else gold
+            if first := placed.get((entry.model_id, current.info.fingerprint)):
+                raise ResultError(f"its model is on this benchmark already, as {first}")
+            answers = answers_of(folder, entry, gold, isolated=False)
             check_hash(entry, answers)
-            rescored = rescore(answers, golds[digest], metrics=False)
+            rescored = rescore(answers, gold, metrics=False)
             check_claim(entry, rescored)
+            answers, rescored, changes = _by_newest(answers, rescored, gold, later)
         except ResultError as error:
             leave_out(f"{folder.name} is left out: {error}")
             continue
@@ -100,9 +119,44 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
         except ResultError as error:
             record = None
             leave_out(f"the record on {folder.name} is left out: {error}")
-        placed[entry.model_id, digest] = entry.id
+        placed[entry.model_id, current.info.fingerprint] = entry.id
         report, earlier = _current(record, entry), _earlier(record, entry)
-        yield BoardEntry(entry, answers, golds[digest], rescored, report, earlier)
+        yield BoardEntry(entry, answers, current, rescored, report, earlier, changes)
+
+
+def _corrections(board: Path, leave_out: Callable[[str], None]) -> dict[str, Correction]:
+    try:
+        return read_corrections(board)
+    except ResultError as error:
+        leave_out(f"all corrections of labels are left out: {error}")
+        return {}
+
+
+def _versions(
+    gold: Gold, corrections: dict[str, Correction], leave_out: Callable[[str], None]
+) -> tuple[Gold, tuple[Version, ...]]:
+    """The gold and what it was corrected to; by itself where its corrections do not hold together."""
+    try:
+        return gold, versions(gold, corrections)
+    except ResultError as error:
+        leave_out(f"the corrections of {gold.info.name} are left out: {error}")
+        return gold, ()
+
+
+def _by_newest(
+    answers: Answers, rescored: Rescored, gold: Gold, later: tuple[Version, ...]
+) -> tuple[Answers, Rescored, tuple[tuple[Version, Moved], ...]]:
+    """Answers and score by the newest version, and what each version moved."""
+    changes = []
+    ids = gold.ids
+    for version in later:
+        before, wanted = rescored.correct, set(version.gold.ids)
+        answers = among(answers, version.gold.ids, version.gold.labels)
+        rescored = rescore(answers, version.gold, metrics=False)
+        kept = np.array([id in wanted for id in ids], np.bool_)
+        changes.append((version, moved(before, rescored.correct, kept)))
+        ids = version.gold.ids
+    return answers, rescored, tuple(changes)
 
 
 def _twins(names: Iterable[str]) -> set[str]:

@@ -20,6 +20,7 @@ from imagenet_hard.imagenet.classes import distinct_names
 from imagenet_hard.leaderboard.answer_tables import read_answer_table
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.board import read_board
+from imagenet_hard.leaderboard.corrections import newest, read_corrections
 from imagenet_hard.leaderboard.gold import Gold, gold_of
 from imagenet_hard.leaderboard.importing import gold_of_labels
 from imagenet_hard.leaderboard.rescore import check_ids
@@ -96,11 +97,12 @@ class Read:
 
 
 def read_board_answers(board: Path, gold: Gold) -> Read:
-    """All entries of a board's folder on the benchmark ``gold``.
+    """All entries of a board's folder on the newest version of the benchmark ``gold``.
 
     Raises:
         ResultError: there is none.
     """
+    gold = newest(gold, read_corrections(board))
     fingerprint = gold.info.fingerprint
     entries = (each for each in read_board(board) if each.gold.info.fingerprint == fingerprint)
     ballots = tuple(_ballot(each.entry.id, each.answers) for each in entries)

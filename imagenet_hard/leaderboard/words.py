@@ -37,6 +37,15 @@ class Words:
         """``labels``: of each image by its id; an image that is unknown has none."""
         return cls(raw, Reading.of(raw.ids, matches, [labels.get(id, ()) for id in raw.ids]))
 
+    def among(self, rows: Sequence[int], labels: Sequence[Sequence[int]]) -> Words:
+        """Some of the answers, read by other ``labels``, one set a row."""
+        raw = RawAnswers(
+            tuple(self.raw.ids[i] for i in rows),
+            tuple(self.raw.answers[i] for i in rows),
+            tuple(self.raw.finish[i] for i in rows) if self.raw.finish else (),
+        )
+        return Words(raw, Reading.of(raw.ids, tuple(self.reading.matches[i] for i in rows), labels))
+
 
 def words_bytes(raw: RawAnswers) -> bytes:
     """The file, which has one form.

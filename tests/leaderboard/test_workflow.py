@@ -18,6 +18,8 @@ import pytest
 import yaml
 
 from imagenet_hard.base.errors import ResultError
+from imagenet_hard.leaderboard.corrections import CORRECTIONS, make_correction, newest, read_corrections
+from imagenet_hard.leaderboard.gold import known_golds, read_gold
 from imagenet_hard.leaderboard.verify.changes import RequestReview
 from imagenet_hard.leaderboard.verify.git_changes import review_of_request
 from imagenet_hard.leaderboard.verify.ownership import Author
@@ -372,6 +374,58 @@ def test_maintainers_err(request_: Request) -> None:
     """Gold that does not hold what it says is red for everybody."""
     gold_changed(request_)
     assert f"{FIRST} is left out" in "".join(request_.judged(maintainer=True).problems)
+
+
+def correction(request: Request, name: str, *, row: int = 0) -> Path:
+    """A correction of the board's gold in the request's folder."""
+    board = request.request / "leaderboard"
+    first = next(iter(known_golds(board / "benchmarks")))
+    gold = newest(read_gold(board / "benchmarks", first), read_corrections(board))
+    labels = [0] if gold.labels[row] != (0,) else [1]
+    made = make_correction(gold, {gold.ids[row]: (labels, "looked", ["ann"])}, date=dt.date(2026, 1, 1))
+    path = board / CORRECTIONS / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(made.model_dump_json())
+    return path
+
+
+def test_anybody_sends_a_correction(request_: Request) -> None:
+    """Checked against the board's gold; nothing rides along with it."""
+    correction(request_, "one")
+    correction(request_, "two", row=1)
+    assert request_.judged("ann") == RequestReview((), ())
+
+
+@pytest.mark.parametrize(
+    ("attack", "why"),
+    [
+        (lambda r: correction(r, "Two"), "is of no kind that a board holds"),
+        (lambda r: (correction(r, "a"), renamed(r, "New")), "a request with entries changes nothing else"),
+        (lambda r: (p := correction(r, "a")).write_text(p.read_text().replace("looked", "<b>")), "without <"),
+        (lambda r: (p := correction(r, "a")).write_text(p.read_text().replace("[0]", "[7]")), "it says"),
+        (lambda r: correction(r, "a").write_text("{" * 10_000), "a.json"),
+        (lambda r: shutil.copy(correction(r, "a"), r.request / "leaderboard/corrections/b.json"), "a and b"),
+    ],
+)
+def test_corrections_that_are_refused(
+    request_: Request, attack: Callable[[Request], object], why: str
+) -> None:
+    """By the reason in words."""
+    attack(request_)
+    (problem,) = request_.judged("mallory").problems
+    assert why in problem
+
+
+def test_the_boards_corrections_are_the_maintainers(request_: Request) -> None:
+    """Nobody else changes or removes one that was merged."""
+    path = correction(request_, "one")
+    request_.commit(request_.request)
+    request_.git(request_.base, "pull", "-q", str(request_.request), "HEAD")
+    path.unlink()
+    (problem,) = request_.judged("mallory").problems
+    assert "only maintainers change or remove one" in problem
+    entries = request_.base / "leaderboard/entries"
+    assert review_of_request(request_.request, entries, maintainer=True) == RequestReview((), ())
 
 
 def test_git_that_fails(request_: Request) -> None:

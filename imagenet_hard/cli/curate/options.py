@@ -10,13 +10,18 @@ import click
 
 from imagenet_hard.cli.options import FOLDER, device_option, path_option
 
-recipe_option = click.option(
-    "--recipe",
-    "-r",
-    required=True,
-    metavar="NAME|FILE",
-    help="A recipe by name (imagenet-hard, imagenet-hard-lite), or a YAML file.",
-)
+
+def recipe_option(*, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """``--recipe``."""
+    return click.option(
+        "--recipe",
+        "-r",
+        required=required,
+        metavar="NAME|FILE",
+        help="A recipe by name (imagenet-hard, imagenet-hard-lite), or a YAML file.",
+    )
+
+
 data_option = path_option(
     "--data",
     "-d",
@@ -37,7 +42,7 @@ def work_folder(work: Path | None, name: str) -> Path:
 
 def recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """``--recipe``, ``--data`` and ``--work``."""
-    return recipe_option(data_option(work_option(function)))
+    return recipe_option()(data_option(work_option(function)))
 
 
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:

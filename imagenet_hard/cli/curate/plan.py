@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@recipe_option
+@recipe_option()
 @data_option
 @run_options
 @click.option("--exhaustive", is_flag=True, help="The cost of `score --exhaustive`.")

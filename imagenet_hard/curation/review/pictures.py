@@ -37,22 +37,26 @@ class Picture:
 class Pictures:
     """Finds, checks and cuts the survivors' images; ``side``: longest side of a whole one in pixels.
 
+    ``sources``: those of a recipe, or benchmarks by themselves, of whose images no zooms are shown.
+
     Raises:
         DatasetError: the sources or the recipe lack an image or a classifier that the scores name.
     """
 
     def __init__(
         self,
-        sources: Sequence[OpenSource],
-        recipe: Recipe,
+        sources: Sequence[OpenSource | Benchmark],
+        recipe: Recipe | None,
         survivors: Collection[Survivor],
         *,
         side: int = DISPLAY_SIDE,
     ) -> None:
-        self._exif, self._side = recipe.exif, side
-        self._grids = {each.id: recipe.grid(each.size) for each in recipe.classifiers}
+        benchmarks = [each.images if isinstance(each, OpenSource) else each for each in sources]
+        self._exif = recipe.exif if recipe else any(each.exif for each in benchmarks)
+        self._side = side
+        self._grids = {each.id: recipe.grid(each.size) for each in recipe.classifiers} if recipe else {}
         self._places: dict[str, tuple[Benchmark, int]] = {
-            id: (source.images, row) for source in sources for row, id in enumerate(source.images.ids)
+            id: (images, row) for images in benchmarks for row, id in enumerate(images.ids)
         }
         missing = [each.id for each in survivors if each.id not in self._places]
         if missing:
@@ -64,8 +68,8 @@ class Pictures:
         known = {view.classifier for each in survivors for view in (*each.standard, *each.closest)}
         if unknown := sorted(known - self._grids.keys()):
             raise DatasetError(
-                f"the scores are of {', '.join(unknown)}, which the recipe {recipe.name} lacks: it has "
-                f"{', '.join(self._grids)}. Give the --recipe that was scored."
+                f"the scores are of {', '.join(unknown)}, which the recipe {recipe.name if recipe else ''} "
+                f"lacks: it has {', '.join(self._grids)}. Give the --recipe that was scored."
             )
 
     def check(self, survivor: Survivor) -> bytes:

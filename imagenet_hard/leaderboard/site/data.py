@@ -23,6 +23,7 @@ from imagenet_hard.evaluation.calibration import Calibration
 from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, Rate
 from imagenet_hard.evaluation.result import Result
+from imagenet_hard.leaderboard.corrections import Moved, Version
 from imagenet_hard.leaderboard.entry import Entry, ReportedTop1, Tier
 from imagenet_hard.leaderboard.plain_text import MAX_NUMBER, Link
 from imagenet_hard.leaderboard.published import PublishedTable
@@ -273,11 +274,32 @@ class Board:
 
 
 @dataclass(frozen=True)
+class MovedEntry:
+    """An entry's score, and its place among the entries of the version, before and after a correction."""
+
+    id: str
+    name: str
+    moved: Moved
+    place_before: int
+    place_after: int
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """A correction of a board's gold, and what it moved; entries by their place after it."""
+
+    title: str
+    slug: str
+    version: Version
+    entries: tuple[MovedEntry, ...]
+
+
+@dataclass(frozen=True)
 class SiteData:
     """The whole site: boards in the order they are shown, and what was published elsewhere.
 
     ``left_out``: entries and records that could not be placed, each with the reason; ``withdrawn``: what was
-    taken back, the latest first.
+    taken back, the latest first; ``corrected``: corrections of gold labels, the newest of each board first.
     """
 
     boards: tuple[Board, ...]
@@ -285,6 +307,7 @@ class SiteData:
     version: str = ""
     left_out: tuple[str, ...] = ()
     withdrawn: tuple[Withdrawal, ...] = ()
+    corrected: tuple[Corrected, ...] = ()
 
     @property
     def preview(self) -> bool:

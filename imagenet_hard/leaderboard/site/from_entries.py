@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from imagenet_hard.evaluation.calibration import calibrate
 from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
+from imagenet_hard.leaderboard.corrections import Moved, Version
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
 from imagenet_hard.leaderboard.ids import model_of
@@ -29,7 +30,15 @@ from imagenet_hard.leaderboard.site.boards import (
     n_labels,
     rates,
 )
-from imagenet_hard.leaderboard.site.data import Board, Elsewhere, Ranked, SiteData, Unranked
+from imagenet_hard.leaderboard.site.data import (
+    Board,
+    Corrected,
+    Elsewhere,
+    MovedEntry,
+    Ranked,
+    SiteData,
+    Unranked,
+)
 from imagenet_hard.leaderboard.site.said import AllSaid
 from imagenet_hard.leaderboard.withdrawn import withdrawals
 
@@ -50,9 +59,11 @@ def read_site(entries: Path, published: Sequence[PublishedTable] = ()) -> SiteDa
         if among not in gathered:
             gathered[among] = _GoldBoard(each.gold, each.entry.choices)
         gathered[among].add(each)
-    boards = _with_links(in_order(each.board() for each in gathered.values()))
+    made = {board.slug: (board, each) for each in gathered.values() for board in [each.board()]}
+    boards = _with_links(in_order(board for board, _ in made.values()))
     withdrawn = withdrawals(folder, left_out.append)
-    return SiteData(boards, tuple(published), __version__, tuple(left_out), withdrawn)
+    corrected = tuple(each for b in boards for each in made[b.slug][1].corrected(b))
+    return SiteData(boards, tuple(published), __version__, tuple(left_out), withdrawn, corrected)
 
 
 def _with_links(boards: Sequence[Board]) -> tuple[Board, ...]:
@@ -104,6 +115,7 @@ class _GoldBoard:
 
     def __init__(self, gold: Gold, choices: int) -> None:
         about = gold.info
+        self._fingerprint = about.fingerprint
         self._into = Gathering(
             name=about.name,
             source="published predictions" if about.source == "predictions" else about.source,
@@ -117,6 +129,8 @@ class _GoldBoard:
         self._n_labels = by_value(list(map(len, gold.labels)), n_labels)
         self._incidence = gold.right.astype(np.float32)  # sums of whole numbers below 2^24: exact
         self._n_total = tuple(gold.right.sum(axis=0).tolist())
+        self._versions: dict[str, Version] = {}
+        self._moved: dict[str, dict[str, Moved]] = defaultdict(dict)
 
     def add(self, scored: BoardEntry) -> None:
         entry, again, answers = scored.entry, scored.rescored, scored.answers
@@ -140,6 +154,34 @@ class _GoldBoard:
             said=AllSaid.of(answers.words) if answers.words else None,
         )
         self._into.add(model, again.correct, again.top1_class)
+        for version, moved in scored.corrected:
+            self._versions[version.name] = version
+            self._moved[version.name][entry.id] = moved
 
     def board(self) -> Board:
         return self._into.board()
+
+    def corrected(self, board: Board) -> Iterator[Corrected]:
+        """The corrections that led to this board, the newest first."""
+        names = {each.id: each.name for each in board.entries}
+        for version in self._in_order():
+            found = self._moved[version.name]
+            ids = sorted(found, key=lambda id: (-found[id].after.accuracy, id))
+            before, after = (
+                [getattr(found[id], when).accuracy for id in ids] for when in ("before", "after")
+            )
+            places = [[1 + sum(other > each for other in all_) for each in all_] for all_ in (before, after)]
+            entries = tuple(
+                MovedEntry(id, names[id], found[id], was, now)
+                for id, was, now in zip(ids, *places, strict=True)
+            )
+            yield Corrected(board.title, board.slug, version, entries)
+
+    def _in_order(self) -> list[Version]:
+        """The newest first: each made what the one before it corrects."""
+        by_made = {each.correction.corrected: each for each in self._versions.values()}
+        found, at = [], self._fingerprint
+        while at in by_made:
+            found.append(by_made[at])
+            at = by_made[at].correction.fingerprint
+        return found

@@ -44,6 +44,9 @@ WORD = ", ".join(
 """At every tier; what else is, depends on whether the model was run again."""
 
 NAV = (("Leaderboard", "index.html"), ("Submit", "submit.html"), ("Verification", "verification.html"))
+CORRECTIONS = (("Corrections", "corrections.html"),)
+"""Where there are some."""
+
 NAV_END = (("Changes", "changes.html"),)
 N_EXTREME_CLASSES = 10
 
@@ -64,11 +67,11 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
             "bar_max": max(most, 1.0),
             "root": root,
             "csp": CSP,
-            "nav": (*NAV, *NAV_END),
+            "nav": (*NAV, *(CORRECTIONS if site.corrected else ()), *NAV_END),
             "tiers": TIERS,
             "preview": site.preview,
         }
-        found = templates("imagenet_hard.leaderboard.site", https=https)
+        found = templates("imagenet_hard.leaderboard.site", https=https, classes=_classes)
         html = found.get_template(f"{template}.html.jinja")
         return path, html.render(**common, version=site.version, boards=boards, **values)
 
@@ -88,8 +91,15 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
             yield page(f"entries/{entry.id}.html", "entry", **values)
     for name in ("submit", "verification"):
         yield page(f"{name}.html", name)
+    if site.corrected:
+        yield page("corrections.html", "corrections", corrected=site.corrected, hrefs=hrefs)
     yield page("changes.html", "changes", changes=_changes(site), left_out=site.left_out)
     yield page("licences.html", "licences", vendor=vendor)
+
+
+def _classes(labels: Sequence[int]) -> str:
+    """Labels by their names."""
+    return ", ".join(class_names()[i] for i in labels)
 
 
 def board_hrefs(boards: Sequence[Board]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What a request to the board may change, by who asks: nothing but paths of a known kind.
 
 Anybody may add, change and take back entries of their own, or mend the README beside them. What is taken back
-leaves a record, which only maintainers change or remove later. Gold labels,
+leaves a record, which only maintainers change or remove later; so does a correction of labels. Gold labels,
 records of what was checked and published tables are the maintainers', in requests without entries: no entry
 rides along with what it is judged by.
 """
@@ -17,10 +17,11 @@ KINDS: Mapping[str, re.Pattern[str]] = {
         r"entries/[A-Za-z0-9][A-Za-z0-9._-]*/(entry\.json|predictions\.parquet|top[15]\.csv|answers\.jsonl)"
     ),
     "withdrawal": re.compile(r"withdrawn/[A-Za-z0-9][A-Za-z0-9._-]*\.json"),
+    "correction": re.compile(r"corrections/[a-z0-9][a-z0-9-]{0,59}\.json"),
     "text": re.compile(r"(entries/)?README\.md"),
     "board": re.compile(
         r"verified/[A-Za-z0-9][A-Za-z0-9._-]*\.json|benchmarks/[0-9a-f]{64}\.(json|parquet)"
-        r"|published/[a-z0-9][a-z0-9-]*\.yaml|(benchmarks|verified|published|withdrawn)/README\.md"
+        r"|published/[a-z0-9][a-z0-9-]*\.yaml|(benchmarks|corrections|verified|published|withdrawn)/README\.md"
     ),
 }
 """Every path of a board's folder that a request may change."""
@@ -53,13 +54,14 @@ def review_of(
     owns: Callable[[str], bool],
     withdrawal: Callable[[str], str],
     maintainer: bool = False,
+    on_board: Callable[[str], bool] = lambda path: False,
 ) -> RequestReview:
     """What is to verify of a request, and what in it is refused.
 
     Of an entry's name, ``is_left`` says whether the request leaves its folder there, and ``owns`` whether the
     board's entry is the author's; of one that is removed, ``withdrawal`` says what is wrong with the record
     that the request puts in its place, "" where nothing is. ``maintainer``: the platform says that the author
-    may write to the board.
+    may write to the board. ``on_board``: whether the board has a path already.
     """
     changes = list(changes)
     names = {change.path.split("/")[1] for change in changes if _kind(change) == "entry"}
@@ -72,7 +74,11 @@ def review_of(
         for change in changes
         if (
             problem := _problem(
-                change, record=change.path in records, submission=bool(names), maintainer=maintainer
+                change,
+                record=change.path in records,
+                submission=bool(names),
+                maintainer=maintainer,
+                on_board=on_board,
             )
         )
     ]
@@ -92,7 +98,9 @@ def _kind(change: Change) -> str | None:
     return next((kind for kind, pattern in KINDS.items() if pattern.fullmatch(change.path)), None)
 
 
-def _problem(change: Change, *, record: bool, submission: bool, maintainer: bool) -> str:
+def _problem(
+    change: Change, *, record: bool, submission: bool, maintainer: bool, on_board: Callable[[str], bool]
+) -> str:
     """``record``: it belongs to an entry which the request removes, or which a maintainer adds."""
     kind = "entry" if record and not change.outside else _kind(change)
     if not change.regular and not change.outside:
@@ -101,6 +109,8 @@ def _problem(change: Change, *, record: bool, submission: bool, maintainer: bool
         return "is of no kind that a board holds"
     if submission and kind != "entry":
         return "is no entry's: a request with entries changes nothing else"
+    if kind == "correction" and not maintainer and on_board(change.path):
+        return "is a correction that the board has: only maintainers change or remove one"
     if kind in ("board", "withdrawal", None) and not maintainer:
         return "is the maintainers' to change, in a request of theirs"
     return ""

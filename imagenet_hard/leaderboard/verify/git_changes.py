@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from imagenet_hard.base.children import run_git
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.leaderboard.board import ENTRIES, VERIFIED, accepted_report, read_board
+from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accepted_report, read_board
+from imagenet_hard.leaderboard.corrections import CORRECTIONS, check_corrections
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.verify.changes import Change, RequestReview, review_of
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
@@ -72,7 +74,10 @@ def review_of_request(
             request / BOARD / WITHDRAWN / f"{name}.json", base / name, author
         ),
         maintainer=maintainer,
+        on_board=lambda path: os.path.lexists(base.parent / path),
     )
+    if not review.problems and any(each.path.startswith(f"{CORRECTIONS}/") for each in changes):
+        review = replace(review, problems=_correction_problems(request / BOARD, base.parent / BENCHMARKS))
     if review.problems or not maintainer:
         return review
     if review.entries:
@@ -83,6 +88,15 @@ def review_of_request(
     for _ in read_board(request / BOARD, left_out.append):
         pass
     return RequestReview((), tuple(left_out))
+
+
+def _correction_problems(board: Path, golds: Path) -> tuple[str, ...]:
+    """What is wrong with the corrections as the request leaves them, if anything is."""
+    try:
+        check_corrections(board, golds)
+    except ResultError as error:
+        return (str(error),)
+    return ()
 
 
 def _record(name: str) -> str:
