@@ -123,7 +123,7 @@ class Answers:
 
 
 def among(answers: Answers, ids: tuple[str, ...], labels: Sequence[Sequence[int]]) -> Answers:
-    """The answers to the images ``ids`` alone, sorted, all of which are there; words are read by ``labels``."""
+    """The answers to the images ``ids`` alone, sorted, all of which are there; ``labels``: those of words."""
     wanted = set(ids)
     rows = [row for row, id in enumerate(answers.ids) if id in wanted]
     if answers.words is not None:

@@ -273,3 +273,17 @@ def test_moved_by_resampling_images() -> None:
     draws = rng.integers(0, 300, (20_000, 300))
     differences = (later & kept)[draws].sum(axis=1) / kept[draws].sum(axis=1) - before[draws].mean(axis=1)
     assert (got.low, got.high) == pytest.approx(np.quantile(differences, [0.025, 0.975]), abs=0.004)
+
+
+def test_answers_in_words_are_read_by_the_new_labels(board: Board, two: tuple[Path, Path]) -> None:
+    """All but the corrected images as before; what is taken out is gone from what was said too."""
+    folder = board.submit_words()
+    before = {each.entry.id: each for each in read_board(board.root)}[folder.name]
+    correct(board, "first-look", *two)
+    after = {each.entry.id: each for each in read_board(board.root)}[folder.name]
+    assert after.answers.words is not None
+    assert after.answers.words.raw.ids == after.gold.ids == (before.gold.ids[0], *before.gold.ids[2:])
+    assert after.rescored.correct[1:].tolist() == before.rescored.correct[2:].tolist()
+    named = after.answers.words.reading.matches[0].classes
+    assert bool(after.rescored.correct[0]) == bool(set(named) & set(after.gold.labels[0]))
+    assert after.rescored.words is not None
