@@ -280,6 +280,7 @@ def test_a_phone_shows_it_all(browser, csv, data, scheme):
         assert -1 < top < 400
 
 
+@pytest.mark.usefixtures("browser")  # Gradio leaves event loops open in a thread that has none
 def test_only_this_machine_is_served(csv, data):
     """The loopback and its names; a stranger's host name that leads here gets nothing."""
     running = serve(make_desk(csv, data), free_port())
