@@ -32,7 +32,7 @@ print(could, inside, faults(2_000_000, 20))
 
 
 def test_activations_are_reused_and_the_callers_tensors_as_before():
-    """Freed blocks of 100 MB inside, and of 8 MB afterwards as glibc does on its own, are not faulted in again."""
+    """Freed blocks of 100 MB inside, and of 8 MB afterwards as by glibc alone, are not faulted in again."""
     done = subprocess.run(
         [sys.executable, "-c", FAULTS], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
     )
