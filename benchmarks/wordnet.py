@@ -81,10 +81,31 @@ def closure(synsets: Mapping[str, Synset], start: set[str], way: str) -> set[str
     return found
 
 
-def forms(word: str) -> set[str]:
-    """A word and what its endings make of it as a noun, a verb or an adjective, right or not."""
-    stems = {word, word.removesuffix("e"), word + word[-1], word.removesuffix("y") + "i"}
-    return {word} | {stem + end for stem in stems for end in ("s", "es", "d", "ed", "ing", "er", "est", "ly")}
+ENDINGS = {"noun": (), "verb": ("ed", "ing", "er", "ers"), "adj": ("er", "est"), "adv": ("er", "est")}
+"""What a word may end in, by its kind, besides "s" and "ly". Who does what a verb says is a word too, where
+WordNet has none; but it is a radiator that radiates."""
+
+DOUBLING = re.compile("([^aeiou]|qu)[aeiou][^aeiouwxy]")
+
+
+def forms(word: str, kind: str) -> set[str]:
+    """A word and what the endings of its kind make of it."""
+    soft = re.sub("(?<=[^aeiou])y$", "i", word)
+    stems = {soft.removesuffix("e")}
+    if DOUBLING.fullmatch(word[-3:]):
+        stems.add(word + word[-1])
+        if len(re.findall("[aeiouy]+", word)) == 1:
+            stems.remove(word)  # "spot" makes "spotted", "visit" "visited", "travel" either
+    found = {word} | {each + end for each in stems for end in ENDINGS[kind]}
+    if kind in ("noun", "verb"):
+        found.add(soft + ("es" if re.search("([sxzoi]|[cs]h)$", soft) else "s"))
+    if kind == "verb":
+        if re.search("([oey]e|y)$", word):
+            found.add(word + "ing")
+        found = {each for each in found if not each.endswith(("ater", "aters"))}
+    if kind == "adj":
+        found.add(soft + "ly")
+    return found
 
 
 def main() -> None:
@@ -126,7 +147,7 @@ def main() -> None:
     real = set()
     for kind in ("noun", "verb", "adj", "adv"):
         for fields in entries(folder / f"index.{kind}"):
-            real |= {form for part in re.findall("[a-z]+", fields[0]) for form in forms(part)}
+            real |= {form for part in re.findall("[a-z]+", fields[0]) for form in forms(part, kind)}
         if kind != "adv":
             real |= {fields[0] for fields in entries(folder / f"{kind}.exc")}
     write("wordnet_alike.txt", "".join(f"{word}\n" for word in sorted((real & slips) - words)))

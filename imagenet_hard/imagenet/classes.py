@@ -26,7 +26,7 @@ _SHA256 = {
     "imagenet1k.csv": "a2bd20a64f98b4cf106423c2e9da7c242d4237c47d20c68e0a81f0561dac9b1a",
     "objectnet.csv": "4027bb6beb0aa9beda4de0f6e6d758bdbfc4f0ce6f6f620584ee0c872b60758d",
     "wordnet.csv": "093bcd69c419c0465eaa10bc37c76c1ea6903984bfb37afada9ecfed121d5e64",
-    "wordnet_alike.txt": "92bbfe46501b3c09deee56e05d0b6356245f4e69ea90b88366138be93724c51d",
+    "wordnet_alike.txt": "ce74b137ea250161d23fdb86236a69c936f8224352deb814905cf928f34b3032",
     "wordnet_others.txt": "b0a51cc893a16320bf2108469b6d9eb78e6adacb65bc514759205de567e90ce7",
 }
 _WNID = re.compile(r"n\d{8}")

@@ -46,8 +46,10 @@ def test_the_licence_lies_beside_the_facts():
 
 
 def test_words_that_look_misspelt_and_are_none():
-    """ "Failed" is a slip away from "tailed", and a word; "dalmation" is none."""
+    """ "Failed" is a slip away from "tailed", and a word; "dalmation" is none, nor is "gorillad"."""
     assert "dalmatian" in wordnet.misspellings("dalmation")
     assert "dalmation" not in wordnet.alike()
     assert {"retriever", "retrieved"} & wordnet.alike() == {"retrieved"}
+    assert not {"gorillad", "nautilusd", "automatis"} & wordnet.alike()
+    assert {"slotted", "carpeters", "moister"} <= wordnet.alike()
     assert all(len(word) >= wordnet.LONG - 1 for word in wordnet.alike())

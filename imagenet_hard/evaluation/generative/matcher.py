@@ -20,7 +20,7 @@ from imagenet_hard.evaluation.generative import vocabulary, words
 from imagenet_hard.evaluation.generative.vocabulary import OTHER, Meaning
 from imagenet_hard.imagenet import classes, wordnet
 
-VERSION = 2
+VERSION = 3
 """Raised with every change of a rule or a fact that may change what an answer names."""
 
 Kind = Literal["class", "general", "ambiguous", "refusal", "empty", "unmatched"]
