@@ -11,7 +11,7 @@ from imagenet_hard.base.errors import ImageNetHardError, UsageError
 __version__ = "0.1.0"
 """The version, written here and nowhere else."""
 
-COMPUTING = ("torch", "torchvision", "timm", "open_clip_torch", "transformers", "numpy", "pillow")
+COMPUTING = ("torch", "torchvision", "timm", "open_clip_torch", "transformers", "openvino", "numpy", "pillow")
 """Packages that move a number: the same everywhere in a cluster."""
 
 PACKAGES = (*COMPUTING, "pyarrow", "datasets", "huggingface_hub", "safetensors", "pydantic")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.engine.settings import RuntimeName
 
 if TYPE_CHECKING:
     from imagenet_hard.engine.engine import Engine
@@ -20,6 +21,14 @@ OPTIONS = (
         "compile",
         is_flag=True,
         help="Run torch.compile first: pays off over ten thousand images or crops or more.",
+    ),
+    click.option(
+        "--runtime",
+        type=click.Choice(get_args(RuntimeName)),
+        default="torch",
+        show_default=True,
+        help="What runs the network on a CPU: openvino (the extra cpu) begins some seconds later and is then "
+        "often faster; auto measures.",
     ),
     click.option(
         "--engine",

@@ -1,36 +1,30 @@
-"""The batch size: fixed by the kind of device, or the fastest one, measured on the device at hand.
+"""Batch size and runtime: fixed, or the fastest one, measured on the device at hand.
 
-The default is fixed so that the same command gives the same numbers on each run, near-ties included; what
-is measured once is remembered, so that a run that is resumed finds it again.
+The defaults are fixed so that the same command gives the same numbers on each run, near-ties included; what
+is measured is remembered for the same reason.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from imagenet_hard.base.errors import ClassifierError, ResultError
-from imagenet_hard.base.files import write_atomically
-from imagenet_hard.base.runtime import cache_dir
+from imagenet_hard.base.errors import ClassifierError
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
-from imagenet_hard.engine.settings import RunSettings, device_name, resolve_device
+from imagenet_hard.engine.measured import measured_once
+from imagenet_hard.engine.openvino import may_convert, openvino_version
+from imagenet_hard.engine.settings import RunSettings, RuntimeName, resolve_device
 
 if TYPE_CHECKING:
     from imagenet_hard.classifiers.base import Classifier
     from imagenet_hard.engine.engine import Engine
-
-log = logging.getLogger(__name__)
 
 LADDERS = {
     "cpu": (4, 8, 16, 32, 64, 128),
@@ -48,44 +42,15 @@ def choose_batch_size(
 ) -> int | None:
     """``wanted``, with "fastest" measured where the engine runs: the largest of the fastest sizes.
 
-    It is remembered on this machine, for the classifier, the settings and the device. A number that is none
-    of ``LADDERS``, as a file that was cut short may hold, is measured anew.
+    It is remembered on this machine (``measured_once``).
 
     Raises:
         ClassifierError: the classifier does not run at any size.
     """
     if wanted != "fastest":
         return wanted
-    settings = replace(settings, device=engine.device_type(settings.device))
-    if engine.workers is None:
-        device = device_name(resolve_device(settings.device))
-    else:
-        device = min(engine.workers.devices)
-    parts = [classifier.spec.model_dump(mode="json"), asdict(settings), device]
-    name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    file = cache_dir() / "batch-sizes" / f"{name}.json"
-    if (known := _remembered(file)) in LADDERS[settings.device]:
-        return known
-    measure = partial(measured_batch_size, classifier, settings)
-    if engine.workers is None:
-        found = measure()
-    else:
-        classifier.module.cpu()  # to be sent
-        found = engine.workers.call(measure)
-    log.info("%s: batch size %d is the fastest on %s", classifier.spec.name, found, device)
-    try:
-        write_atomically(file, json.dumps(found).encode())
-    except ResultError as error:
-        log.warning("the measured batch size cannot be remembered: %s", error)
-    return found
-
-
-def _remembered(file: Path) -> int:
-    """0 where there is nothing that can be read."""
-    try:
-        return int(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
-        return 0
+    ladder = LADDERS[engine.device_type(settings.device)]
+    return measured_once("batch-sizes", ladder, measured_batch_size, classifier, settings, engine)
 
 
 def measured_batch_size(classifier: Classifier, settings: RunSettings) -> int:
@@ -96,6 +61,37 @@ def measured_batch_size(classifier: Classifier, settings: RunSettings) -> int:
     """
     ladder = LADDERS[resolve_device(settings.device).type]
     return fastest(partial(seconds_per_image, classifier, settings), ladder)
+
+
+def choose_runtime(
+    wanted: RuntimeName, classifier: Classifier, settings: RunSettings, engine: Engine
+) -> RuntimeName:
+    """``wanted``, with "auto" measured where the engine runs; it is remembered on this machine.
+
+    Raises:
+        ClassifierError: the classifier does not run.
+        UsageError: OpenVINO is asked for, and there is none for the engine's device.
+    """
+    settings = replace(settings, runtime=wanted)
+    if not may_convert(settings, engine.device_type(settings.device)):
+        return "torch"
+    if wanted == "openvino":
+        return wanted
+    choices: tuple[RuntimeName, ...] = ("torch", "openvino")
+    about = f"OpenVINO {openvino_version()}"
+    return measured_once("runtimes", choices, measured_runtime, classifier, settings, engine, about)
+
+
+def measured_runtime(classifier: Classifier, settings: RunSettings) -> RuntimeName:
+    """The faster one in this process, on a batch of noise.
+
+    Raises:
+        ClassifierError: the classifier does not run.
+    """
+    forward = Forward(classifier, settings, resolve_device(settings.device))
+    with keep_activations(), undisturbed(classifier.module):
+        _pass_of_noise(forward)()
+    return forward.runtime
 
 
 def fastest(seconds: Callable[[int], float], ladder: Sequence[int]) -> int:
@@ -128,16 +124,21 @@ def seconds_per_image(classifier: Classifier, settings: RunSettings, batch_size:
         ClassifierError: the classifier does not run.
         torch.OutOfMemoryError: it does not fit at this size.
     """
-    from PIL import Image
-
     settings = replace(settings, batch_size=batch_size or settings.batch_size)
     forward = Forward(classifier, settings, resolve_device(settings.device))
-    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
-    pixels = [forward.prepare(Image.fromarray(noise), "")] * forward.batch_size
-    times = []
+    run, times = _pass_of_noise(forward), []
     with keep_activations(), undisturbed(classifier.module):
         for _ in range(4):
             start = time.perf_counter()
-            forward.launch(pixels, ["noise"] * len(pixels)).cpu()
+            run()
             times.append(time.perf_counter() - start)
-    return min(times[1:]) / len(pixels)
+    return min(times[1:]) / forward.batch_size
+
+
+def _pass_of_noise(forward: Forward) -> Callable[[], object]:
+    """A function that runs one full batch."""
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    pixels = [forward.prepare(Image.fromarray(noise), "")] * forward.batch_size
+    return lambda: forward.launch(pixels, ["noise"] * len(pixels)).cpu()

@@ -13,6 +13,14 @@ from imagenet_hard.base.types import N_CLASSES, Precision
 from imagenet_hard.classifiers.base import in_eval_mode
 from imagenet_hard.classifiers.module_state import undisturbed
 from imagenet_hard.classifiers.transform import apart
+from imagenet_hard.engine.openvino import (
+    NotConvertible,
+    OpenVinoModule,
+    converted,
+    faster,
+    may_convert,
+    openvino_version,
+)
 from imagenet_hard.engine.optimize import compiled, difference, fold_batch_norms, layout_of
 
 if TYPE_CHECKING:
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from imagenet_hard.classifiers.base import Classifier
-    from imagenet_hard.engine.settings import RunSettings
+    from imagenet_hard.engine.settings import RunSettings, RuntimeName
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +89,18 @@ class Forward:
         self._may_fold = settings.fold and device.type == "cpu"
         self._compiles = self._may_compile = settings.compile
         self._freeze = self._may_fold
+        self._may_convert, self._must_be_faster = (
+            may_convert(settings, device.type),
+            settings.runtime == "auto",
+        )
         self.optimizations: list[str] = []
         self._module = in_eval_mode(classifier.module).to(device)
         self._layout, self._transform = layout_of(classifier), apart(classifier.transform)
+
+    @property
+    def runtime(self) -> RuntimeName:
+        """What runs the model."""
+        return "openvino" if isinstance(self._module, OpenVinoModule) else "torch"
 
     @property
     def images(self) -> int:
@@ -117,6 +134,10 @@ class Forward:
                 self._fold(batch)
             if self._may_compile:
                 self._compile(batch)
+            if self._may_convert:
+                self._convert(batch)
+            if isinstance(self._module, OpenVinoModule) and self._module.shape != batch.shape:
+                self._back_to_torch(batch)
             return self._run(batch)[: len(pixels)]
 
     def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
@@ -189,8 +210,8 @@ class Forward:
     def _no_gradients(self) -> AbstractContextManager[Any]:
         import torch
 
-        # Under inference mode the compiler would not take the weights as constants.
-        return torch.no_grad() if self._compiles else torch.inference_mode()
+        # Under inference mode neither compiler nor exporter would take the weights as constants.
+        return torch.no_grad() if self._compiles or self._may_convert else torch.inference_mode()
 
     def _autocast(self) -> AbstractContextManager[Any]:
         import torch
@@ -236,6 +257,34 @@ class Forward:
             return
         self._module = module
         self.optimizations.append("torch.compile")
+
+    def _convert(self, batch: torch.Tensor) -> None:
+        """OpenVINO in place of torch, under the same rule; it is recorded what came of it."""
+        name = self.classifier.spec.name
+        log.info("%s: OpenVINO, which takes some seconds to begin", name)
+        with undisturbed(self._module):
+            expected = self._run(batch.clone())
+            self._may_convert = False  # not before: as above
+            try:
+                module = converted(self.classifier, self._module, batch, self.precision)
+                if (found := difference(module(batch), expected)) > REWRITE_TOLERANCE[self.precision]:
+                    module.forget()
+                    raise NotConvertible(f"its logits differ by {found:.1e}")
+                if self._must_be_faster and not faster(module, self._module, batch):
+                    raise NotConvertible("it is not faster here")
+            except NotConvertible as error:
+                level = logging.INFO if self._must_be_faster else logging.WARNING
+                log.log(level, "%s is run by torch, not by OpenVINO: %s", name, error)
+                self.optimizations.append(f"not OpenVINO: {error}")
+                return
+        self._torch_module, self._module = self._module, module
+        self.optimizations.append(f"OpenVINO {openvino_version()}")
+
+    def _back_to_torch(self, batch: torch.Tensor) -> None:
+        """A graph is for batches of one shape: those of one image may differ, and ``shrink`` makes others."""
+        log.warning("%s is run by torch from now on: a batch is %s", self.name, tuple(batch.shape))
+        self._module = self._torch_module
+        self.optimizations[-1] += ", and torch from the first batch of another shape on"
 
 
 def not_finite(predictor: Predictor, ids: Sequence[str]) -> ClassifierError:

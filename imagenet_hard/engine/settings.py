@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypedDict, get_args
@@ -17,6 +17,8 @@ from imagenet_hard.base.types import Precision
 
 if TYPE_CHECKING:
     import torch
+
+RuntimeName = Literal["torch", "openvino", "auto"]
 
 AUTO_BATCH = {"cpu": 16, "cuda": 256, "mps": 64}
 """First batch size of ``auto``: on a CPU, activations of larger batches fall out of the caches."""
@@ -72,6 +74,7 @@ class RunOptions(TypedDict, total=False):
         ),
     ]
     compile: Annotated[bool, Option(False, recorded="protocol.optimizations")]
+    runtime: Annotated[RuntimeName, Option("torch", recorded="protocol.optimizations")]
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class RunSettings:
     """``batch_size`` None means auto; ``workers`` None means one decode thread a core, 16 at most.
 
     ``fold`` lets batch norms be folded into convolutions, ``compile`` runs ``torch.compile`` first (same
-    predictions but for near-ties; both are checked on the first images).
+    predictions but for near-ties; both are checked on the first images). ``runtime``: "openvino" in place of
+    torch on a CPU, under the same check; "auto" takes it where it is installed and faster.
     """
 
     device: str = "auto"
@@ -88,6 +92,7 @@ class RunSettings:
     workers: int | None = None
     fold: bool = True
     compile: bool = False
+    runtime: RuntimeName = "torch"
 
     def __post_init__(self) -> None:
         if self.precision not in get_args(Precision):
@@ -96,6 +101,16 @@ class RunSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}: expected 1 or more")
+        if self.runtime not in get_args(RuntimeName):
+            raise UsageError(f"runtime {self.runtime!r}: expected {', '.join(get_args(RuntimeName))}")
+        if self.compile and self.runtime == "openvino":
+            raise UsageError(
+                "compile is torch's own, and the runtime openvino has no use for it: give one of them"
+            )
+
+    def key(self) -> dict[str, object]:
+        """All of them but a runtime of torch, so that keys from before there was another stay theirs."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("runtime", "torch")}
 
     def first_batch_size(self, device_type: str) -> int:
         return self.batch_size or AUTO_BATCH.get(device_type, 64)

@@ -51,7 +51,7 @@ def witness(classifier: Classifier, tasks: Sequence[Task], settings: RunSettings
     transform = classifier.transform
     roots = [transform.function if isinstance(transform, CallableTransform) else transform, classifier.module]
     code = own_code_sha256(*roots)  # before any pass, which may leave something in an attribute
-    settings = replace(settings, fold=False, compile=False)
+    settings = replace(settings, fold=False, compile=False, runtime="torch")
     if settings.batch_size is not None:  # no more copies of an image than there are images
         settings = replace(settings, batch_size=min(settings.batch_size, IMAGES))
     forward = Forward(classifier, settings, resolve_device(settings.device))

@@ -320,6 +320,8 @@ def _settings_key(described: Described, benchmark: Benchmark, how: Conditions) -
         parts["tta"] = how.tta.model_dump(mode="json")
     if settings.compile:
         parts["compile"] = True
+    if settings.runtime != "torch":
+        parts["runtime"] = settings.runtime
     if how.options:
         parts["options"] = dict(how.options)
     return sha256(parts)

@@ -15,7 +15,7 @@ from imagenet_hard.classifiers.base import Classifier, Outputs
 from imagenet_hard.classifiers.module_state import as_it_was
 from imagenet_hard.classifiers.own_code import brings_own_code
 from imagenet_hard.classifiers.recall import heard, recall, remember
-from imagenet_hard.engine.batch_size import choose_batch_size
+from imagenet_hard.engine.batch_size import choose_batch_size, choose_runtime
 from imagenet_hard.engine.engine import Engine, open_engine
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.witness import needs_witness
@@ -72,7 +72,8 @@ def evaluate(
     ``difficulty``, a table (see ``docs/estimate.md``); ``until``: from as many as it takes for an interval of
     so many points to either side. ``result.estimate`` then holds it.
     ``batch_size`` None: fixed for the kind of device, and halved where memory runs out;
-    "fastest": measured on the device. ``compile``: run ``torch.compile`` first. ``engine``: "local", "ray"
+    "fastest": measured on the device. ``compile``: run ``torch.compile`` first. ``runtime``: "openvino" in
+    place of torch on a CPU; "auto": where it is measured to be faster. ``engine``: "local", "ray"
     (with the ``address`` of a cluster), or what ``imagenet_hard.open_engine`` gives. ``out``: a folder
     that the result and its predictions are written to; work that is finished there is read instead of
     done again, and interrupted work goes on, on any engine. None keeps everything in memory. ``tta``:
@@ -282,8 +283,7 @@ def _score(
                     remember(_request(model, asked), classifier, said)
                 classifier = with_classes(classifier, _mask(asked))
                 how = _conditions(asked, conditions)
-                size = choose_batch_size(asked["batch_size"], classifier, how.settings, engine)
-                how = replace(how, settings=replace(how.settings, batch_size=size))
+                how = _measured(how, asked, classifier, engine)
                 stem = stem_of(classifier, how)
                 if not all(shared.takes(classifier, stem) for shared in passes):
                     yield from run()
@@ -323,7 +323,9 @@ def _finished(
 ) -> list[Result]:
     """Results of a model on all the benchmarks, found without loading it; none unless all can be."""
     asked = _of(model, common)
-    if out is None or asked["batch_size"] == "fastest" or asked["tta_show"] is not None:
+    if asked["batch_size"] == "fastest" or asked["runtime"] == "auto":
+        return []
+    if out is None or asked["tta_show"] is not None:
         return []
     if not isinstance(model, str | SuiteModel) or (recalled := recall(_request(model, asked))) is None:
         return []
@@ -381,10 +383,18 @@ def _load(model: Any, asked: Options, device: str, modules: ExitStack) -> Classi
 
 
 def _conditions(asked: Options, common: Conditions) -> Conditions:
-    """Those of one model, but for its batch size."""
+    """Those of one model, but for what is measured: its batch size and its runtime."""
     settings = replace(common.settings, precision=asked["precision"])
     policy: TransformPolicy = asked["transform"] if isinstance(asked["transform"], str) else "custom"
     return replace(common, settings=settings, policy=policy)
+
+
+def _measured(how: Conditions, asked: Options, classifier: Classifier, engine: Engine) -> Conditions:
+    adapts = how.tta is not None and how.tta.adapts  # the weights, of which a graph holds a copy
+    runtime = "torch" if adapts and asked["runtime"] == "auto" else asked["runtime"]
+    settings = replace(how.settings, runtime=choose_runtime(runtime, classifier, how.settings, engine))
+    size = choose_batch_size(asked["batch_size"], classifier, settings, engine)
+    return replace(how, settings=replace(settings, batch_size=size))
 
 
 def _own(model: Any, transform: Any, drop_class: int | None) -> Classifier:

@@ -177,8 +177,12 @@ def _check(classifier: Classifier, tta: TtaSettings, settings: RunSettings) -> N
         raise UsageError(
             f"--tta {tta.method} runs the {tta.views} views of one image as one batch: leave out --batch-size"
         )
-    if settings.compile:
-        raise UsageError(f"--tta {tta.method} changes the weights for each image: leave out --compile")
+    for asked, option in (
+        (settings.compile, "--compile"),
+        (settings.runtime == "openvino", "--runtime openvino"),
+    ):
+        if asked:
+            raise UsageError(f"--tta {tta.method} changes the weights for each image: leave out {option}")
     if classifier.spec.head is not None:
         raise UsageError(
             f"{name} is a zero-shot model: --tta {tta.method} adapts classifiers with a trained head; "

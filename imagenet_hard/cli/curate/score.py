@@ -95,7 +95,8 @@ def run_scoring(
             click.echo(f"{source.spec.id}: {note}", err=True)
     excluded = read_exclusions(loaded.exclusions, recipe_file(options["recipe"]), sources)
     folder = folder_for(loaded.name)
-    settings = RunSettings(**{name: options[name] for name in ("device", "batch_size", "workers", "compile")})
+    how = ("device", "batch_size", "workers", "compile", "runtime")
+    settings = RunSettings(**{name: options[name] for name in how})
     with opened(options) as engine, _progress(loaded.name, options["quiet"]) as update:
         summary = score(
             loaded, sources, folder, settings, mode=mode, order=order, engine=engine, on_progress=update

@@ -23,8 +23,9 @@ from imagenet_hard.imagenet.zoom import ZoomGrid
 NEAR_TIE = 1e-3
 """Logits: closer verdicts are computed once more in a batch of their own.
 
-What else is in a batch may move a logit in its last digits; a batch that holds nothing but copies
-of one crop always gives the same, so verdicts depend neither on the order nor on a resumed run.
+What else is in a batch, or what runs it, may move a logit in its last digits; a batch that holds nothing but
+copies of one crop, run by torch, always gives the same. So verdicts depend neither on the order, nor on a
+resumed run, nor on the runtime.
 """
 
 
@@ -79,11 +80,20 @@ class Verdict:
 class CropQueue:
     """Batches of crops from many images through one classifier.
 
-    ``exact``: its verdicts are final, so near-ties are settled; False for a screening.
+    ``exact``: its verdicts are final, so near-ties are settled, by ``settling``; False for a screening.
     """
 
-    def __init__(self, name: str, forward: Forward, grid: ZoomGrid, *, exact: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        forward: Forward,
+        grid: ZoomGrid,
+        *,
+        exact: bool = True,
+        settling: Forward | None = None,
+    ) -> None:
         self.name, self.forward, self.grid, self.exact = name, forward, grid, exact
+        self._settling = settling or forward
         self.waiting: deque[Crop] = deque()
         self.n_crops = 0
 
@@ -113,9 +123,9 @@ class CropQueue:
             verdicts = self._one_by_one(batch, error)
         return [self._settled(verdict) for verdict in verdicts] if self.exact else verdicts
 
-    def _verdicts(self, batch: list[Crop]) -> list[Verdict]:
+    def _verdicts(self, batch: list[Crop], forward: Forward | None = None) -> list[Verdict]:
         self.n_crops += len(batch)
-        logits = self._logits(batch)
+        logits = self._logits(batch, forward or self.forward)
         found, predicted = deficits(
             logits,
             [crop.candidate.record.labels for crop in batch],
@@ -126,31 +136,33 @@ class CropQueue:
             for crop, d, p, row in zip(batch, found, predicted, logits, strict=True)
         ]
 
-    def _logits(self, batch: list[Crop]) -> NDArray[np.float32]:
+    def _logits(self, batch: list[Crop], forward: Forward) -> NDArray[np.float32]:
         import torch
 
         while True:
             try:
-                logits = self.forward.logits(
+                logits = forward.logits(
                     [crop.pixels for crop in batch], [crop.candidate.record.id for crop in batch]
                 )
                 return np.asarray(logits.cpu().numpy(), np.float32)
             except torch.OutOfMemoryError as error:
                 torch.cuda.empty_cache()
-                if not self.forward.shrink():
+                if not forward.shrink():
                     raise ClassifierError(
-                        f"out of memory on {self.forward.device} at batch size {self.forward.batch_size}: "
+                        f"out of memory on {forward.device} at batch size {forward.batch_size}: "
                         "give a smaller --batch-size"
                     ) from error
-                half = self.forward.batch_size
+                half = forward.batch_size
                 if len(batch) > half:
-                    return np.concatenate([self._logits(batch[:half]), self._logits(batch[half:])])
+                    return np.concatenate(
+                        [self._logits(batch[:half], forward), self._logits(batch[half:], forward)]
+                    )
 
     def _settled(self, verdict: Verdict) -> Verdict:
         """A near-tie again, in a batch of copies of itself."""
         if verdict.error is not None or not abs(verdict.deficit) < NEAR_TIE:
             return verdict
-        return self._verdicts([verdict.crop])[0]
+        return self._verdicts([verdict.crop], self._settling)[0]
 
     def _one_by_one(self, batch: list[Crop], error: ClassifierError) -> list[Verdict]:
         """Which of a failed batch fail on their own: one bad image must not end the run."""
@@ -200,4 +212,8 @@ class CropQueues:
 
     def _queue(self, classifier: ZoomClassifier, settings: RunSettings) -> CropQueue:
         forward = Forward(classifier.model, settings, self.device)
-        return CropQueue(classifier.id, forward, classifier.grid, exact=settings.precision == "fp32")
+        settling = None
+        if settings.runtime != "torch":
+            settling = Forward(classifier.model, replace(settings, runtime="torch"), self.device)
+        exact = settings.precision == "fp32"
+        return CropQueue(classifier.id, forward, classifier.grid, exact=exact, settling=settling)

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imagenet_hard.base.errors import ClassifierError, DatasetError
-from imagenet_hard.curation.score import hardness, screening
+from imagenet_hard.curation.score import hardness, screening, verdicts
 from imagenet_hard.curation.score.crops import Candidate
 from imagenet_hard.curation.score.hardness import HardnessFilter
 from imagenet_hard.curation.score.images import UndecidedImages
@@ -33,6 +33,7 @@ from imagenet_hard.curation.score.verdicts import CropQueue, CropQueues, Verdict
 from imagenet_hard.curation.store import CurationStore
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.forward import Forward
+from imagenet_hard.engine.openvino import openvino_version
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.imagenet.resizing import resize
 from tests.curation.small import GRID, SETTINGS, Made, by_protocol, made, net, run
@@ -64,6 +65,24 @@ def test_survivors_are_those_of_the_protocol(tmp_path):
         progress = done.progress()
     assert (progress.done, progress.solved, progress.hard, progress.failed) == (30, 20, 10, 0)
     assert progress.crops < 30 * 54 * 0.75  # most images left early
+
+
+@pytest.mark.skipif(openvino_version() is None, reason="needs the extra: pip install '.[cpu]'")
+@pytest.mark.parametrize("runtime", ["openvino", "auto"])
+def test_the_runtime_changes_no_verdict(tmp_path, monkeypatch, runtime):
+    """Near-ties are settled by torch: were all of them near, each number that is kept would be torch's."""
+    data, seen = made(), {}
+    for name, how in (("torch", SETTINGS), ("other", replace(SETTINGS, runtime=runtime))):
+        with open_store(tmp_path / name) as store:
+            run(store, [data.source()], [net(0), net(1)], how)
+            assert hard(store) == data.hard
+    monkeypatch.setattr(verdicts, "NEAR_TIE", np.inf)
+    for name, how in (("torch near", SETTINGS), ("other near", replace(SETTINGS, runtime=runtime))):
+        with open_store(tmp_path / name) as store:
+            run(store, [data.source()], [net(0)], how)
+            views = {id: store.views(id)["net0"] for id in hard(store)}
+            seen[name] = {id: (each.deficit.tolist(), each.predicted.tolist()) for id, each in views.items()}
+    assert seen["torch near"] == seen["other near"]
 
 
 def test_views_of_survivors_are_whole(tmp_path):
@@ -566,9 +585,13 @@ def test_real_images_survive_as_in_the_protocol(shared, tmp_path):
     ]
     expected = {id for id, solved in _protocol_solves(images, classifiers).items() if not solved}
     assert expected
-    for name, screened in (("plain", ()), ("screened", ("efficientnet_lite0", "efficientnet_lite1"))):
+    names, cpu = ("efficientnet_lite0", "efficientnet_lite1"), RunSettings(device="cpu")
+    ways = [("plain", cpu, ()), ("screened", cpu, names)]
+    if openvino_version() is not None:
+        ways.append(("OpenVINO", replace(cpu, runtime="openvino"), ()))
+    for name, how, screened in ways:
         with open_store(tmp_path / name) as store:
-            run(store, [source], classifiers, RunSettings(device="cpu"), screened)
+            run(store, [source], classifiers, how, screened)
             assert hard(store) == expected, name
 
 

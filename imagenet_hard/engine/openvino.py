@@ -1,0 +1,285 @@
+"""OpenVINO in place of torch on a CPU: the graph of a network, exported by torch, in the same arithmetic.
+
+A graph is what the code did once. What Python does beside it, or would do for other images, is lost. So only
+modules of well-known layers are converted, and no graph that draws random numbers or keeps a state; and
+``forward.Forward`` uses one only where it agrees with the module on the first real images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.runtime import COMPUTING, cache_dir, package_versions
+from imagenet_hard.base.text import reason
+from imagenet_hard.base.types import Precision
+from imagenet_hard.classifiers.own_code import brings_own_code, of_known_layers
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from imagenet_hard.classifiers.base import Classifier
+    from imagenet_hard.engine.settings import RunSettings
+
+EXTRA = "pip install 'imagenet-hard[cpu]'"
+
+HINTS = {"fp32": {"INFERENCE_PRECISION_HINT": "f32"}, "bf16": {"INFERENCE_PRECISION_HINT": "bf16"}}
+
+
+WORTH = 0.9
+"""Of torch's time, up to which ``auto`` takes it."""
+
+
+class NotConvertible(Exception):
+    """Why OpenVINO does not run a module, in a few words."""
+
+
+@cache
+def openvino_version() -> str | None:
+    """Of the installed package, which is not imported; None where there is none.
+
+    >>> openvino_version() is None or "." in openvino_version()
+    True
+    """
+    try:
+        return version("openvino").partition("-")[0]
+    except PackageNotFoundError:
+        return None
+
+
+def may_convert(settings: RunSettings, device_type: str) -> bool:
+    """Whether models are to be converted, where they can be.
+
+    Raises:
+        UsageError: that was asked for, and there is no OpenVINO for the device.
+    """
+    if settings.runtime == "torch" or settings.compile:
+        return False
+    why = None
+    if device_type != "cpu":
+        why = f"runs on a CPU, and the device is {device_type}: give --device cpu, or leave out --runtime"
+    elif openvino_version() is None:
+        why = f"is not installed: {EXTRA}"
+    if why is not None and settings.runtime == "openvino":
+        raise UsageError(f"the runtime openvino {why}")
+    return why is None
+
+
+class OpenVinoModule:
+    """A compiled graph for batches of one ``shape``; called like the module that it is made of.
+
+    ``threads``: that it takes; ``file``: where the graph is kept, if it is.
+    """
+
+    def __init__(self, compiled: Any, shape: tuple[int, ...], file: Path | None) -> None:
+        self._request, self.shape, self._file = compiled.create_infer_request(), shape, file
+        self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """float32 (n, 3, H, W), read and not written -> float32 (n, classes)."""
+        import torch
+
+        pixels = batch.permute(0, 2, 3, 1).contiguous().numpy()  # no copy where they are channels last
+        return torch.from_numpy(self._request.infer([pixels], share_inputs=True)[0])
+
+    def forget(self) -> None:
+        """Export it anew next time."""
+        if self._file is not None:
+            rmtree(self._file.parent, ignore_errors=True)
+
+
+def converted(classifier: Classifier, module: nn.Module, batch: torch.Tensor, precision: Precision) -> Any:
+    """``module``, a rewriting of that of ``classifier``, as an ``OpenVinoModule`` for batches like ``batch``.
+
+    It takes as many threads as torch has here. A graph is kept in the cache folder if the classifier's record
+    says all of it.
+
+    Raises:
+        NotConvertible: it cannot be exported or compiled, or might compute something else as a graph.
+    """
+    import torch
+
+    _check(classifier, batch)
+    openvino = _without_telemetry()
+    core = openvino.Core()
+    if precision not in HINTS:
+        raise NotConvertible(f"it has no {precision} on a CPU")
+    if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise NotConvertible("this CPU has no arithmetic for bfloat16")
+    told = classifier.spec.weights_sha256 is not None and not brings_own_code(classifier)
+    file = _file(classifier, module, batch) if told else None
+    try:
+        graph = _kept(core, file) or _exported(module, batch, file)
+        compiled = core.compile_model(
+            _channels_last(graph),
+            "CPU",
+            {
+                **HINTS[precision],
+                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+                "NUM_STREAMS": 1,
+                "PERFORMANCE_HINT": "LATENCY",
+                "ENABLE_HYPER_THREADING": True,  # or of two threads on one core it takes one
+                "ENABLE_CPU_PINNING": False,  # or several workers would share a core
+            },
+        )
+        return OpenVinoModule(compiled, tuple(batch.shape), file)
+    except NotConvertible:
+        raise
+    except Exception as error:  # anything may go wrong in an exporter or a compiler
+        raise NotConvertible(reason(error).splitlines()[0][:120]) from error
+
+
+def faster(one: Callable[[Any], Any], other: Callable[[Any], Any], batch: torch.Tensor) -> bool:
+    """Whether ``one`` takes a tenth less time for a batch than ``other``: the best of three, in turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(4):  # the first is to warm up
+        for module, own in zip((one, other), times, strict=True):
+            copy = batch.clone()
+            start = time.perf_counter()
+            module(copy)
+            own.append(time.perf_counter() - start)
+    return min(times[0][1:]) <= WORTH * min(times[1][1:])
+
+
+def _check(classifier: Classifier, batch: torch.Tensor) -> None:
+    import torch
+    from torch import nn
+
+    from imagenet_hard.classifiers.outputs import bare
+
+    inner = bare(classifier.module)
+    if not isinstance(inner, nn.Module):
+        raise NotConvertible("it is a function")
+    if brings_own_code(classifier) and not of_known_layers(inner):
+        raise NotConvertible("it has code of its own, which a graph might leave out")
+    if batch.ndim != 4 or batch.dtype != torch.float32:
+        raise NotConvertible(f"it takes {batch.dtype} {tuple(batch.shape)}")
+
+
+def _exported(module: nn.Module, batch: torch.Tensor, file: Path | None) -> Any:
+    """The graph, kept as ``file`` where it can be."""
+    import torch
+
+    openvino = _without_telemetry()
+    with _quiet(), torch.no_grad(), torch.autocast("cpu", enabled=False):
+        program = torch.export.export(module, (batch.clone(),))
+        _only_a_function(program)
+        graph = openvino.convert_model(program)
+    if file is not None:
+        _keep(graph, file)
+    return graph
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings of the exporter's own, and logging as it was: the converter sets everybody's level."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.setLevel(level)
+        root.handlers[:] = handlers
+
+
+def _only_a_function(program: Any) -> None:
+    """Of the batch alone, and into logits alone.
+
+    Raises:
+        NotConvertible: it is not.
+    """
+    import torch
+
+    if len(program.graph_signature.user_outputs) != 1:
+        raise NotConvertible("it gives more than logits")
+    for node in program.graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise NotConvertible("it draws random numbers")
+        arguments = node.target._schema.arguments if hasattr(node.target, "_schema") else ()
+        for argument, value in zip(arguments, node.args, strict=False):
+            if argument.alias_info is not None and argument.alias_info.is_write and _is_kept(value):
+                raise NotConvertible("it writes into its buffers or its input")
+
+
+def _is_kept(node: Any) -> bool:
+    """Whether memory that a node gives is that of a buffer, a weight or the input."""
+    while getattr(node, "op", None) == "call_function":
+        returns = getattr(getattr(node.target, "_schema", None), "returns", ())
+        # Dropout gives its very input where it drops nothing, and its schema does not say so.
+        same = any(each.alias_info is not None for each in returns) or "dropout" in str(node.target)
+        if not same:
+            return False
+        node = node.args[0]
+    return True
+
+
+def _channels_last(graph: Any) -> Any:
+    """``graph`` for batches (n, H, W, 3), which lie in memory as torch's channels last."""
+    from openvino import Layout
+    from openvino.preprocess import PrePostProcessor
+
+    steps = PrePostProcessor(graph)
+    steps.input().tensor().set_layout(Layout("NHWC"))
+    steps.input().model().set_layout(Layout("NCHW"))
+    return steps.build()
+
+
+def _file(classifier: Classifier, module: nn.Module, batch: torch.Tensor) -> Path:
+    """Where the graph is kept: whatever it depends on is in the name."""
+    installed = {**package_versions(), "openvino": openvino_version()}
+    parts = [
+        classifier.spec.model_dump(mode="json"),
+        [str(classifier.outputs), str(module), list(batch.shape)],
+        {name: installed.get(name) for name in ("imagenet-hard", *COMPUTING)},
+    ]
+    name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return cache_dir() / "openvino" / name / "graph.xml"
+
+
+def _kept(core: Any, file: Path | None) -> Any:
+    """The graph that an earlier run has left; None where there is none that can be read."""
+    if file is None or not file.exists():
+        return None
+    try:
+        return core.read_model(file)
+    except RuntimeError:
+        rmtree(file.parent, ignore_errors=True)
+        return None
+
+
+def _keep(graph: Any, file: Path) -> None:
+    """Both of its files or none; where there is no room for it, it is converted again next time."""
+    folder = file.parent
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as made:
+            part = Path(made) / "graph"
+            part.mkdir()
+            _without_telemetry().save_model(graph, part / file.name, compress_to_fp16=False)
+            part.rename(folder)
+    except (OSError, RuntimeError):
+        return
+
+
+def _without_telemetry() -> Any:
+    """The package, which otherwise reports to its makers that it is imported and what is converted."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
