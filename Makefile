@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-dev
 # A process a core; each takes over what is left of another's share in the end.
 SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-slow check docs bench clean
+.PHONY: demo test test-slow check docs bench gpu clean
 
 # The stamp makes the second run quick: only a changed pyproject.toml installs again.
 $(STAMP): pyproject.toml
@@ -35,6 +35,9 @@ docs: $(STAMP)  ## the site of docs/, strictly: a broken link or reference is an
 
 bench: $(STAMP)  ## every benchmark; the table goes into docs/performance.md
 	$(BIN)/python benchmarks/suite.py
+
+gpu: $(STAMP)  ## the same for a CUDA device, in ten minutes; without one it says what it needs
+	$(BIN)/python benchmarks/gpu.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -3,11 +3,12 @@
     python benchmarks/curation.py [--data FOLDER] [--images N] [--protocol N] [--model NAME]... [--growth]
 
 The protocol looks at every image under all 324 zooms: decode, resize and crop for each zoom, batches
-of 16 through the plain network in float32, with torchvision's transforms. Ours runs in float32 and
-with bfloat16 screening. Images are taken evenly from the folder; survivors must be identical. The
-protocol takes the same time for every image, so --protocol N lets it run on N of them only. The
-limit is the bare forward of the crops that ours ran, plus the bare decode of the images and the bare
-cutting of the same zooms (each scale of an image resized once), each on all cores with nothing else.
+of 16 through the plain network in float32, with torchvision's transforms. Ours runs in float32, with
+bfloat16 screening, and by OpenVINO where it is installed (its graph is exported once before, and kept).
+Images are taken evenly from the folder; survivors must be identical. The protocol takes the same time for
+every image, so --protocol N lets it run on N of them only. The limit is the bare forward of the crops that
+ours ran, plus the bare decode of the images and the bare cutting of the same zooms (each scale of an image
+resized once), each on all cores with nothing else.
 --growth shows time and memory against the number of images instead.
 """
 
@@ -19,9 +20,9 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.base.types import Example
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import FilterProgress, OpenSource
-from imagenet_hard.curation.score.classifiers import ZoomClassifier, load_classifiers
+from imagenet_hard.curation.score.classifiers import ZoomClassifier, load_classifiers, seconds_per_crop
 from imagenet_hard.curation.score.crops import Candidate
 from imagenet_hard.curation.score.hardness import HardnessFilter
 from imagenet_hard.curation.score.verdicts import CropQueues
@@ -45,6 +46,7 @@ from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
+from imagenet_hard.engine.openvino import openvino_version
 from imagenet_hard.engine.settings import RunSettings, resolve_device
 from imagenet_hard.imagenet.zoom import ZoomGrid, origin
 
@@ -86,10 +88,25 @@ class Work:
     zooms: dict[str, list[int]]
 
 
+FP32 = RunSettings(device="cpu")
+WAYS = {
+    "fp32": (FP32, False),
+    "screened": (FP32, True),
+    "openvino": (replace(FP32, runtime="openvino"), False),
+}
+"""Settings, and whether bfloat16 screens."""
+
+
 def ours(
-    images: Benchmark, classifiers: Sequence[ZoomClassifier], *, screening: bool
+    images: Benchmark,
+    classifiers: Sequence[ZoomClassifier],
+    settings: RunSettings,
+    *,
+    screening: bool = False,
+    exhaustive: bool = False,
+    looked: Callable[[CurationStore], None] = lambda store: None,
 ) -> tuple[set[str], FilterProgress, Work]:
-    """Survivors, the last progress, and what was done for it."""
+    """Survivors, the last progress, and what was done for it; ``looked`` sees the scores."""
     source = OpenSource(SourceSpec(variant="imagenet", path="images"), images, None)
     zooms: dict[str, list[int]] = {}
     cut = Candidate.crops
@@ -104,10 +121,11 @@ def ours(
             tempfile.TemporaryDirectory() as folder,
             CurationStore(Path(folder) / FILE, create=True) as store,
         ):
-            settings = RunSettings(device="cpu")
             screened = [c.id for c in classifiers] if screening else []
-            run = HardnessFilter([source], CropQueues(classifiers, settings, screened), store, settings)
+            queues = CropQueues(classifiers, settings, screened)
+            run = HardnessFilter([source], queues, store, settings, exhaustive=exhaustive)
             progress = run.run()
+            looked(store)
             crops = {f"{name} fp32": queue.n_crops for name, queue in run.queues.exact.items()}
             crops |= {f"{name} bf16": queue.n_crops for name, queue in run.queues.screens.items()}
             hard = {record.id for record in store.images() if record.state == "hard"}
@@ -116,8 +134,10 @@ def ours(
         Candidate.crops = cut  # type: ignore[method-assign]
 
 
-def limit(images: Benchmark, classifiers: Sequence[ZoomClassifier], work: Work) -> float:
-    """Seconds for the bare parts of what ours ran, each on all cores with nothing else."""
+def limit(
+    images: Benchmark, classifiers: Sequence[ZoomClassifier], work: Work, settings: RunSettings
+) -> tuple[float, float]:
+    """Seconds for the bare parts of what ours ran, host and device, each with nothing else."""
     grid = classifiers[0].grid
 
     def prepare(example: Example) -> int:
@@ -133,18 +153,30 @@ def limit(images: Benchmark, classifiers: Sequence[ZoomClassifier], work: Work) 
         pixels = [np.asarray(decode(e.image).convert("RGB").resize((224, 224))) for e in examples[:BATCH]]
         for name, n in work.crops.items():
             who = next(c for c in classifiers if c.id == name.split()[0])
-            settings = RunSettings(device="cpu", precision="bf16" if name.endswith("bf16") else "fp32")
-            forward = Forward(who.model, settings, resolve_device("cpu"))
-            batch = [pixels[i % len(pixels)] for i in range(BATCH)]
-            forward.logits(batch, ["x"] * BATCH)
+            settings = replace(settings, precision="bf16" if name.endswith("bf16") else "fp32")
+            forward = Forward(who.model, settings, resolve_device(settings.device))
+            size = forward.batch_size
+            batch = [pixels[i % len(pixels)] for i in range(size)]
+            forward.logits(batch, ["x"] * size)
             times = []
             for _ in range(16):
                 start = time.perf_counter()
-                forward.logits(batch, ["x"] * BATCH)
+                forward.logits(batch, ["x"] * size)
                 times.append(time.perf_counter() - start)
-            device += statistics.median(times) / BATCH * n
+            device += statistics.median(times) / size * n
     print(f"limit            {host:.1f} s to decode and cut, {device:.1f} s of forward passes", flush=True)
-    return host + device
+    return host, device
+
+
+def ways(asked: Sequence[str] | None) -> list[str]:
+    """Those that are asked for, or all that can be had."""
+    return [way for way in asked or WAYS if way != "openvino" or openvino_version() is not None]
+
+
+def warm_up(classifiers: Sequence[ZoomClassifier], way: str) -> None:
+    """Whatever is made once."""
+    for who in classifiers:
+        seconds_per_crop(who, WAYS[way][0])
 
 
 def evenly(images: Benchmark, n: int) -> Benchmark:
@@ -167,6 +199,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=48)
     parser.add_argument("--protocol", type=int, help="images for the protocol [default: all]")
     parser.add_argument("--model", action="append", help="default: efficientnet_lite0")
+    parser.add_argument("--way", action="append", choices=WAYS, help="default: all")
     parser.add_argument("--growth", action="store_true")
     options = parser.parse_args()
     models = options.model or ["efficientnet_lite0"]
@@ -190,17 +223,24 @@ def main() -> None:
     slow = seconds / len(few)
     print(f"{n} images, {', '.join(models)}, {available_cores()} cores")
     print(f"protocol         {slow:7.3f} s/image on {len(few)} images", flush=True)
-    for screening in (False, True):
-        found, progress, work = ours(images, classifiers, screening=screening)
-        bare = limit(images, classifiers, work)
-        name = "ours, screened" if screening else "ours, fp32"
+    before: dict[str, tuple[set[str], float]] = {}
+    for way in ways(options.way):
+        warm_up(classifiers, way)
+        settings, screening = WAYS[way]
+        found, progress, work = ours(images, classifiers, settings, screening=screening)
+        bare = sum(limit(images, classifiers, work, settings))
         record(
-            f"hardness filter ({name.split(', ')[1]}), a real image, against the protocol",
+            f"hardness filter ({way}), a real image, against the protocol",
             [progress.seconds / n],
             reference=[slow],
             limit=[bare / n],
         )
         same = "identical" if found & set(few.ids) == expected else "DIFFERENT"
+        for other, (survivors, took) in before.items():
+            alike = "identical" if survivors == found else "DIFFERENT"
+            print(f"{way}: {took / progress.seconds:.2f} x {other}, survivors {alike}")
+        before[way] = found, progress.seconds
+        name = f"ours, {way}"
         print(
             f"{name:16} {progress.seconds / n:7.3f} s/image  "
             f"{slow * n / progress.seconds:6.1f} x the protocol, {bare / progress.seconds:.2f} of the limit; "
@@ -212,7 +252,7 @@ def main() -> None:
 def grow(images: Benchmark, classifiers: Sequence[ZoomClassifier], most: int) -> None:
     """Time and peak memory for more and more images (repeated where there are not enough)."""
     for n in (most // 4, most // 2, most):
-        found, progress, _ = ours(evenly(images, n), classifiers, screening=False)
+        found, progress, _ = ours(evenly(images, n), classifiers, FP32)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(
             f"{n:6} images  {progress.seconds:7.1f} s  {1000 * progress.seconds / n:6.1f} ms/image  "

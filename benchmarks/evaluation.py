@@ -6,7 +6,9 @@ The loop is the paper's notebook: a DataLoader of batch 32 with 2 workers over P
 timm's way is that of its validate.py: the same with a batch of 256, 4 workers, channels last and
 inference mode. The limit is the bare forward (channels last, batch 16, activations kept in the heap)
 plus the bare decode-and-transform, each on all cores with nothing else. Ratios are medians over
-interleaved repeats, since machines are noisy. Without --data the 20 sample images are repeated.
+interleaved repeats, since machines are noisy. Without --data the 20 sample images are repeated. Where
+OpenVINO is installed (the extra cpu) it is measured as well, against a bare forward of its own and against
+torch; its graph is exported once before, and kept.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -34,6 +37,7 @@ from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.job import Job
+from imagenet_hard.engine.openvino import converted, openvino_version
 from imagenet_hard.engine.run import score_together
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
@@ -79,9 +83,15 @@ def timm_way(images: Images, classifier: Classifier) -> torch.Tensor:
         return torch.cat([module(x.contiguous(memory_format=torch.channels_last)).argmax(1) for x in batches])
 
 
-def ours(benchmark: Repeated, classifier: Classifier, precision: str) -> torch.Tensor:
+WAYS = {
+    "fp32": RunSettings(device="cpu"),
+    "bf16": RunSettings(device="cpu", precision="bf16"),
+    "openvino": RunSettings(device="cpu", runtime="openvino"),
+}
+
+
+def ours(benchmark: Repeated, classifier: Classifier, settings: RunSettings) -> torch.Tensor:
     with Store(None, "benchmark") as store:
-        settings = RunSettings(device="cpu", precision=precision)  # type: ignore[arg-type]
         (outcome,) = score_together([Job(classifier, settings, store)], benchmark)  # type: ignore[arg-type]
     if isinstance(outcome, Exception):
         raise outcome
@@ -95,11 +105,20 @@ def bare_decode(examples: list[Example], classifier: Classifier) -> None:
             pass
 
 
-def bare_forward(n: int, classifier: Classifier, precision: str) -> None:
+def bare_module(classifier: Classifier, settings: RunSettings) -> Callable[[torch.Tensor], Any]:
+    """What only computes, with one batch of noise."""
     module = classifier.module.to(memory_format=torch.channels_last)
+    return module if settings.runtime == "torch" else converted(classifier, module, noise(classifier), "fp32")
+
+
+def noise(classifier: Classifier) -> torch.Tensor:
     height, width = classifier.spec.input_size or (224, 224)
-    x = torch.randn(16, 3, height, width).contiguous(memory_format=torch.channels_last)
-    cast = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
+    return torch.randn(16, 3, height, width).contiguous(memory_format=torch.channels_last)
+
+
+def bare_forward(n: int, classifier: Classifier, module: Callable[[torch.Tensor], Any], way: str) -> None:
+    x = noise(classifier)
+    cast = torch.autocast("cpu", torch.bfloat16) if way == "bf16" else nullcontext()
     with keep_activations(), torch.inference_mode(), cast:
         for _ in range(-(-n // 16)):
             module(x)
@@ -113,6 +132,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", default="efficientnet_lite0")
+    parser.add_argument("--way", action="append", choices=WAYS, help="default: all")
+    parser.add_argument("--bare", action="store_true", help="without the loop and timm's way")
     options = parser.parse_args()
     n = options.images
     benchmark = Repeated(load_dataset(options.data), n)
@@ -122,12 +143,16 @@ def main() -> None:
     contestants: dict[str, Callable[[], Any]] = {
         "loop": lambda: loop(images, classifier),
         "timm": lambda: timm_way(images, classifier),
-        "ours fp32": lambda: ours(benchmark, classifier, "fp32"),
-        "ours bf16": lambda: ours(benchmark, classifier, "bf16"),
         "decode": lambda: bare_decode(examples, classifier),
-        "forward fp32": lambda: bare_forward(n, classifier, "fp32"),
-        "forward bf16": lambda: bare_forward(n, classifier, "bf16"),
     }
+    ways = [way for way in options.way or WAYS if way != "openvino" or openvino_version() is not None]
+    for way in ways:
+        module = bare_module(classifier, WAYS[way])
+        contestants[f"ours {way}"] = partial(ours, benchmark, classifier, WAYS[way])
+        contestants[f"forward {way}"] = partial(bare_forward, n, classifier, module, way)
+        contestants[f"ours {way}"]()  # whatever is made once
+    if options.bare:
+        del contestants["loop"], contestants["timm"]
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     answers: dict[str, Any] = {}
     for _ in range(options.repeats):
@@ -141,21 +166,21 @@ def main() -> None:
         rate = n / median[name]
         spread = f"{min(values):.2f}..{max(values):.2f}"
         print(f"{name:<13} {median[name]:7.2f} s  {rate:6.1f} images/s  (spread {spread})")
-    for precision in ("fp32", "bf16"):
-        mine = seconds[f"ours {precision}"]
-        limit = [d + f for d, f in zip(seconds["decode"], seconds[f"forward {precision}"], strict=True)]
-        record(
-            f"evaluation {precision}, {options.model}, against the notebook's loop",
-            mine,
-            reference=seconds["loop"],
-            limit=limit,
-        )
-        print(
-            f"ours {precision}: {ratio(seconds['loop'], mine):.2f} x the loop, "
-            f"{ratio(seconds['timm'], mine):.2f} x timm, {ratio(limit, mine):.2f} of the limit "
-            f"(which is {ratio(seconds['loop'], limit):.2f} x the loop); "
-            f"{int((answers[f'ours {precision}'] == answers['loop']).sum())} of {n} predictions equal"
-        )
+    for way in ways:
+        mine = seconds[f"ours {way}"]
+        limit = [d + f for d, f in zip(seconds["decode"], seconds[f"forward {way}"], strict=True)]
+        said = [f"{ratio(limit, mine):.2f} of the limit"]
+        for reference in ("loop", "timm", "ours fp32"):
+            if reference in seconds and reference != f"ours {way}":
+                equal = int((answers[f"ours {way}"] == answers[reference]).sum())
+                said.append(
+                    f"{ratio(seconds[reference], mine):.2f} x {reference} (the limit "
+                    f"{ratio(seconds[reference], limit):.2f} x), {equal} of {n} predictions equal"
+                )
+        print(f"ours {way}: {'; '.join(said)}")
+        if "loop" in seconds:
+            title = f"evaluation {way}, {options.model}, against the notebook's loop"
+            record(title, mine, reference=seconds["loop"], limit=limit)
 
 
 def ratio(reference: list[float], mine: list[float]) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -100,3 +102,81 @@ def test_what_the_scripts_import_of_the_package_is_there():
                 for name in (each.name for each in node.names):
                     own = re.search(rf"^(?:def |class |(?:\w+, )*){name}\b", text, re.MULTILINE)
                     assert own or (place / f"{name}.py").is_file(), (script.name, node.module, name)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """The script's module, with a network that takes no time in place of its models."""
+    if not FOLDER.is_dir():
+        pytest.skip("there are no benchmarks beside these tests")
+    monkeypatch.syspath_prepend(str(FOLDER))
+    own = ("record", "images", "evaluation", "curation", "gpu")
+    for name in own:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    import gpu
+
+    yield gpu
+    for name in own:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def tiny(gpu):
+    """A run of a few images on the CPU."""
+    import torch
+    from torch import nn
+
+    import imagenet_hard
+
+    def network():
+        layers = nn.Conv2d(3, 8, 16, stride=16), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1000)
+        return nn.Sequential(*layers)
+
+    device, source = torch.device("cpu"), imagenet_hard.load_dataset("sample")
+    return gpu.Run(device, source, 16, 4, {"tiny": lambda: gpu.random_model(network)})
+
+
+def test_each_part_for_a_gpu_runs_on_a_cpu(gpu, tiny, capsys):
+    """All but the cluster's, with predictions that are the CPU's, and shares of a limit."""
+    rows = gpu.measure(tiny, [part for part in gpu.PARTS if part != "ray"])
+    assert [row.what for row in rows if not row.good] == []
+    names = [row.what.split(",")[0] for row in rows]
+    timed = ["evaluation fp32", "evaluation bf16", "hardness filter", "zoom study", "zoom TTA of 16 views"]
+    assert names == [*timed, "memory that runs out", "pixels to the device"]
+    assert all(max(row.forward, row.decode) / row.ours > 0 for row in rows[:5])
+    assert rows[5].said == "batches of 16 became 4, 0 predictions changed"
+    assert "4 of 4 predictions are the CPU's" in rows[0].said
+    text = gpu.table(rows)
+    assert text.count("\n") >= len(rows) + 1
+
+
+def test_what_is_wrong_on_a_gpu_shows(gpu, tiny, monkeypatch):
+    """Other predictions, a part that fails, and shares of the limit, by hand."""
+    scored, calls = gpu.scored, []
+
+    def wrong(*args, **kwargs):
+        """The first time other classes than later, by margins that are no near-ties."""
+        predictions, report = scored(*args, **kwargs)
+        calls.append(args)
+        top5, margin = np.full_like(predictions.top5, len(calls) > 1), np.ones_like(predictions.margin)
+        return dataclasses.replace(predictions, top5=top5, margin=margin), report
+
+    def failing(run):
+        raise RuntimeError("no kernel")
+        yield
+
+    monkeypatch.setitem(gpu.PARTS, "copies", failing)
+    (row,) = gpu.measure(tiny, ["copies"])
+    assert row.cells()[-1] == "WRONG: RuntimeError: no kernel"
+    monkeypatch.setattr(gpu, "scored", wrong)
+    (row,) = gpu.measure(tiny, ["memory"])
+    assert not row.good
+    assert gpu.Row("x", 2.0, 1.5, 1.0).cells() == ("x", "2", "1.5", "1", "0.75", "1.25", "")
+
+
+def test_without_a_gpu_it_says_what_it_needs(gpu, monkeypatch, capsys):
+    """And ends as a command that has nothing to do."""
+    monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+    assert gpu.main() == 0
+    assert "sees no CUDA device. This needs an NVIDIA GPU, its driver" in capsys.readouterr().out
