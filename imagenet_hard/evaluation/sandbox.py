@@ -50,13 +50,13 @@ def read_sandboxed(path: str | Path, reader: str = PARQUET) -> Predictions:
     return predictions
 
 
-def bytes_sandboxed(path: str | Path, reader: str) -> bytes:
-    """The same of a ``reader`` that gives bytes, in parts.
+def bytes_sandboxed(path: str | Path, reader: str, seconds: float | None = None) -> bytes:
+    """The same of a ``reader`` that gives bytes, in parts; ``seconds``: that it may take, else ``SECONDS``.
 
     Raises:
         ResultError: as ``read_sandboxed``.
     """
-    absolute = Path(path).absolute()
+    absolute, seconds = Path(path).absolute(), SECONDS if seconds is None else seconds
     command = module_command(__name__, [reader, str(absolute), str(MEMORY_BYTES), str(OUTPUT_BYTES)])
     with TemporaryDirectory(prefix="imagenet-hard-read-") as empty:
         output, errors = Path(empty) / "output", Path(empty) / "errors"
@@ -70,12 +70,12 @@ def bytes_sandboxed(path: str | Path, reader: str) -> bytes:
                     stdin=subprocess.DEVNULL,
                     stdout=sink,
                     stderr=said,
-                    timeout=SECONDS,
+                    timeout=seconds,
                     check=False,
                 )
         except subprocess.TimeoutExpired:
             raise ResultError(
-                f"{path} took more than {SECONDS} s to read: it is not a sound file of answers"
+                f"{path} took more than {seconds:g} s to read: it is not a sound file of answers"
             ) from None
         if child.returncode == _REFUSED:
             with errors.open(encoding="utf-8", errors="replace") as said_text:

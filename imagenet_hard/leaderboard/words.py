@@ -20,7 +20,12 @@ from imagenet_hard.evaluation.generative.score import Reading, matched
 from imagenet_hard.evaluation.sandbox import bytes_sandboxed
 
 WORDS_FILE = "answers.jsonl"
-MAX_WORDS_BYTES = 64 * 2**20
+MAX_WORDS_BYTES = 16 * 2**20
+"""1.5 kB for each of ImageNet-Hard's images. The matcher takes 3 to 8 s a MiB of prose."""
+
+SECONDS = 300
+"""For reading and matching a stranger's file."""
+
 MAX_ANSWER = 2**14
 """Characters of an answer: room for thoughts of 4,000 tokens, and the matcher is done with it in a second."""
 
@@ -81,7 +86,7 @@ def read_words(path: Path, labels: Mapping[str, Sequence[int]], *, isolated: boo
     if not isolated:
         raw = _read(path)
         return Words.of(raw, matched(raw), labels)
-    columns, rows = json.loads(bytes_sandboxed(path, f"{__name__}:read_in_child"))
+    columns, rows = json.loads(bytes_sandboxed(path, f"{__name__}:read_in_child", SECONDS))
     raw = RawAnswers(*(tuple(column) for column in columns))
     matches = (Match(kind, tuple(named), tuple(wider), rule) for kind, named, wider, rule in rows)
     return Words.of(raw, tuple(matches), labels)

@@ -9,7 +9,6 @@ import pytest
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.types import NO_CLASS
-from imagenet_hard.evaluation import sandbox
 from imagenet_hard.evaluation.generative.answers import RawAnswers
 from imagenet_hard.evaluation.generative.score import matched
 from imagenet_hard.leaderboard import words
@@ -94,7 +93,7 @@ def test_a_strangers_file_is_read_within_limits(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(ResultError, match="more than"):
         read_words(path, {}, isolated=True)
     path.write_text(ROW)
-    monkeypatch.setattr(sandbox, "SECONDS", 0.01)
+    monkeypatch.setattr(words, "SECONDS", 0.01)
     with pytest.raises(ResultError, match=r"more than 0\.01 s to read: it is not a sound file of answers"):
         read_words(path, {}, isolated=True)
 
