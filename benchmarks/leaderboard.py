@@ -1,4 +1,4 @@
-"""The board at scale: its statistics by part, and `leaderboard build` and `verify` of one entry on disk.
+"""The board at scale: its statistics by part, and on disk `leaderboard build`, `verify` and a correction.
 
     python benchmarks/leaderboard.py [--entries M] [--images N] [--board FOLDER] [--no-commands]
 
@@ -30,8 +30,9 @@ from imagenet_hard.base.types import ModelSpec, Predictions
 from imagenet_hard.evaluation.intervals import mcnemar
 from imagenet_hard.leaderboard.answers import Answers, write_answers
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
+from imagenet_hard.leaderboard.corrections import CORRECTIONS, make_correction
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Claim, Entry, entry_json
-from imagenet_hard.leaderboard.gold import Gold, gold_of, write_gold
+from imagenet_hard.leaderboard.gold import Gold, gold_of, known_golds, read_gold, write_gold
 from imagenet_hard.leaderboard.rescore import rescore
 from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.leaderboard.stats.pairs import error_consistency
@@ -101,15 +102,17 @@ def statistics(options: argparse.Namespace) -> None:
 
 
 def commands(options: argparse.Namespace, folder: Path, out: Path) -> None:
-    """`leaderboard build`, and `verify` of one entry against all others."""
+    """`leaderboard build`, `verify` of one entry against all others, and a correction of 1 % of the images."""
     if not (folder / ENTRIES).is_dir():
         timed("writing the entries", lambda: write_board(folder, options.entries, options.images))
     size = f"{options.entries} entries x {options.images} images"
     entries = folder / ENTRIES
     one = sorted(entries.iterdir())[options.entries // 2].name
+    correct(folder)
     for name, arguments in (
         ("leaderboard build", ("leaderboard", "build", "--entries", str(entries), "--out", str(out))),
         ("verify of one entry", ("verify", one, "--entries", str(entries))),
+        ("scoring all by a correction", ("leaderboard", "corrections", "--entries", str(entries))),
     ):
         seconds, peak = run(arguments)
         print(f"{name:24} {seconds:7.2f} s, peak {peak:.0f} MiB", flush=True)
@@ -136,6 +139,21 @@ def write_board(folder: Path, m: int, n: int) -> None:
     write_gold(folder / BENCHMARKS, gold)
     for k, right in enumerate(board(m, n)):
         write_entry(folder / ENTRIES, f"model-{k:04}", made_up_answers(gold, right, rng), gold)
+
+
+def correct(board: Path) -> None:
+    """A correction of the board's gold: every hundredth image has another label, or is taken out."""
+    path = board / CORRECTIONS / "made-up.json"
+    if path.is_file():
+        return
+    gold = read_gold(board / BENCHMARKS, next(iter(known_golds(board / BENCHMARKS))))
+    changes = {
+        gold.ids[i]: ([] if i % 300 == 0 else [(gold.labels[i][0] + 1) % 1000], "made up", ["nobody"])
+        for i in range(0, len(gold.ids), 100)
+    }
+    made = make_correction(gold, changes, date=dt.date(2026, 1, 2))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(made.model_dump_json())
 
 
 def made_up_answers(gold: Gold, right: np.ndarray, rng: np.random.Generator) -> Answers:

@@ -57,13 +57,15 @@ def correct_command(
             f"the gold of {gold.info.name} has no hashes of images, which the decisions are about"
         )
     rows = zip(gold.ids, gold.origins, gold.labels, gold.image_sha256, strict=True)
-    merged = merge(decisions, {row[0]: Survivor(*row) for row in rows}, adjudication)
+    images = {row[0]: Survivor(*row) for row in rows}
+    merged = merge(decisions, images, adjudication)
     if merged.conflicts:
         raise UsageError(
             f"the reviewers differ about {counted(len(merged.conflicts), 'image')} "
             f"({shorten_list([each.id for each in merged.conflicts], 3)}): settle them with --adjudication"
         )
     labels = dict(zip(gold.ids, gold.labels, strict=True))
+    reviewers = [each for each in decisions if not adjudication or each.resolve() != adjudication.resolve()]
     kept = {id for id, each in merged.decisions.items() if ACTIONS[each.action].effect == "stays"}
     made = make_correction(
         gold,
@@ -80,7 +82,7 @@ def correct_command(
             PairAgreement(reviewers=(a.first, a.second), n=a.n, equal=a.raw, kappa=a.kappa)
             for a in merged.agreement
         ],
-        adjudicated=merged.adjudicated,
+        adjudicated=[each.id for each in merge(reviewers, images).conflicts],  # all of them are settled
     )
     versions(first, {**there, name: made})  # as whoever reads it will find
     write_atomically(path, (made.model_dump_json(indent=1) + "\n").encode())

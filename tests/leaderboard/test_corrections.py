@@ -152,8 +152,9 @@ def test_reviewers_who_differ_make_none(board: Board, tmp_path: Path, capsys: An
     bob = decide(tmp_path / "bob.csv", gold, (0, "keep", "", ()), (3, "drop", "other: y", ()))
     assert correct(board, "one", ann, bob) == 2
     assert f"differ about 1 image ({gold.ids[0]}): settle them with --adjudication" in capsys.readouterr().err
-    chief = decide(tmp_path / "chief.csv", gold, (0, "relabel", "", other(gold.labels[0])))
-    assert correct(board, "one", ann, bob, "--adjudication", chief) == 0
+    settled = [(0, "relabel", "", other(gold.labels[0])), (3, "drop", "other: z", ())]
+    chief = decide(tmp_path / "chief.csv", gold, *settled)
+    assert correct(board, "one", ann, bob, chief, "--adjudication", chief) == 0
     made = read_corrections(board.root)["one"]
     assert made.adjudicated == (gold.ids[0],)
     assert made.images[0].reviewers == ("chief",)

@@ -16,8 +16,15 @@ from statsmodels.stats.proportion import proportion_confint
 
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import write_result
+from imagenet_hard.leaderboard.corrections import (
+    CorrectedImage,
+    Correction,
+    Moved,
+    PairAgreement,
+    Version,
+)
 from imagenet_hard.leaderboard.site.build import build_site
-from imagenet_hard.leaderboard.site.data import Elsewhere
+from imagenet_hard.leaderboard.site.data import Corrected, Elsewhere, MovedEntry
 from imagenet_hard.leaderboard.site.from_results import read_results
 from imagenet_hard.leaderboard.verify.report import Earlier, Report
 from imagenet_hard.leaderboard.withdrawn import Withdrawal
@@ -76,8 +83,42 @@ def eventful(tmp_path_factory):
     )
     big = replace(big, slug="big", title="Big", entries=tuple(renamed))
     data = site(replace(board, entries=(first, *others)), big)
-    build_site(replace(data, withdrawn=(gone,)), out)
+    build_site(replace(data, withdrawn=(gone,), corrected=(corrected(data.boards[0]),)), out)
     return out
+
+
+def corrected(board):
+    """A correction of two images, by which all entries gain a point; its last word is a stranger's."""
+    images = [(board.image_ids[0], board.labels[0], (1, 2)), (board.image_ids[1], board.labels[1], ())]
+    made = Correction(
+        benchmark="made-up",
+        fingerprint="ab" * 32,
+        corrected="cd" * 32,
+        date=dt.date(2026, 3, 1),
+        images=tuple(
+            CorrectedImage(
+                id=id,
+                image_sha256="ef" * 32,
+                before=before,
+                after=after,
+                reason="& looked",
+                reviewers=("ann", "bob"),
+            )
+            for id, before, after in images
+        ),
+        agreement=(PairAgreement(reviewers=("ann", "bob"), n=9, equal=None, kappa=None),),
+    )
+    entries = [
+        MovedEntry(
+            e.id,
+            e.name,
+            Moved(before=Rate.of(100, 600), after=Rate.of(106, 600), difference=0.01, low=0, high=0.02),
+            place_before=i,
+            place_after=i,
+        )
+        for i, e in enumerate(board.entries, start=1)
+    ]
+    return Corrected(board.title, board.slug, Version("first-look", made, None), tuple(entries))
 
 
 @pytest.fixture(scope="module")
@@ -336,6 +377,20 @@ def test_the_changes_are_short(built, visit):
     assert page.locator("details li").all_inner_texts()[0] == "Model 0 score: passed."
 
 
+def test_the_page_of_corrections(eventful, visit):
+    """Entries with their change and places; images with labels by name, and words escaped."""
+    page = visit(eventful).open("index.html")
+    page.click("nav a:has-text('Corrections')")
+    rows = page.locator("table").first.locator("tbody tr").all_inner_texts()
+    assert len(rows) == 12
+    assert rows[0].split("\t")[1:] == ["16.67", "17.67", "+1.00", "+0.00 to +2.00", "1", "1"]
+    images = page.locator("details table tbody tr").all_inner_texts()
+    assert [each.split("\t")[2:] for each in images] == [
+        ["goldfish, great white shark", "& looked", "ann, bob"],
+        ["taken out", "& looked", "ann, bob"],
+    ]
+
+
 def test_the_changes_of_an_eventful_board(eventful, visit):
     """Replaced and withdrawn entries stand by their days; many entries of one day are folded."""
     page = visit(eventful).open("changes.html")
@@ -455,7 +510,13 @@ def test_dark_mode_by_system_and_by_choice(built, visit):
 
 
 MORE_PAGES = {
-    "eventful": ("index.html", "entries/lab3__model-11.html", "board-big.html", "changes.html"),
+    "eventful": (
+        "index.html",
+        "entries/lab3__model-11.html",
+        "board-big.html",
+        "changes.html",
+        "corrections.html",
+    ),
     "previewed": ("index.html", "entries/model-1-80.html", "changes.html", "verification.html"),
 }
 
