@@ -102,18 +102,19 @@ def statistics(options: argparse.Namespace) -> None:
 
 
 def commands(options: argparse.Namespace, folder: Path, out: Path) -> None:
-    """`leaderboard build`, `verify` of one entry against all others, and a correction of 1 % of the images."""
+    """`leaderboard build`, `verify` of one entry against all others, and a correction of 1 % of images."""
     if not (folder / ENTRIES).is_dir():
         timed("writing the entries", lambda: write_board(folder, options.entries, options.images))
     size = f"{options.entries} entries x {options.images} images"
     entries = folder / ENTRIES
     one = sorted(entries.iterdir())[options.entries // 2].name
-    correct(folder)
     for name, arguments in (
         ("leaderboard build", ("leaderboard", "build", "--entries", str(entries), "--out", str(out))),
         ("verify of one entry", ("verify", one, "--entries", str(entries))),
         ("scoring all by a correction", ("leaderboard", "corrections", "--entries", str(entries))),
     ):
+        if "corrections" in arguments:
+            correct(folder)
         seconds, peak = run(arguments)
         print(f"{name:24} {seconds:7.2f} s, peak {peak:.0f} MiB", flush=True)
         record(f"{name}, {size}", [seconds])
@@ -144,8 +145,6 @@ def write_board(folder: Path, m: int, n: int) -> None:
 def correct(board: Path) -> None:
     """A correction of the board's gold: every hundredth image has another label, or is taken out."""
     path = board / CORRECTIONS / "made-up.json"
-    if path.is_file():
-        return
     gold = read_gold(board / BENCHMARKS, next(iter(known_golds(board / BENCHMARKS))))
     changes = {
         gold.ids[i]: ([] if i % 300 == 0 else [(gold.labels[i][0] + 1) % 1000], "made up", ["nobody"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Literal
 
@@ -62,7 +62,8 @@ class Unranked:
     ``record``: the entry as it was submitted, or a result that nobody submitted. ``report``: what the board
     checked of the entry, and ``earlier`` the states of it that were replaced, the first first. ``name``: what
     the board calls it, as results have no such name of their own. ``words``: of answers in words, what they
-    name, as they are read now, and ``said`` the answers, where they are at hand.
+    name, as they are read now, and ``said`` the answers, where they are at hand. ``superclasses``: top-1 on
+    the images with a label in each (``imagenet.superclasses``), where labels are known.
     """
 
     id: str
@@ -80,6 +81,7 @@ class Unranked:
     earlier: tuple[Earlier, ...] = ()
     words: AnswersInfo | None = None
     said: AllSaid | None = None
+    superclasses: Mapping[str, Rate] = field(default_factory=dict)
 
     @property
     def entry(self) -> Entry | None:

@@ -67,6 +67,9 @@ def _head(board: Board) -> dict[str, Any]:
     return {"benchmark": board.title, "source": board.source, "fingerprint": board.fingerprint, "n": board.n}
 
 
+_GROUPS = ("origins", "n_labels", "superclasses")
+
+
 def _record(board: Board, entry: Ranked) -> dict[str, Any]:
     """What is known of an entry; shares are in [0, 1], reported ImageNet accuracy in percent."""
     imagenet = entry.imagenet
@@ -77,7 +80,7 @@ def _record(board: Board, entry: Ranked) -> dict[str, Any]:
         "links": _plain(entry.links),
         "imagenet_top1": imagenet.percent if imagenet else None,
         "imagenet_source": _plain(imagenet.source) if imagenet else None,
-        **{key: _plain(getattr(entry, key)) for key in ("top1", "top5", "rank", "origins", "n_labels")},
+        **{key: _plain(getattr(entry, key)) for key in ("top1", "top5", "rank", *_GROUPS)},
         "checks": [
             {
                 "name": check.name,

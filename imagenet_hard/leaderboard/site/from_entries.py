@@ -23,6 +23,7 @@ from imagenet_hard.leaderboard.published import PublishedTable
 from imagenet_hard.leaderboard.rescore import Rescored
 from imagenet_hard.leaderboard.site.boards import (
     Gathering,
+    by_superclass,
     by_value,
     choice_kind,
     choice_note,
@@ -127,6 +128,7 @@ class _GoldBoard:
             note=" ".join(filter(None, (about.note, choice_note(choices)))),
         )
         self._n_labels = by_value(list(map(len, gold.labels)), n_labels)
+        self._superclasses = by_superclass(gold.right)
         self._incidence = gold.right.astype(np.float32)  # sums of whole numbers below 2^24: exact
         self._n_total = tuple(gold.right.sum(axis=0).tolist())
         self._versions: dict[str, Version] = {}
@@ -148,6 +150,7 @@ class _GoldBoard:
             top5=again.top5,
             origins=rates(again.correct, self._into.origins),
             n_labels=rates(again.correct, self._n_labels),
+            superclasses=rates(again.correct, self._superclasses),
             per_class=PerClass(n_total=self._n_total, n_correct=tuple(right_of_class.astype(int).tolist())),
             calibration=calibrate(confidence(predictions), again.correct) if predictions else None,
             words=_words(entry, again),

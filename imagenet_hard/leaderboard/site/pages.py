@@ -159,8 +159,8 @@ def _group(board: Board, key: str) -> dict[str, Any]:
 def _best_per_group(board: Board) -> dict[tuple[str, str], float]:
     best: dict[tuple[str, str], float] = defaultdict(float)
     for entry in board.entries:
-        for kind, rates in (("origins", entry.origins), ("n_labels", entry.n_labels)):
-            for name, rate in rates.items():
+        for kind in ("origins", "n_labels", "superclasses"):
+            for name, rate in getattr(entry, kind).items():
                 best[kind, name] = max(best[kind, name], rate.accuracy)
     return best
 
@@ -171,6 +171,7 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
     kinds: tuple[tuple[str, str, Mapping[str, Rate]], ...] = (
         ("Source of the images", "origins", entry.origins),
         ("Number of labels", "n_labels", entry.n_labels),
+        ("Superclass of a label", "superclasses", entry.superclasses),
     )
     cal = entry.calibration
     return {

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.imagenet.superclasses import superclass_of
 from imagenet_hard.leaderboard.board import accept
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.importing import write_imported
@@ -55,6 +56,11 @@ def test_entries_are_scored_again_and_ranked(board):
         assert made.correct[i].tolist() == hits
         assert sum(rate.n_correct for rate in e.origins.values()) == sum(hits)
         assert sum(rate.n_total for rate in e.n_labels.values()) == board.n
+        for name, rate in e.superclasses.items():
+            inside = [any(superclass_of()[label] == name for label in each) for each in scored.labels]
+            assert rate.n_total == sum(inside) > 0
+            assert rate.n_correct == sum(hit for hit, there in zip(hits, inside, strict=True) if there)
+        assert sum(rate.n_total for rate in e.superclasses.values()) >= board.n
         expected = np.zeros(1000, dtype=int)
         for each, hit in zip(scored.labels, hits, strict=True):
             expected[list(each)] += hit
