@@ -15,7 +15,11 @@ from imagenet_hard.cli.options import PATH, path_option
 @click.argument("a", type=PATH)
 @click.argument("b", type=PATH)
 @click.option(
-    "--flips", type=click.IntRange(min=0), default=20, show_default=True, help="How many flips to show."
+    "--flips",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="How many of these images to show.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap, or of the draw.")
 @click.option(
@@ -34,9 +38,9 @@ def command(
 ) -> int:
     """Compare the results A.json and B.json image by image.
 
-    Shows who is right where, McNemar's exact test, a paired bootstrap interval of the difference,
-    and the images on which the two flip. Both must be results on the very same images. With
-    --sequential, they may be estimates of one seed and table as well.
+    Shows which of the two is right where, McNemar's exact test, a paired bootstrap interval of the
+    difference, and the images that only one of them gets right. Both must be results on the very same
+    images. With --sequential, they may also be estimates of one seed and table.
     """
     from imagenet_hard.evaluation.compare import compare
 
@@ -78,9 +82,9 @@ def command(
 )
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 def plan_command(a: Path, b: Path, power: float, difficulty: Path | None, as_json: bool) -> int:
-    """How many images it takes to tell two models apart that differ as A.json and B.json do.
+    """Say how many images it takes to tell two models apart that differ as A.json and B.json do.
 
-    Both are results on all images, of models like those that are to be compared.
+    Both are results on all images, of models like the two that you want to compare.
     """
     from imagenet_hard.evaluation.sequential import plan_comparison
 

@@ -13,11 +13,11 @@ from imagenet_hard.cli.options import PATH, path_option
 @click.argument("results", nargs=-1, required=True, type=PATH)
 @path_option("--out", "-o", required=True, metavar="FILE", help="The table (JSON).")
 def command(results: tuple[Path, ...], out: Path) -> int:
-    """Make a table of difficulties of RESULTS, which known models have on all images of one benchmark.
+    """Make a table of difficulties from RESULTS: those of known models on all images of one benchmark.
 
-    It says how many of them get each image right, and belongs to that benchmark by its fingerprint.
-    `imagenet-hard-eval --estimate N --difficulty FILE` draws by it; in leaderboard/benchmarks/difficulty,
-    named FINGERPRINT.json, it is found without being named.
+    The table says how many of them get each image right. It belongs to that benchmark, by its fingerprint.
+    `imagenet-hard-eval --estimate N --difficulty FILE` draws images by it. Without --difficulty, the table
+    leaderboard/benchmarks/difficulty/FINGERPRINT.json is used.
     """
     from imagenet_hard.evaluation.difficulty import difficulties_of
     from imagenet_hard.evaluation.draw import write_difficulties

@@ -40,8 +40,8 @@ OPTIONS = (
     click.option(
         "--address",
         metavar="ADDRESS",
-        help="Of the Ray cluster: HOST:PORT, auto, or local for one of its own [default: that of RAY_ADDRESS "
-        "or of this machine, else one is started here].",
+        help="Where the Ray cluster is: HOST:PORT, auto, or local for a new one here [default: that of "
+        "RAY_ADDRESS or of this machine, else one is started here].",
     ),
     click.option(
         "--cpus-per-worker",

@@ -22,10 +22,10 @@ from imagenet_hard.evaluation.export import FORMS, RELATIONSHIPS, Evaluator, Rel
     help="every-eval-ever: what the evaluator is to the model.",
 )
 def command(results: tuple[Path, ...], **options: Any) -> int:
-    """Write RESULTS, .json files of imagenet-hard-eval, as other projects have theirs.
+    """Write RESULTS, .json files of imagenet-hard-eval, in the form of another project.
 
-    timm: one CSV as in its results/, best first. clip-benchmark: a JSON a zero-shot model, which
-    `clip_benchmark build` reads. every-eval-ever: a record a result, where its datastore wants it.
+    timm: one CSV as in its results/, best first. clip-benchmark: a JSON file for each zero-shot model, which
+    `clip_benchmark build` reads. every-eval-ever: a record for each result, at its path in the datastore.
     """
     from imagenet_hard.base.files import write_atomically
     from imagenet_hard.evaluation.result import read_result

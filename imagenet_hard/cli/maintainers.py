@@ -109,11 +109,10 @@ def import_command(file: Path, entries: Path, **options: Any) -> int:
 @click.option("--precision", type=click.Choice(["fp32", "bf16", "fp16"]), default="fp32", show_default=True)
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N")
 def evaluate_command(model: str, **options: Any) -> int:
-    """Evaluate MODEL and enter it on the board as reproduced: the board's own run, for maintainers.
+    """Evaluate MODEL for the board, and enter it as reproduced. For maintainers.
 
-    MODEL is a published one, such as timm:NAME; its weights are loaded as data, and nobody's code is run.
-    Running the command again does nothing that is done. The entry and its record are two files to commit
-    together.
+    MODEL is a published one, such as timm:NAME. Its weights are loaded as data, and nobody's code is run.
+    Run the command again to go on: what is done is not done twice. Commit the entry and its record together.
     """
     from imagenet_hard.cli.console import at_work, progress_bars
     from imagenet_hard.leaderboard.own_run import SUBMITTER, evaluate_for_board

@@ -17,8 +17,8 @@ from imagenet_hard.cli.console import at_work
 def command(pattern: str | None, backend: str | None, as_json: bool) -> int:
     """List classifiers whose name or tag matches PATTERN (text, or a glob such as 'vit*').
 
-    One's own models are given as module:function, those on the Hub as hf-hub:ORG/NAME, and those of
-    transformers as transformers:ORG/NAME or transformers:FOLDER; these are not listed.
+    Not listed are models of your own (module:function or ./file.py:function), those on the Hub
+    (hf-hub:ORG/NAME), and those of transformers (transformers:ORG/NAME or transformers:FOLDER).
     """
     from imagenet_hard.classifiers import backends
     from imagenet_hard.classifiers.listing import list_models

@@ -171,8 +171,8 @@ class Options(RunOptions, total=False):
         PromptName,
         Option(
             "open",
-            "Of api:MODEL: name what is seen, one of five names, or one of all 1000 (see "
-            "docs/generative.md).",
+            "Of api:MODEL: name what is seen (open), or choose one of five names (choices) or of all 1000 "
+            "(list); see docs/generative.md.",
             recorded="answers.asked",
         ),
     ]

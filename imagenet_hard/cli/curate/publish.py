@@ -30,11 +30,10 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the plan or the outcome as JSON.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before an upload that everybody can see.")
 def command(folder: Path, repo: str, as_json: bool, yes: bool, **options: Any) -> None:
-    """Make the data set ORG/NAME on the Hub hold the build in FOLDER.
+    """Publish the build in FOLDER as the data set ORG/NAME on the Hub.
 
-    One commit and a tag for the version, or a pull request. Run again after any failure: what has been
-    uploaded is not sent again, and where nothing is missing nothing is changed. Needs a token with
-    write access (HF_TOKEN, or `hf auth login`).
+    It makes one commit and a tag for the version, or a pull request. Run it again after any failure: only
+    what is missing is sent. It needs a token with write access (HF_TOKEN, or `hf auth login`).
     """
     from imagenet_hard.curation.publish import publish
 
