@@ -26,6 +26,7 @@ COMMANDS: Commands = {
     "difficulty": ("difficulty:command", "Make the table of difficulties that estimates draw by."),
     "doubts": ("doubts:command", "Rank a benchmark's images by how doubtful their labels are."),
     "plan-comparison": ("compare:plan_command", "Say how many images it takes to tell two models apart."),
+    "copies": ("copies:command", "Find near-copies of images within and between data sets."),
     "doctor": ("doctor:command", "Check versions, devices, hashes, the Hub and disk space."),
     "curate": ("main:curate", "Make a data set of the images that no zoom solves."),
     "study": ("study:command", "Study what zooming does: accuracies, biases, covers, a report."),

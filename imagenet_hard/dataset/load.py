@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from importlib.util import find_spec
@@ -14,7 +14,7 @@ from typing import Any
 
 from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.dataset.benchmark import Benchmark, Source
-from imagenet_hard.dataset.files import did_you_mean, read_file, state, walk
+from imagenet_hard.dataset.files import File, did_you_mean, images_among, read_file, state, walk
 from imagenet_hard.dataset.labels import parse_label
 from imagenet_hard.dataset.left_out import told
 
@@ -103,6 +103,27 @@ imagenet-hard-4k, sample, an existing folder or a Hub id OWNER/NAME. Did you mea
     raise _unknown(text)
 
 
+def load_images(name: str | os.PathLike[str], *, token: str | bool | None = None) -> Benchmark:
+    """As ``load_dataset``, but of a folder of plain images all that are there, without any labels.
+
+    Raises:
+        DatasetError: missing, empty, or a data set with labels that are not understood.
+        UsageError: an unknown name.
+    """
+    folder = Path(name).expanduser()
+    if os.fspath(name) == "sample" or not folder.is_dir():
+        return load_dataset(name, token=token)
+    files = walk(folder)
+    if (stored := _stored(folder, files, split=None, streaming=False, labels=None, exif=False)) is not None:
+        return stored
+    images, _ = images_among(files)
+    if not images:
+        raise DatasetError(f"no image in {folder}")
+    about = Source(folder.resolve().name, "folder", state=state(images))
+    read = partial(read_file, [file.path for file in images])
+    return Benchmark(about, [file.id for file in images], [()] * len(images), [""] * len(images), read)
+
+
 def _folder(
     folder: Path,
     *,
@@ -112,21 +133,12 @@ def _folder(
     exif: bool,
     repo: str,
 ) -> Benchmark:
-    from imagenet_hard.dataset.built import built_folder, is_built, is_saved, saved_folder
     from imagenet_hard.dataset.folder import image_folder
-    from imagenet_hard.dataset.webdataset import is_sharded, sharded_folder
 
     files = walk(folder)
-    own = [file for file in files if not file.system]
-    if is_saved(own):
-        _refuse(str(folder), labels=labels)
-        return saved_folder(folder, own, split=split, exif=exif)
-    if is_built(folder, files):
-        _refuse(str(folder), labels=labels)
-        return built_folder(folder, files, split=split, streaming=streaming, exif=exif)
-    if is_sharded(own):
-        _refuse(str(folder), labels=labels)
-        return sharded_folder(folder, own, split=split, exif=exif)
+    stored = _stored(folder, files, split=split, streaming=streaming, labels=labels, exif=exif)
+    if stored is not None:
+        return stored
     _refuse(f"{folder} (a folder of images)", split=split)
     try:
         return image_folder(folder, files, labels=None if labels is None else Path(labels), exif=exif)
@@ -137,6 +149,32 @@ def _folder(
                 f"from another folder, or give its id {repo}"
             ) from None
         raise
+
+
+def _stored(
+    folder: Path,
+    files: Sequence[File],
+    *,
+    split: str | None,
+    streaming: bool,
+    labels: str | os.PathLike[str] | None,
+    exif: bool,
+) -> Benchmark | None:
+    """What a program stored in the folder as a data set; None where it holds plain files."""
+    from imagenet_hard.dataset.built import built_folder, is_built, is_saved, saved_folder
+    from imagenet_hard.dataset.webdataset import is_sharded, sharded_folder
+
+    own = [file for file in files if not file.system]
+    if is_saved(own):
+        _refuse(str(folder), labels=labels)
+        return saved_folder(folder, own, split=split, exif=exif)
+    if is_built(folder, files):
+        _refuse(str(folder), labels=labels)
+        return built_folder(folder, files, split=split, streaming=streaming, exif=exif)
+    if is_sharded(own):
+        _refuse(str(folder), labels=labels)
+        return sharded_folder(folder, own, split=split, exif=exif)
+    return None
 
 
 def _report(benchmark: Benchmark) -> None:

@@ -13,7 +13,8 @@ from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.dataset import load as load_module
 from imagenet_hard.dataset import load_dataset
 from imagenet_hard.dataset.decode import decode
-from tests.dataset.images import build, class_tree, published, rows
+from imagenet_hard.dataset.load import load_images
+from tests.dataset.images import build, class_tree, encoded, picture, published, rows
 
 
 def test_sample_is_the_20_images_of_foolbox() -> None:
@@ -167,3 +168,22 @@ def test_what_is_left_out_is_said_once_and_can_be_left_to_the_caller(
     assert [record.getMessage() for record in caplog.records] == [
         "set holds 2 labelled images; 2 images have no label"
     ]
+
+
+def test_images_are_loaded_without_labels(tmp_path: Path) -> None:
+    """All of a folder, also of several sets and of none; what is stored as a data set is read as one."""
+    class_tree(tmp_path / "train")
+    class_tree(tmp_path / "val")
+    (tmp_path / "flat.png").write_bytes(encoded(picture()))
+    (tmp_path / "labels.txt").write_text("none of them\n")
+    images = load_images(tmp_path)
+    assert len(images) == 13
+    assert images.ids[0] == "flat.png"
+    assert set(images.labels) == {()}
+    assert images[0].image == encoded(picture())
+    assert load_images("sample").labels == load_dataset("sample").labels
+    built = load_images(build(tmp_path / "built", published()))
+    assert built.labels[1] == (1, 11)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match="no image in"):
+        load_images(tmp_path / "empty")
