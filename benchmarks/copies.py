@@ -4,8 +4,8 @@
 
 Of N images (default 150) a copy of each kind is planted, as JPEG of quality 90 where the kind says nothing
 else, and all of them are compared with all images. FOLDERs of images, by default those that stand beside the
-checkout, or else the sample. A pair of a copy and another image than its own is false; an image that is in the
-data twice would count as such, so the pairs are printed to be looked at.
+checkout, or else the sample. A pair of a copy and another image than its own is false; an image that is in
+the data twice would count as such, so the pairs are printed to be looked at.
 """
 
 from __future__ import annotations
