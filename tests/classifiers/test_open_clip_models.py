@@ -219,6 +219,10 @@ def test_missing_weights_say_what_to_put_where(small_clip: str) -> None:
     assert "--weights FILE" in message
     with pytest.raises(WeightsError, match=r"ViTamin-S/resolve/main/pytorch_model\.bin"):
         load("ViTamin-S", "datacomp1b")
+
+
+def test_a_missing_tokenizer_says_whose_it_is() -> None:
+    pytest.importorskip("transformers")
     with pytest.raises(WeightsError, match="tokenizer of timm/ViT-B-16-SigLIP"):
         load("ViT-B-16-SigLIP", "webli")
 
