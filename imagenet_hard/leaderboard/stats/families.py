@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.base.types import NO_CLASS
+
 FAMILY = 0.8
 """Share of one wrong answer for both, of the images that two entries get wrong. On ImageNet's validation
 images ports of one network's weights reach 0.80 to 0.87 (of Inception-v3 0.76), the most alike of different
@@ -21,9 +23,9 @@ def same_mistakes(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Of the images that both of a pair get wrong: on how many they give one answer, and how many there are.
 
-    Answers and whether they are right, (..., n) each; counts (...).
+    Answers and whether they are right, (..., n) each; counts (...). Two that name no class give no answer.
     """
-    both = ~a_right & ~b_right
+    both = ~a_right & ~b_right & (a != NO_CLASS) & (b != NO_CLASS)
     return ((a == b) & both).sum(axis=-1), both.sum(axis=-1)
 
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from imagenet_hard.base.types import NO_CLASS
 from imagenet_hard.evaluation.intervals import kappa_of_right, wilson
 from imagenet_hard.evaluation.metrics import confidence
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.gold import Gold
 from imagenet_hard.leaderboard.rescore import Rescored
+from imagenet_hard.leaderboard.stats.families import same_mistakes
 from imagenet_hard.leaderboard.verify.report import Finding
 
 SCORE, UNSOLVED, CANARIES = "plausible score", "unsolved images", "canaries"
@@ -133,10 +133,8 @@ def near_copies(entry: Rescored, predictions_sha256: str, peers: Sequence[Peer])
 
 
 def _agreement(entry: Rescored, peer: Peer) -> tuple[float, int]:
-    # Two that name no class do not give the same answer.
-    both = ~entry.correct & ~peer.correct & (entry.top1_class != NO_CLASS) & (peer.top1_class != NO_CLASS)
-    n = int(both.sum())
-    return (float((entry.top1_class == peer.top1_class)[both].mean()) if n else 0.0), n
+    same, both = same_mistakes(entry.top1_class, entry.correct, peer.top1_class, peer.correct)
+    return (int(same) / int(both) if both else 0.0), int(both)
 
 
 def _kappa(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:

@@ -14,6 +14,9 @@ def test_same_mistakes_by_hand():
     a, b = np.array([0, 5, 6, 7, 9]), np.array([0, 5, 8, 7, 0])
     same, both = same_mistakes(a, a == 0, b, np.array([True, False, False, False, True]))
     assert (int(same), int(both)) == (2, 3)
+    silent = np.where(a == 7, -1, a)
+    same, both = same_mistakes(silent, a == 0, silent, a == 0)
+    assert (int(same), int(both)) == (3, 3)
 
 
 def test_families_by_plain_search():
