@@ -40,7 +40,7 @@ def command(
     \b
     imagenet-hard doubts --benchmark imagenet-hard -o doubts.csv
     imagenet-hard doubts top5.parquet --labels val.txt --truth real.json
-    imagenet-hard doubts results/*.json --labels val.txt
+    imagenet-hard doubts results/A.json results/B.json --labels val.txt
 
     ANSWERS are results of imagenet-hard-eval (.json), or tables with "id" and a column of class indices a
     model; without them, the board's entries answer. First come the images on which they agree on a class that
