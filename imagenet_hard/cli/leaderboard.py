@@ -150,6 +150,7 @@ def publish(entries: Path, repo: str, private: bool) -> int:
 @path_option("--out", default=Path("leaderboard/benchmarks"), help="Where the gold of all benchmarks lies.")
 def gold(dataset: str, curators: tuple[str, ...], note: str, out: Path, **options: Any) -> int:
     """Store ids and labels of a benchmark, against which entries are scored."""
+    from imagenet_hard.dataset.copies import copies_within, explain_copies
     from imagenet_hard.dataset.exif import worth
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.leaderboard.gold import make_gold, write_gold
@@ -163,6 +164,8 @@ def gold(dataset: str, curators: tuple[str, ...], note: str, out: Path, **option
     )
     if made.turned:
         click.echo(worth(made.turned, made.info.n), err=True)
+    if said := explain_copies(copies_within(benchmark)):
+        click.echo(said, err=True)
     click.echo(path)
     return 0
 

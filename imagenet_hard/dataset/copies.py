@@ -11,23 +11,27 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib.util import find_spec
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from imagenet_hard.base.text import counted, shorten_list
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.perceptual import (
     BITS,
     CONTENT,
     FIRST_PART,
     HASH_BYTES,
+    INSTALL,
     MIRRORED,
     VIEWS,
     WHOLE,
     Box,
     ImageHash,
+    hash_images,
     reduced,
     view_box,
 )
@@ -101,6 +105,33 @@ def find_copies(
         if similarity >= SIMILAR:
             found.append(Copy(*ids, "near-copy", similarity))
     return sorted(found, key=lambda copy: (copy.relation != "identical bytes", -copy.similarity, copy))
+
+
+def copies_within(
+    images: Benchmark, on_progress: Callable[[int], object] = lambda n: None
+) -> list[Copy] | None:
+    """The copies within one set; None where ImageHash is not installed. ``on_progress`` is told of the images
+    that were hashed.
+
+    Raises:
+        ImageError: an image is no longer what was hashed.
+    """
+    if find_spec("imagehash") is None:
+        return None
+    rows = []
+    for row in hash_images(images, range(len(images))):
+        rows.append(row)
+        on_progress(1)
+    return find_copies(HashedImages(rows, images))
+
+
+def explain_copies(copies: Sequence[Copy] | None) -> str:
+    """What was found within a set, as a warning; "" where there is nothing to say."""
+    if copies is None:
+        return f"near-copies were not looked for: {INSTALL}"
+    pairs = [f"{copy.a} = {copy.b} ({copy.similarity:.2f})" for copy in copies]
+    what = counted(len(pairs), "pair shows the same picture", "pairs show the same picture")
+    return f"{what}: {shorten_list(pairs)}" if pairs else ""
 
 
 def _identical(a: Sequence[ImageHash], b: Sequence[ImageHash] | None) -> list[Copy]:

@@ -32,7 +32,8 @@ class Variant:
     ``layout``: says who reads its folder (``curation/sources/opening.py``); ``expected``: the same in words.
     ``files``: how the release names its files, where that tells the variant. ``classes``: indices that it
     is scored over (paper, section 3); None: all 1000. ``keys``: those of a recipe's source that not every
-    variant reads. ``images_of``: the variant whose files it holds under other labels.
+    variant reads. ``images_of``: the variant whose files it holds under other labels;
+    ``altered``: its pictures are another variant's, so near-copies of them are by design.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Variant:
     classes: Callable[[], Sequence[int]] | None = None
     keys: tuple[str, ...] = ()
     images_of: str | None = None
+    altered: bool = False
 
 
 VARIANTS: Mapping[str, Variant] = MappingProxyType(
@@ -84,6 +86,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                 "corruptions",
                 "folders such as fog/3/n01440764/",
                 keys=("labels", "make", "corruptions", "severities", "seed"),
+                altered=True,
             ),
             Variant(  # before -R, which has sketches too
                 "imagenet-sketch",

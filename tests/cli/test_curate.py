@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import imagenet_hard
 from imagenet_hard.cli.main import group, run
@@ -79,6 +80,7 @@ def test_from_the_plan_to_the_score(place, capsys):
     assert curate("build", *STEP, "--json", "--quiet") == 0
     report = json.loads(capsys.readouterr().out)
     assert report["n"] == sum(summary["hard"].values())
+    assert report["near_copies"] == []
     built = imagenet_hard.load_dataset("tiny-hard")
     assert built.fingerprint() == report["fingerprint"]
     result = imagenet_hard.evaluate("efficientnet_lite0", "tiny-hard", transform="study", device="cpu")
@@ -105,14 +107,23 @@ def test_images_that_are_there_twice_are_told_from_the_start(place, capsys, monk
     monkeypatch.setattr("imagenet_hard.curation.score.plan.seconds_per_crop", lambda *_: 0.01)
     tree = next((place / "data/tree").glob("*/0.png"))
     (place / "data/val/1.png").write_bytes(tree.read_bytes())
+    with Image.open(place / "data/val/2.png") as image:
+        image.resize((180, 180)).save(place / "data/val/3.png")
+    near = "1 pair shows the same picture: imagenet/2.png = imagenet/3.png ("
     ids = ["imagenet/1.png", f"imagenet-sketch/{tree.relative_to(place / 'data/tree')}"]
     words = f"1 images are there more than once: {' = '.join(ids)}. An image counts once: name all but one"
     assert curate("plan", *STEP, "--device", "cpu") == 0
-    assert words in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert words in said
+    assert near in said
     assert curate("plan", *STEP, "--json", "--device", "cpu") == 0
-    assert json.loads(capsys.readouterr().out)["duplicates"] == [ids]
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["duplicates"] == [ids]
+    assert [(each["a"], each["b"]) for each in plan["near_copies"]] == [("imagenet/2.png", "imagenet/3.png")]
     assert curate("plan", *STEP, "--json", "--quick", "--device", "cpu") == 0
-    assert json.loads(capsys.readouterr().out)["duplicates"] is None
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["duplicates"] is None
+    assert plan["near_copies"] is None
     assert curate("score", *STEP, "--json", "--quiet", "--device", "cpu") == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["duplicates"] == [ids]

@@ -24,6 +24,8 @@ from imagenet_hard.dataset.copies import (
     HashedImages,
     agreement,
     candidates,
+    copies_within,
+    explain_copies,
     find_copies,
 )
 from imagenet_hard.dataset.load import load_dataset
@@ -135,6 +137,21 @@ def test_a_copy_agrees_and_a_blurred_likeness_does_not(photos):
     noise = np.random.default_rng(0).normal(0, 12, (image.height, image.width))
     likeness = Image.fromarray(np.clip(np.asarray(coarse) + noise, 0, 255).astype(np.uint8))
     assert agreement(image, WHOLE, likeness, WHOLE) < SIMILAR / 2
+
+
+def test_within_a_benchmark_in_words(photos, monkeypatch):
+    """One call for a benchmark, and its warning; without ImageHash the copies are unknown, not none."""
+    data = next(iter(photos.values()))
+    images = hashed({"a": data, "b": data}).images
+    seen: list[int] = []
+    found = copies_within(images, seen.append)
+    assert found == [("a", "b", "identical bytes", 1.0)]
+    assert sum(seen) == 2
+    assert explain_copies(found) == "1 pair shows the same picture: a = b (1.00)"
+    assert explain_copies([]) == ""
+    monkeypatch.setattr("imagenet_hard.dataset.copies.find_spec", lambda name: None)
+    assert copies_within(images) is None
+    assert explain_copies(None).startswith("near-copies were not looked for: pip install")
 
 
 def near(rng: np.random.Generator, n: int, m: int) -> tuple[np.ndarray, np.ndarray]:

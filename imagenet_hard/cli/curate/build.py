@@ -98,7 +98,7 @@ def _predicted(store: CurationStore, id: str) -> set[int]:
 
 
 def _as_json(report: BuildReport) -> dict[str, Any]:
-    selection = report.selection
+    selection, near = report.selection, report.near_copies
     return {
         "folder": str(report.folder),
         "by_origin": dict(report.by_origin),
@@ -111,6 +111,7 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
         "reviewed": selection.reviewed,
         "reviewers": selection.reviewers,
         "exif_orientation": list(report.turned),
+        "near_copies": None if near is None else [copy._asdict() for copy in near],
         **report.manifest.model_dump(mode="json"),
     }
 
@@ -118,6 +119,7 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
 def _print(report: BuildReport) -> None:
     from imagenet_hard.base.tables import Table
     from imagenet_hard.base.text import shorten_list
+    from imagenet_hard.curation.sources.exclusions import explain_near_copies
     from imagenet_hard.dataset.exif import worth
 
     rows = [(name, f"{n:,}") for name, n in [*report.by_origin.items(), ("all", report.manifest.n)]]
@@ -138,6 +140,8 @@ def _print(report: BuildReport) -> None:
             f"{len(selection.torn)} stay under one source's labels and are out under another's: "
             f"{shorten_list(selection.torn)}"
         )
+    if said := explain_near_copies(report.near_copies):
+        click.echo(said, err=True)
     if report.turned:
         click.echo(worth(report.turned, report.manifest.n))
     click.echo(f"fingerprint {report.manifest.fingerprint}")

@@ -28,7 +28,7 @@ def command(recipe: str, data: Path, exhaustive: bool, quick: bool, as_json: boo
     """Open every source, load and time every classifier, and say what scoring will take.
 
     A recipe that cannot work stops here, with the line of its file that is at fault. Images that are there
-    twice are named: a build would refuse them.
+    twice are named: a build would refuse them. So are near-copies, where ImageHash is installed.
     """
     from tqdm import tqdm
 
@@ -50,15 +50,17 @@ def command(recipe: str, data: Path, exhaustive: bool, quick: bool, as_json: boo
             on_progress=bar.update,
         )
     if as_json:
-        click.echo(json.dumps(asdict(made), indent=2))
+        near = None if made.near_copies is None else [copy._asdict() for copy in made.near_copies]
+        click.echo(json.dumps({**asdict(made), "near_copies": near}, indent=2))
     else:
-        _print(made, exhaustive)
+        _print(made, exhaustive, quick)
 
 
-def _print(plan: Plan, exhaustive: bool) -> None:
+def _print(plan: Plan, exhaustive: bool, quick: bool) -> None:
     from imagenet_hard.base.tables import Table
     from imagenet_hard.curation.score.plan import SURVIVING
     from imagenet_hard.curation.sources import explain_duplicates
+    from imagenet_hard.curation.sources.exclusions import explain_near_copies
 
     out = console()
     header: tuple[str, ...] = ("source", "from", "images", "classes", "licence", "ms/image")
@@ -72,6 +74,8 @@ def _print(plan: Plan, exhaustive: bool) -> None:
             out.print(f"  {s.id}: {note}", markup=False)
     if plan.duplicates:
         out.print(f"  {explain_duplicates([' = '.join(ids) for ids in plan.duplicates])}", markup=False)
+    if not quick and (said := explain_near_copies(plan.near_copies)):
+        out.print(f"  {said}", markup=False)
     header = ("classifier", "parameters", "crop", "zooms", "ms/crop")
     rows = []
     for c in plan.classifiers:

@@ -31,19 +31,22 @@ from imagenet_hard.curation.build.shards import SelectedImages, partition, shard
 from imagenet_hard.curation.build.verification import verify_build
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import Decision, OpenSource, ScoreSummary, Survivor
-from imagenet_hard.curation.sources.exclusions import read_exclusions
+from imagenet_hard.curation.sources.exclusions import near_copies, read_exclusions
+from imagenet_hard.dataset.copies import Copy
 from imagenet_hard.hub.evaluation import BENCHMARK_FILE
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What was built, and where. ``turned``: ids of images with an EXIF orientation."""
+    """What was built, and where. ``turned``: ids of images with an EXIF orientation; ``near_copies``: rows
+    that show the same picture, None where they were not looked for."""
 
     folder: Path
     manifest: Manifest
     by_origin: Mapping[str, int]
     selection: Selection
     turned: tuple[str, ...] = ()
+    near_copies: tuple[Copy, ...] | None = None
 
 
 def build(
@@ -78,6 +81,7 @@ def build(
     selection = select(sources, survivors, decisions, excluded, predicted)
     rows, images = selection.rows, SelectedImages(sources)
     sizes, turned = images.measure(rows, on_progress)
+    found = near_copies(sources, [row.id for row in rows])
     parts = partition(sizes, recipe.output.shard_bytes)
     shards = shard_names(len(parts), rows_sha256(rows))
     counts = by_origin(recipe, selection)
@@ -96,7 +100,7 @@ def build(
         manifest = make_manifest(folder, recipe.output.name, recipe.version, recipe_text, rows)
         write_atomically(folder / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode())
         verify_build(folder)
-    return BuildReport(out, manifest, counts, selection, turned)
+    return BuildReport(out, manifest, counts, selection, turned, found)
 
 
 def _ready(recipe: Recipe, summary: ScoreSummary, allow_undecided: bool) -> None:

@@ -28,7 +28,8 @@ from imagenet_hard.curation.score.classifiers import (
 )
 from imagenet_hard.curation.score.order import ZoomOrder
 from imagenet_hard.curation.sources import open_source, unwanted
-from imagenet_hard.curation.sources.exclusions import hashes, read_exclusions
+from imagenet_hard.curation.sources.exclusions import hashes, near_copies, read_exclusions
+from imagenet_hard.dataset.copies import Copy
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.imagenet.zoom import ZoomGrid
@@ -76,7 +77,8 @@ class Plan:
     ``seconds``: wall time for the lowest and the highest share of hard images. ``store_bytes``: of
     the scores file then. ``cut_seconds``: to resize and crop one zoom, on one core. ``duplicates``: ids
     of images with equal bytes, as far as that is no variant's design and no exclusion settles it; None
-    where they were not looked for.
+    where they were not looked for. ``near_copies``: those that show the same picture in other bytes; None
+    as well where ImageHash is not installed.
     """
 
     recipe: str
@@ -88,6 +90,7 @@ class Plan:
     seconds: tuple[float, float]
     store_bytes: tuple[int, int]
     duplicates: tuple[tuple[str, ...], ...] | None = None
+    near_copies: tuple[Copy, ...] | None = None
 
     @property
     def n(self) -> int:
@@ -125,6 +128,8 @@ def plan(
             )
     excluded = read_exclusions(recipe.exclusions, path, sources)
     found = None if quick else unwanted(sources, hashes(sources, on_progress), excluded)
+    ids = [id for source in sources for id in source.images.ids if id not in excluded]
+    near = None if quick else near_copies(sources, ids, on_progress)
     workers = settings.decode_workers()
     source_plans = tuple(_source_plan(recipe, source) for source in sources)
     timed = arrange(classifiers, settings).of(classifiers)
@@ -157,6 +162,7 @@ def plan(
         (cost(low), cost(high)),
         (size(low), size(high)),
         None if found is None else tuple(each.ids for each in found),
+        near,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from imagenet_hard.base.runtime import content_dir
 from imagenet_hard.base.tables import read_csv
 from imagenet_hard.base.text import shorten, shorten_list
 from imagenet_hard.curation.records import OpenSource
+from imagenet_hard.dataset.benchmark import Benchmark, Source
+from imagenet_hard.dataset.copies import Copy, copies_within, explain_copies
 from imagenet_hard.engine.prepare import overlapped
 from imagenet_hard.imagenet.variants import VARIANTS
 
@@ -118,6 +120,37 @@ def hashes(
             if sha256 is not None:
                 found[id] = sha256
     return found
+
+
+def near_copies(
+    sources: Sequence[OpenSource],
+    ids: Iterable[str],
+    on_progress: Callable[[int], object] = lambda n: None,
+) -> tuple[Copy, ...] | None:
+    """Which of the images ``ids`` show the same picture in other bytes; None without ImageHash.
+
+    Those of ImageNet-C are left out: they are ImageNet's pictures by design. ``on_progress`` is told of the
+    images that were hashed.
+    """
+    ready = [source for source in sources if not VARIANTS[source.spec.variant].altered]
+    where = {id: (source.images, row) for source in ready for row, id in enumerate(source.images.ids)}
+    chosen = [id for id in ids if id in where]
+    places = [where[id] for id in chosen]
+    images = Benchmark(
+        Source("sources", "folder"),
+        chosen,
+        [()] * len(chosen),
+        [""] * len(chosen),
+        lambda i: places[i][0][places[i][1]].image,
+    )
+    found = copies_within(images, on_progress)
+    return None if found is None else tuple(copy for copy in found if copy.relation == "near-copy")
+
+
+def explain_near_copies(copies: Sequence[Copy] | None) -> str:
+    """A warning with the ids; "" where there are none."""
+    said = explain_copies(copies)
+    return f"{said}. Look at them: one of each may go into an exclusions file" if copies else said
 
 
 def explain_duplicates(duplicates: Sequence[str]) -> str:

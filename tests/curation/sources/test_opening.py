@@ -17,7 +17,7 @@ from PIL import Image
 from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
 from imagenet_hard.curation.recipe import Recipe, SourceSpec, load_recipe
 from imagenet_hard.curation.sources import find_duplicates, open_source, open_sources, unwanted
-from imagenet_hard.curation.sources.exclusions import hashes
+from imagenet_hard.curation.sources.exclusions import explain_near_copies, hashes, near_copies
 from imagenet_hard.curation.sources.imagenet_c import corrupt, corruptions
 from imagenet_hard.curation.sources.listing import Listing
 from imagenet_hard.curation.sources.objectnet import unframed, without_border
@@ -516,6 +516,32 @@ def test_duplicates_are_found_by_content(tmp_path):
     }
     assert [d.ids[2] for d in unwanted(sources, known, {})] == ["imagenet-v2/5/same.jpeg"]
     assert unwanted(sources, known, {"imagenet-v2/5/same.jpeg": "twice"}) == []
+
+
+def test_near_copies_are_pictures_in_other_bytes(tmp_path):
+    """Across sources, of the images asked for; neither equal bytes nor ImageNet-C's, which are by design."""
+    validation(tmp_path, 3)
+    (tmp_path / "real.json").write_text(json.dumps([[1], [2], [3]]))
+    larger = io.BytesIO()
+    Image.open(io.BytesIO(jpeg(2))).resize((120, 90)).save(larger, "PNG")
+    put(tmp_path / "v2/5/near.png", larger.getvalue())
+    put(tmp_path / "v2/5/other.jpeg", jpeg(50))
+    put(tmp_path / "c/fog/3" / wnids()[7] / "ILSVRC2012_val_00000002.JPEG", larger.getvalue())
+    sources = [
+        opened(tmp_path, variant="imagenet", labels="val.txt"),
+        opened(tmp_path, variant="imagenet-real", labels="real.json"),
+        opened(tmp_path, variant="imagenet-v2", path="v2"),
+        opened(tmp_path, variant="imagenet-c", path="c"),
+    ]
+    ids = [id for source in sources for id in source.images.ids]
+    seen: list[int] = []
+    (found,) = near_copies(sources, ids, seen.append)
+    assert sum(seen) == 8
+    assert found[:3] == ("imagenet/ILSVRC2012_val_00000002", "imagenet-v2/5/near.png", "near-copy")
+    assert near_copies(sources, [id for id in ids if "near" not in id]) == ()
+    words = "1 pair shows the same picture: imagenet/ILSVRC2012_val_00000002 = imagenet-v2/5/near.png ("
+    assert explain_near_copies([found]).startswith(words)
+    assert explain_near_copies([]) == ""
 
 
 def test_hashes_are_those_of_what_can_be_read(tmp_path):
