@@ -92,7 +92,7 @@ def test_gold_of_a_data_set(tmp_path, capsys):
 
 
 def test_gold_names_turned_images(tmp_path, capsys):
-    """Those with an EXIF orientation, by id, with what they can move."""
+    """Those with an EXIF orientation, by id, with what they can move, and near-copies."""
     exif = Image.Exif()
     exif[0x0112] = 6
     for name, more in (("a", {"exif": exif}), ("b", {})):
@@ -102,6 +102,7 @@ def test_gold_names_turned_images(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "1 image of 2 with an EXIF orientation: n01440764/a.jpg. Scored as stored" in said
     assert "up to 50.00 points" in said
+    assert "1 pair shows the same picture: n01440764/a.jpg = n01440764/b.jpg (" in said
 
 
 def test_preview_answers_on_this_machine_only(tmp_path):
