@@ -46,7 +46,7 @@ BY_HASH_BITS = 64
 """Most bits where no pixels are there to confirm it."""
 
 SIMILAR = 0.7
-"""Least correlation of detail: planted copies reach 0.81 and more, the 300 nearest pairs that are none 0.46."""
+"""Least correlation of detail: planted copies 0.81 or more, the 300 nearest others 0.46 or less."""
 
 Relation = Literal["identical bytes", "near-copy", "near-copy by hash"]
 
