@@ -79,6 +79,7 @@ sys.exit(code)
 """
 
 
+@pytest.mark.slow
 def test_a_run_takes_no_compiler_and_a_finished_one_no_framework(tmp_path):
     """Torch's compiler and pandas take longer to import than a small model to score the sample; a result that
     is finished is read before any framework is imported, and only while the weights are the same."""

@@ -316,6 +316,7 @@ def test_a_model_of_ones_own(tmp_path: Path, kind: str) -> None:
     assert "mine" in classifier.spec.model_dump_json()
 
 
+@pytest.mark.slow
 def test_a_hub_repository(minihub: LoopbackHub, tmp_path: Path) -> None:
     """Pushed with open_clip's layout, loaded by revision; a later, broken commit is refused by name."""
     model, _ = small_model(tmp_path, CONFIGS["quickgelu"], mean=MEAN, std=STD)

@@ -372,6 +372,7 @@ def test_an_old_or_missing_library_is_said(plain: Path, monkeypatch: pytest.Monk
         load_classifier(f"transformers:{plain}")
 
 
+@pytest.mark.slow
 def test_a_hub_repository(minihub: LoopbackHub, plain: Path) -> None:
     """By both prefixes and at a revision; afterwards without network; shards and refusals."""
     files = {file.name: file.read_bytes() for file in plain.iterdir()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import sys
 import torch
@@ -45,10 +47,12 @@ def run(script: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_its_first_use_brings_it():
     """What was marked as not to be compiled, and what asks whether it is compiled, works as before."""
     run(SCRIPT)
 
 
+@pytest.mark.slow
 def test_what_is_asked_inside_is_the_compiler_itself():
     run(ASKED_INSIDE)

@@ -178,6 +178,7 @@ def push_board(hub: LoopbackHub, board: Board, *leave_out: str) -> None:
     hub.push("dataset", REPO, files)
 
 
+@pytest.mark.slow
 def test_submitted_and_verified_on_the_hub(hub: LoopbackHub, board: Board) -> None:
     """`submit --hub` twice opens one request; `verify --hub --pr` checks what it changes."""
     push_board(hub, board, FIRST)
@@ -213,6 +214,7 @@ for files, delete in {requests!r}:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_requests_that_are_no_submission(hub: LoopbackHub, board: Board) -> None:
     """Changed labels, a tier of one's own, a removed entry, another's place: each is refused.
 

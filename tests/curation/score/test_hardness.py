@@ -566,7 +566,7 @@ def test_killed_at_random_moments(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_real_images_survive_as_in_the_protocol(shared, tmp_path):
-    """50 real images, two real networks: the survivors of the exhaustive protocol, screened or not."""
+    """20 real images, two real networks: the survivors of the exhaustive protocol, screened or not."""
     from imagenet_hard.classifiers.registry import load_classifier
     from imagenet_hard.classifiers.transform_policy import with_policy
     from imagenet_hard.curation.recipe import SourceSpec
@@ -575,7 +575,7 @@ def test_real_images_survive_as_in_the_protocol(shared, tmp_path):
     from imagenet_hard.dataset.load import load_dataset
     from imagenet_hard.imagenet.zoom import ZoomGrid
 
-    images = load_dataset(shared / "data/imagenet-samples").take(50)
+    images = load_dataset(shared / "data/imagenet-samples").take(20)
     source = OpenSource(SourceSpec(variant="imagenet", path="x"), images, None)
     classifiers = [
         ZoomClassifier(

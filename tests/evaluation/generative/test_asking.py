@@ -79,7 +79,7 @@ def trouble(n: int, image: str, request) -> Reply | None:
     return FAULTS[int(image[n : n + 2], 16) % len(FAULTS)]
 
 
-@pytest.mark.parametrize("concurrency", [64, None])
+@pytest.mark.parametrize("concurrency", [64, pytest.param(None, marks=pytest.mark.slow)])
 def test_every_fault_at_once(quick, concurrency):
     """64 calls at a time: each image is answered once, and its answer is the one that was given."""
     images = examples(400)

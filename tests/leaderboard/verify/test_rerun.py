@@ -377,6 +377,7 @@ told(20)
 """
 
 
+@pytest.mark.slow
 def test_a_repository_of_transformers_is_run_again(minihub: LoopbackHub, tmp_path: Path) -> None:
     """From the Hub at the entry's commit, as data: spot-checked and reproduced.
 
