@@ -28,15 +28,13 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 pytest_plugins = ["tests.base.packages", "tests.browser", "tests.engine.clusters", "tests.hub.server"]
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOW = {"browser", "workers"}
-"""A Chromium and a Ray cluster take seconds to start, and most of both cores while they run."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes a fixture of ``SLOW`` is of the slow part, wherever it stands."""
+    """What takes a browser is of the slow part, wherever it stands: it needs seconds and both cores."""
     for item in items:
-        if SLOW.intersection(getattr(item, "fixturenames", ())):
+        if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
 
 

@@ -29,7 +29,10 @@ from tests.engine.clusters import assert_same, slow_classifier
 from tests.engine.small import benchmark, classifier, score
 
 pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
-pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to raise
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),  # Ray's own warnings are not ours to raise
+]
 
 AUTO = RunSettings()
 

@@ -22,7 +22,10 @@ from tests.curation.small import run as run_here
 from tests.engine.clusters import Slow
 
 pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
-pytestmark = pytest.mark.filterwarnings("default")  # Ray's own warnings are not ours to raise
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),  # Ray's own warnings are not ours to raise
+]
 
 NETS = (net(0), net(1))
 
