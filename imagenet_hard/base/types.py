@@ -12,13 +12,23 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 N_CLASSES = 1000
 """ImageNet-1k: class indices are 0..999, in the order of the sorted wnids."""
 
 SCHEMA_VERSION = 1
 """Version of the JSON and Parquet records; raised when a field changes meaning."""
+
+
+def _this_version(value: int) -> int:
+    if value != SCHEMA_VERSION:
+        raise ValueError(f"schema version {value}: this release reads {SCHEMA_VERSION}")
+    return value
+
+
+SchemaVersion = Annotated[int, AfterValidator(_this_version)]
+"""Of a record: this release reads no other."""
 
 NO_CLASS = -1
 """In place of a class index: an answer in words that names no class."""

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.base.records import first_problem, read_record
 from imagenet_hard.base.text import shorten, shorten_list
-from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, Record, Sha256
+from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, Record, SchemaVersion, Sha256
 from imagenet_hard.evaluation.intervals import CONFIDENCE, RESAMPLES
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.gold import Gold, gold_of, known_golds, read_gold
@@ -74,7 +74,7 @@ class PairAgreement(Record):
 class Correction(Record):
     """Other labels for some images of one version of a benchmark, and the version that they make."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     benchmark: Name
     fingerprint: Sha256 = Field(description="of the version that is corrected")
     corrected: Sha256 = Field(description="of the version that comes out")
@@ -86,13 +86,6 @@ class Correction(Record):
     adjudicated: Annotated[tuple[str, ...], Field(max_length=MAX_IMAGES)] = Field(
         default=(), description="images about which the reviewers differed, settled by somebody"
     )
-
-    @field_validator("schema_version")
-    @classmethod
-    def _known(cls, value: int) -> int:
-        if value != SCHEMA_VERSION:
-            raise ValueError(f"schema version {value}: this release reads {SCHEMA_VERSION}")
-        return value
 
     @model_validator(mode="after")
     def _together(self) -> Correction:

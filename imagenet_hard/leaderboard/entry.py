@@ -14,11 +14,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.records import read_record
-from imagenet_hard.base.types import SCHEMA_VERSION, BenchmarkInfo, ModelSpec, Record, Sha256, says_nothing
+from imagenet_hard.base.types import (
+    SCHEMA_VERSION,
+    BenchmarkInfo,
+    ModelSpec,
+    Record,
+    SchemaVersion,
+    Sha256,
+    says_nothing,
+)
 from imagenet_hard.evaluation.calibration import Count
 from imagenet_hard.evaluation.generative.prompts import OPEN, PROMPTS
 from imagenet_hard.evaluation.generative.score import AnswersInfo
@@ -67,7 +75,7 @@ Account = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_leng
 class Entry(Record):
     """One model on one benchmark, as submitted."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=MAX_ID)]
     name: Name = Field(description="what the board calls the model")
     org: Name = Field(description="who made or trained it")
@@ -130,13 +138,6 @@ class Entry(Record):
     def digest(self) -> str:
         """sha256 of the entry's canonical JSON, however the file is laid out."""
         return hashlib.sha256(entry_json(self).encode()).hexdigest()
-
-    @field_validator("schema_version")
-    @classmethod
-    def _known(cls, value: int) -> int:
-        if value != SCHEMA_VERSION:
-            raise ValueError(f"schema version {value}: this release reads {SCHEMA_VERSION}")
-        return value
 
     @model_validator(mode="after")
     def _agrees(self) -> Entry:
