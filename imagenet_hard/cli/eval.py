@@ -14,7 +14,7 @@ from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.base.runtime import extending_packages, lacks_framework
 from imagenet_hard.cli.console import at_work, console, progress_bars
 from imagenet_hard.cli.engine import engine_options, opened
-from imagenet_hard.cli.options import FOLDER, flags_of, given, path_option
+from imagenet_hard.cli.options import FOLDER, datasets_option, flags_of, given, path_option
 from imagenet_hard.evaluation.options import Options
 from imagenet_hard.tta.settings import TtaOptions
 
@@ -36,16 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--suite", metavar="NAME|FILE", help="A list of classifiers: paper, openclip, demo, or a YAML file."
 )
-@click.option(
-    "--dataset",
-    "-d",
-    "datasets",
-    multiple=True,
-    default=("imagenet-hard",),
-    metavar="NAME",
-    help="imagenet-hard, imagenet-hard-4k, sample, a folder, or a Hub id; may be repeated: each model is "
-    "loaded once for all of them [default: imagenet-hard].",
-)
+@datasets_option(": each model is loaded once for all of them")
 @flags_of(Options)
 @click.option(
     "--tta",

@@ -53,6 +53,20 @@ def links_option(help: str, *, required: bool = False) -> Callable[[Command], Co
     return click.option("--link", "links", required=required, help=help, **about)
 
 
+def datasets_option(note: str = "") -> Callable[[Command], Command]:
+    """``--dataset``, which may be repeated; ``note`` says what that is worth."""
+    return click.option(
+        "--dataset",
+        "-d",
+        "datasets",
+        multiple=True,
+        default=("imagenet-hard",),
+        metavar="NAME",
+        help="imagenet-hard, imagenet-hard-4k, sample, a folder, or a Hub id; may be repeated"
+        f"{note} [default: imagenet-hard].",
+    )
+
+
 def flags_of(options: type, prefix: str = "") -> Callable[[Command], Command]:
     """A flag for each option that has a help text, in their order; what is not given is None."""
 

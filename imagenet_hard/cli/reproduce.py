@@ -14,7 +14,7 @@ import click
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
 from imagenet_hard.cli.console import at_work, console, progress_bars
 from imagenet_hard.cli.engine import engine_options, opened
-from imagenet_hard.cli.options import flags_of, given, path_option
+from imagenet_hard.cli.options import datasets_option, flags_of, given, path_option
 from imagenet_hard.engine.settings import RunOptions
 
 if TYPE_CHECKING:
@@ -27,16 +27,7 @@ BROKEN = 3
 
 @click.command("reproduce")
 @click.argument("suite")
-@click.option(
-    "--dataset",
-    "-d",
-    "datasets",
-    multiple=True,
-    default=("imagenet-hard",),
-    show_default=True,
-    metavar="NAME",
-    help="As in `imagenet-hard eval`: a name, a folder or a Hub id; may be repeated.",
-)
+@datasets_option()
 @click.option("--revision", metavar="REV", help="Branch, tag or commit of a data set on the Hub.")
 @click.option(
     "--only",
