@@ -83,7 +83,7 @@ def review(page: Any, folder: Path) -> None:
     with reviewing(folder, options) as address:
         page.goto(address)
         page.wait_for_function("[...document.images].some(image => image.naturalWidth > 300)")
-        page.screenshot(path=HERE / "review.png")
+        page.screenshot(path=HERE / "review.jpg", quality=85)  # most of it is a photograph
 
 
 @contextmanager
