@@ -37,6 +37,8 @@ def printable(text: str) -> str:
     >>> print(printable("a\x1b[31mb\u202e"))
     a\x1b[31mb\u202e
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -246,18 +246,25 @@ def _numpy(column: Any) -> NDArray[Any]:
 def _ids(column: Any, path: Path) -> tuple[str, ...]:
     """The ids. An entry of the dictionary that is used twice is an error, so nothing unfolds."""
     _refuse_null(column, 1, f"{path}: row {{row}}, column id: null; expected a value")
-    ids: list[str] = []
+    ids: list[tuple[str, ...]] = []
     for chunk in column.chunks:
         indices = _numpy(chunk.indices)
         first = np.unique(indices, return_index=True)[1]
         if len(first) < len(indices):
             repeated = np.ones(len(indices), dtype=bool)
             repeated[first] = False
-            row = len(ids) + int(np.argmax(repeated))
+            row = sum(map(len, ids)) + int(np.argmax(repeated))
             raise ResultError(f"{path}: row {row}, column id: appears twice; expected unique ids")
-        entries = chunk.dictionary.to_pylist()
-        ids.extend(entries[i] for i in indices)
-    return tuple(ids)
+        _, ends, text = chunk.dictionary_decode().buffers()
+        ids.append(_split(ends.to_pybytes(), text.to_pybytes(), len(chunk)))
+    return ids[0] if len(ids) == 1 else tuple(chain.from_iterable(ids))
+
+
+@lru_cache(maxsize=1)
+def _split(ends: bytes, text: bytes, n: int) -> tuple[str, ...]:
+    """Arrow's texts. Kept: the files of one benchmark have the same, and one tuple is fast to compare."""
+    at = np.frombuffer(ends, np.int32, n + 1).tolist()
+    return tuple(text[start:end].decode() for start, end in pairwise(at))
 
 
 def _refuse_null(column: Any, width: int, message: str) -> None:

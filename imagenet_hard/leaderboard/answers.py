@@ -122,13 +122,14 @@ class Answers:
         check_predictions(self.predictions or _with_flat_probabilities(self.ids, self.top5), where=where)
 
 
-def among(answers: Answers, ids: tuple[str, ...], labels: Sequence[Sequence[int]]) -> Answers:
-    """The answers to the images ``ids`` alone, sorted, all of which are there; ``labels``: those of words."""
-    wanted = set(ids)
-    rows = [row for row, id in enumerate(answers.ids) if id in wanted]
+def among(
+    answers: Answers, kept: NDArray[np.bool_], ids: tuple[str, ...], labels: Sequence[Sequence[int]]
+) -> Answers:
+    """The answers to some images alone; ``kept``: bool (n,), which they are; ``ids``, ``labels``: theirs."""
+    rows = np.flatnonzero(kept)
     if answers.words is not None:
-        return Answers.in_words(answers.words.among(rows, labels))
-    if answers.ids == ids:
+        return Answers.in_words(answers.words.among(rows.tolist(), labels))
+    if len(rows) == len(answers.ids):
         return answers
     predictions = answers.predictions
     if predictions is not None:

@@ -14,24 +14,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.leaderboard.answers import Answers, among
-from imagenet_hard.leaderboard.corrections import (
-    Correction,
-    Moved,
-    Version,
-    moved,
-    read_corrections,
-    versions,
-)
+from imagenet_hard.leaderboard.corrections import Correction, Version, read_corrections, versions
 from imagenet_hard.leaderboard.entry import Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
 from imagenet_hard.leaderboard.ids import model_of
 from imagenet_hard.leaderboard.rescore import Rescored, answers_of, check_claim, check_hash, rescore
+from imagenet_hard.leaderboard.stats.moved import Moved, moved
 from imagenet_hard.leaderboard.verify.report import (
     REPRODUCTION,
     SPOT_CHECK,
@@ -110,7 +102,7 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
             check_hash(entry, answers)
             rescored = rescore(answers, gold, metrics=False)
             check_claim(entry, rescored)
-            answers, rescored, changes = _by_newest(answers, rescored, gold, later)
+            answers, rescored, changes = _by_newest(answers, rescored, later)
         except ResultError as error:
             leave_out(f"{folder.name} is left out: {error}")
             continue
@@ -144,18 +136,15 @@ def _versions(
 
 
 def _by_newest(
-    answers: Answers, rescored: Rescored, gold: Gold, later: tuple[Version, ...]
+    answers: Answers, rescored: Rescored, later: tuple[Version, ...]
 ) -> tuple[Answers, Rescored, tuple[tuple[Version, Moved], ...]]:
     """Answers and score by the newest version, and what each version moved."""
     changes = []
-    ids = gold.ids
     for version in later:
-        before, wanted = rescored.correct, set(version.gold.ids)
-        answers = among(answers, version.gold.ids, version.gold.labels)
+        before = rescored.correct
+        answers = among(answers, version.kept, version.gold.ids, version.gold.labels)
         rescored = rescore(answers, version.gold, metrics=False)
-        kept = np.array([id in wanted for id in ids], np.bool_)
-        changes.append((version, moved(before, rescored.correct, kept)))
-        ids = version.gold.ids
+        changes.append((version, moved(before, rescored.correct, version.kept)))
     return answers, rescored, tuple(changes)
 
 

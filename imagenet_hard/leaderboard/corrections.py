@@ -22,8 +22,6 @@ from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.base.records import first_problem, read_record
 from imagenet_hard.base.text import shorten, shorten_list
 from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, Record, SchemaVersion, Sha256
-from imagenet_hard.evaluation.intervals import CONFIDENCE, RESAMPLES
-from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.gold import Gold, gold_of, known_golds, read_gold
 from imagenet_hard.leaderboard.plain_text import Line, Name, check_plain
 
@@ -105,11 +103,15 @@ class Correction(Record):
 
 @dataclass(frozen=True)
 class Version:
-    """What a correction made: ``gold`` follows from the version before and the correction called ``name``."""
+    """What a correction made: ``gold`` follows from the version before and the correction called ``name``.
+
+    ``kept``: bool (n,), which of the images of the version before ``gold`` has.
+    """
 
     name: str
     correction: Correction
     gold: Gold
+    kept: NDArray[np.bool_]
 
 
 def read_corrections(board: Path) -> dict[str, Correction]:
@@ -189,13 +191,15 @@ def versions(gold: Gold, corrections: Mapping[str, Correction]) -> tuple[Version
                 "again from the reviewers' decisions, on what the other made"
             )
         (name,) = next_ones
-        gold = corrected(gold, corrections[name], name)
+        before, gold = gold.ids, corrected(gold, corrections[name], name)
         if gold.info.fingerprint in seen:
             raise ResultError(
                 f"the correction {name} goes back to an earlier version: remove those that it takes back"
             )
         seen.add(gold.info.fingerprint)
-        found.append(Version(name, corrections[name], gold))
+        there = set(gold.ids)
+        kept = np.array([id in there for id in before], np.bool_)
+        found.append(Version(name, corrections[name], gold, kept))
     return tuple(found)
 
 
@@ -284,42 +288,3 @@ def make_correction(
         )
     except ValidationError as error:
         raise UsageError(f"these decisions make no correction: {first_problem(error)}") from None
-
-
-class Moved(Record):
-    """An entry's top-1 before and after a correction, and the difference of the shares.
-
-    ``low``..``high``: 95 %, a percentile bootstrap over the images of the version before.
-    """
-
-    before: Rate
-    after: Rate
-    difference: Share
-    low: Share
-    high: Share
-
-
-def moved(before: NDArray[np.bool_], after: NDArray[np.bool_], kept: NDArray[np.bool_]) -> Moved:
-    """``before``: bool (n,), which images are right by the version before; ``kept``: bool (n,), which of them
-    the version after has; ``after``: bool (kept.sum(),), which of those are right by it."""
-    later = np.zeros(len(before), np.bool_)
-    later[kept] = after
-    # Each image is one of these; what resampling draws is how many of each.
-    cells = [before & kept & later, before & kept & ~later, before & ~kept]
-    cells += [~before & kept & later, ~before & kept & ~later, ~before & ~kept]
-    shares = np.array([cell.sum() for cell in cells]) / len(before)
-    draws = np.random.default_rng(0).multinomial(len(before), shares, size=RESAMPLES)
-    n_after = draws[:, [0, 1, 3, 4]].sum(axis=1)
-    differences = draws[:, [0, 3]].sum(axis=1) / np.maximum(n_after, 1) - draws[:, :3].sum(axis=1) / len(
-        before
-    )
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(differences, [tail, 1 - tail])
-    rates = Rate.of(int(before.sum()), len(before)), Rate.of(int(after.sum()), len(after))
-    return Moved(
-        before=rates[0],
-        after=rates[1],
-        difference=rates[1].accuracy - rates[0].accuracy,
-        low=float(low),
-        high=float(high),
-    )

@@ -107,8 +107,8 @@ class Gold:
 
     def hits(self, classes: NDArray[np.integer]) -> NDArray[np.bool_]:
         """Which of the classes (n, k), an image a row, are among its labels; ``NO_CLASS`` never is."""
-        at = np.maximum(classes, 0).astype(np.intp)
-        known: NDArray[np.bool_] = np.take_along_axis(self.right, at, axis=1)
+        at = np.maximum(classes, 0) + np.arange(0, self.right.size, N_CLASSES)[:, None]
+        known: NDArray[np.bool_] = self.right.ravel().take(at)
         known &= classes != NO_CLASS
         return known
 

@@ -17,7 +17,6 @@ from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.corrections import (
     CORRECTIONS,
     check_corrections,
-    moved,
     newest,
     read_corrections,
 )
@@ -25,6 +24,7 @@ from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.gold import gold_of
 from imagenet_hard.leaderboard.site.build import site_files
 from imagenet_hard.leaderboard.site.from_entries import read_site
+from imagenet_hard.leaderboard.stats.moved import moved
 from tests.leaderboard.boards import Board, change, standard
 
 TIME = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

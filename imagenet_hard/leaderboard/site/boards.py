@@ -154,7 +154,10 @@ def n_labels(k: int) -> str:
 
 def rates(correct: NDArray[np.bool_], groups: Groups) -> dict[str, Rate]:
     """Top-1 within each group."""
-    return {name: Rate.of(int(correct[inside].sum()), int(inside.sum())) for name, inside in groups.items()}
+    return {
+        name: Rate.of(int(np.count_nonzero(correct & inside)), int(np.count_nonzero(inside)))
+        for name, inside in groups.items()
+    }
 
 
 def title_of(name: str) -> str:

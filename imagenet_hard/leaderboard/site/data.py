@@ -23,11 +23,12 @@ from imagenet_hard.evaluation.calibration import Calibration
 from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, Rate
 from imagenet_hard.evaluation.result import Result
-from imagenet_hard.leaderboard.corrections import Moved, Version
+from imagenet_hard.leaderboard.corrections import Version
 from imagenet_hard.leaderboard.entry import Entry, ReportedTop1, Tier
 from imagenet_hard.leaderboard.plain_text import MAX_NUMBER, Link
 from imagenet_hard.leaderboard.published import PublishedTable
 from imagenet_hard.leaderboard.site.said import AllSaid
+from imagenet_hard.leaderboard.stats.moved import Moved
 from imagenet_hard.leaderboard.verify.ownership import said_owner
 from imagenet_hard.leaderboard.verify.report import Check, Earlier, Report, tier_by
 from imagenet_hard.leaderboard.withdrawn import Withdrawal

@@ -8,14 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.runtime import __version__
+from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.evaluation.calibration import calibrate
 from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, confidence
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
-from imagenet_hard.leaderboard.corrections import Moved, Version
+from imagenet_hard.leaderboard.corrections import Version
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
 from imagenet_hard.leaderboard.ids import model_of
@@ -41,6 +43,7 @@ from imagenet_hard.leaderboard.site.data import (
     Unranked,
 )
 from imagenet_hard.leaderboard.site.said import AllSaid
+from imagenet_hard.leaderboard.stats.moved import Moved
 from imagenet_hard.leaderboard.withdrawn import withdrawals
 
 
@@ -129,15 +132,14 @@ class _GoldBoard:
         )
         self._n_labels = by_value(list(map(len, gold.labels)), n_labels)
         self._superclasses = by_superclass(gold.right)
-        self._incidence = gold.right.astype(np.float32)  # sums of whole numbers below 2^24: exact
-        self._n_total = tuple(gold.right.sum(axis=0).tolist())
+        self._image, self._class = np.nonzero(gold.right)
+        self._n_total = self._per_class(np.ones(len(gold.ids), np.bool_))
         self._versions: dict[str, Version] = {}
         self._moved: dict[str, dict[str, Moved]] = defaultdict(dict)
 
     def add(self, scored: BoardEntry) -> None:
         entry, again, answers = scored.entry, scored.rescored, scored.answers
         predictions = answers.predictions
-        right_of_class = again.correct.astype(np.float32) @ self._incidence
         model = Unranked(
             id=entry.id,
             name=entry.name,
@@ -151,7 +153,7 @@ class _GoldBoard:
             origins=rates(again.correct, self._into.origins),
             n_labels=rates(again.correct, self._n_labels),
             superclasses=rates(again.correct, self._superclasses),
-            per_class=PerClass(n_total=self._n_total, n_correct=tuple(right_of_class.astype(int).tolist())),
+            per_class=PerClass(n_total=self._n_total, n_correct=self._per_class(again.correct)),
             calibration=calibrate(confidence(predictions), again.correct) if predictions else None,
             words=_words(entry, again),
             said=AllSaid.of(answers.words) if answers.words else None,
@@ -160,6 +162,10 @@ class _GoldBoard:
         for version, moved in scored.corrected:
             self._versions[version.name] = version
             self._moved[version.name][entry.id] = moved
+
+    def _per_class(self, correct: NDArray[np.bool_]) -> tuple[int, ...]:
+        """For each class how many of the images that have it are ``correct``, bool (n,)."""
+        return tuple(np.bincount(self._class[correct[self._image]], minlength=N_CLASSES).tolist())
 
     def board(self) -> Board:
         return self._into.board()

@@ -19,13 +19,13 @@ from imagenet_hard.evaluation.result import write_result
 from imagenet_hard.leaderboard.corrections import (
     CorrectedImage,
     Correction,
-    Moved,
     PairAgreement,
     Version,
 )
 from imagenet_hard.leaderboard.site.build import build_site
 from imagenet_hard.leaderboard.site.data import Corrected, Elsewhere, MovedEntry
 from imagenet_hard.leaderboard.site.from_results import read_results
+from imagenet_hard.leaderboard.stats.moved import Moved
 from imagenet_hard.leaderboard.verify.report import Earlier, Report
 from imagenet_hard.leaderboard.withdrawn import Withdrawal
 from tests.evaluation.scored import make_result, make_scored
@@ -118,7 +118,7 @@ def corrected(board):
         )
         for i, e in enumerate(board.entries, start=1)
     ]
-    return Corrected(board.title, board.slug, Version("first-look", made, None), tuple(entries))
+    return Corrected(board.title, board.slug, Version("first-look", made, None, None), tuple(entries))
 
 
 @pytest.fixture(scope="module")
