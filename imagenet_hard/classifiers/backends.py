@@ -38,7 +38,7 @@ RESERVED = ("custom", ENDPOINT, ANSWERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class LoadOptions:
     """What a caller may say beside the name of a model.
 
     ``tag``: which of several weights; ``file``: a checkpoint to load in place of the published ones.
@@ -70,7 +70,7 @@ class Backend:
     ``packages``: whose versions say what is listed. ``libraries``: modules that its layers are from.
     """
 
-    load: Callable[[str, Options], Any]
+    load: Callable[[str, LoadOptions], Any]
     form: str = "NAME"
     takes_tag: bool = False
     names: Callable[[], Iterable[tuple[str, Sequence[str], tuple[int, int]]]] | None = None

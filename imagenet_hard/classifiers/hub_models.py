@@ -10,7 +10,7 @@ from typing import Any, Literal
 from imagenet_hard.base.errors import ClassifierError, WeightsError
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers import open_clip_models, timm_models, transformers_models
-from imagenet_hard.classifiers.backends import Backend, Options
+from imagenet_hard.classifiers.backends import Backend, LoadOptions
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.transformers_files import read_json
 from imagenet_hard.classifiers.weights import check_finite, load_into
@@ -101,7 +101,7 @@ def _classes(config: Mapping[str, Any]) -> int:
     return int(config.get("num_classes", inner.get("num_classes", N_CLASSES)))
 
 
-def _load(repo: str, options: Options) -> Classifier:
+def _load(repo: str, options: LoadOptions) -> Classifier:
     kind, path = kind_of(repo)
     if kind == "open_clip":
         return open_clip_models.load_hub(repo, options)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from imagenet_hard.base.errors import ClassifierError, UsageError, WeightsError
 from imagenet_hard.base.files import MAX_JSON_BYTES, read_bounded
 from imagenet_hard.classifiers import open_clip_build as build
-from imagenet_hard.classifiers.backends import Backend, Options
+from imagenet_hard.classifiers.backends import Backend, LoadOptions
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.normalisation import Normalisation, normalised
 from imagenet_hard.classifiers.open_clip_build import QUICK, other_gelu_tags, resolve, tags_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def load_open_clip(arch: str, tag: str | None, options: Options) -> Classifier:
+def load_open_clip(arch: str, tag: str | None, options: LoadOptions) -> Classifier:
     """The open_clip model ``arch`` with the published weights ``tag``, or with those of ``options.file``.
 
     A ``tag`` beside a file says which activation and preprocessing the file was trained with.
@@ -66,7 +66,7 @@ def load_open_clip(arch: str, tag: str | None, options: Options) -> Classifier:
     return from_model(model, tokenizer, name=arch, tag=tag, head=head, own=own)
 
 
-def load_hub(repo: str, options: Options) -> Classifier:
+def load_hub(repo: str, options: LoadOptions) -> Classifier:
     """The open_clip model of the Hub repository ``ORG/NAME[@REVISION]``.
 
     Its ``open_clip_config.json`` gives the architecture, the activation and the preprocessing;
@@ -131,7 +131,7 @@ def from_model(
     return Classifier(spec, ZeroShotModule(visual, matrix).eval(), native)
 
 
-def head_options(options: Options) -> HeadOptions:
+def head_options(options: LoadOptions) -> HeadOptions:
     """The head that was asked for, its texts read.
 
     Raises:
@@ -205,7 +205,7 @@ def tags(name: str) -> list[str] | None:
     return list(open_clip.list_pretrained_tags_by_model(arch)) if known else None
 
 
-def _load(name: str, options: Options) -> Classifier:
+def _load(name: str, options: LoadOptions) -> Classifier:
     arch, slash, own = name.partition("/")
     if slash and options.tag and options.tag != own:
         raise UsageError(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from imagenet_hard.base.errors import UnknownModelError, UsageError
-from imagenet_hard.classifiers.backends import Backend, Options
+from imagenet_hard.classifiers.backends import Backend, LoadOptions
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.open_clip_models import load_open_clip
 
@@ -43,7 +43,7 @@ def parse_clip_alias(name: str) -> tuple[str, str]:
     return CLIP_ALIASES[alias], "openai"
 
 
-def load_clip(name: str, options: Options) -> Classifier:
+def load_clip(name: str, options: LoadOptions) -> Classifier:
     """The model that OpenAI calls ``name``.
 
     Raises:

@@ -13,7 +13,7 @@ from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageE
 from imagenet_hard.base.text import reason
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.classifiers import backends
-from imagenet_hard.classifiers.backends import Options
+from imagenet_hard.classifiers.backends import LoadOptions
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.file_module import split
 from imagenet_hard.classifiers.listing import unknown_model
@@ -55,7 +55,7 @@ def load_classifier(
         UsageError: for arguments that contradict each other.
     """
     tag, file = _tag_and_file(weights, pretrained)
-    options = Options(tag, file, templates, classnames, device, progress, drop_class)
+    options = LoadOptions(tag, file, templates, classnames, device, progress, drop_class)
     classifier = _load(name, options)
     if drop_class is not None and classifier.outputs.drop_class != drop_class:
         raise UsageError(
@@ -72,7 +72,7 @@ def load_classifier(
     return with_policy(classifier, transform)
 
 
-def _load(name: str, options: Options) -> Classifier:
+def _load(name: str, options: LoadOptions) -> Classifier:
     if not name or name != name.strip():
         raise UnknownModelError(
             f"{name!r} is not a model name: expected for instance vit_b_32 or timm:resnet50"
@@ -102,7 +102,7 @@ def _load(name: str, options: Options) -> Classifier:
     raise UnknownModelError(unknown_model(name))
 
 
-def _load_with(prefix: str, name: str, options: Options) -> Classifier:
+def _load_with(prefix: str, name: str, options: LoadOptions) -> Classifier:
     """The model ``name`` of a backend; what an installed package gives is treated as code of one's own."""
     backend = backends.find(prefix)
     assert backend is not None
@@ -146,7 +146,7 @@ def _tag_and_file(weights: str | None, pretrained: str | None) -> tuple[str | No
     return weights, None
 
 
-def _prefix_of(name: str, options: Options) -> str:
+def _prefix_of(name: str, options: LoadOptions) -> str:
     """Of a bare name: the first backend that has it with the tag that was asked for, else the first.
 
     Raises:
@@ -169,7 +169,7 @@ def _prefix_of(name: str, options: Options) -> str:
     return chosen
 
 
-def _load_own(name: str, options: Options) -> Classifier:
+def _load_own(name: str, options: LoadOptions) -> Classifier:
     """Code of one's own, ``module:function`` or ``file.py:function``."""
     from imagenet_hard.classifiers.custom import load_custom
 

@@ -24,7 +24,7 @@ from imagenet_hard.base.errors import (
 )
 from imagenet_hard.base.files import MAX_JSON_BYTES, read_bounded
 from imagenet_hard.base.text import reason, shorten
-from imagenet_hard.classifiers.backends import Options
+from imagenet_hard.classifiers.backends import LoadOptions
 from imagenet_hard.classifiers.normalisation import Normalisation
 from imagenet_hard.classifiers.weights import check_finite, load_into
 from imagenet_hard.hub.read import commit_of_file, model_file, model_files
@@ -74,7 +74,7 @@ TWO_TOWERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelFiles:
     """Where a model's files are: ``folder``, and of the Hub's the repository, to fetch more from.
 
     ``said``: as it was named, for messages. ``name``, ``tag``: what a result says, no path of this machine.
@@ -122,7 +122,7 @@ class Source:
             model_files(self.repo, names, revision=self.revision)
 
 
-def locate(name: str) -> Source:
+def locate(name: str) -> ModelFiles:
     """Where the files of a name are, the configuration among them.
 
     Raises:
@@ -139,7 +139,7 @@ def locate(name: str) -> Source:
             raise UnknownModelError(
                 f"{said}: the folder has no {CONFIG}, so it holds no model of transformers"
             )
-        return Source(folder, said, folder.resolve().name)
+        return ModelFiles(folder, said, folder.resolve().name)
     if not _REPO.fullmatch(repo) or (hash_sign and not revision):
         raise UnknownModelError(
             f"{shorten(said)} is no model: expected transformers:{FORM}, or a folder with {CONFIG}, "
@@ -148,11 +148,11 @@ def locate(name: str) -> Source:
     return of_hub(repo, revision or None, said)
 
 
-def of_hub(repo: str, revision: str | None, said: str) -> Source:
+def of_hub(repo: str, revision: str | None, said: str) -> ModelFiles:
     config = model_file(repo, (CONFIG,), revision=revision, what="configuration")
     commit = commit_of_file(config)
     tag = f"hf-hub:{repo}" + (f"@{commit}" if commit else "")
-    return Source(config.parent, said, repo.rpartition("/")[2], tag, repo, commit or revision)
+    return ModelFiles(config.parent, said, repo.rpartition("/")[2], tag, repo, commit or revision)
 
 
 def read_json(path: Path, said: str) -> dict[str, Any]:
@@ -225,7 +225,7 @@ def _check_attention(config: Mapping[str, Any], said: str) -> None:
 
 
 @contextmanager
-def reading(source: Source, what: str) -> Iterator[None]:
+def reading(source: ModelFiles, what: str) -> Iterator[None]:
     """Turn whatever transformers raises into our errors, and keep its bars and remarks back.
 
     Raises:
@@ -254,7 +254,9 @@ def reading(source: Source, what: str) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load_module(auto: Any, source: Source, options: Options) -> tuple[nn.Module, Normalisation | None]:
+def load_module(
+    auto: Any, source: ModelFiles, options: LoadOptions
+) -> tuple[nn.Module, Normalisation | None]:
     """The model by its class ``auto``, in eval mode and float32, and the normalisation beside own weights.
 
     Raises:
@@ -285,7 +287,7 @@ def load_module(auto: Any, source: Source, options: Options) -> tuple[nn.Module,
     return model.eval(), None
 
 
-def load_transform(source: Source) -> tuple[ImageTransform, tuple[int, int], Patches | None]:
+def load_transform(source: ModelFiles) -> tuple[ImageTransform, tuple[int, int], Patches | None]:
     """What the model's processor does to an image, the size that it gives, and patches in place of an image.
 
     Raises:

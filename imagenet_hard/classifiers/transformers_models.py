@@ -8,14 +8,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from imagenet_hard.base.errors import ClassifierError
-from imagenet_hard.classifiers.backends import Backend, Options
+from imagenet_hard.classifiers.backends import Backend, LoadOptions
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.label_order import LabelOrder, label_order
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.transformers_files import (
     CONFIG,
     FORM,
-    Source,
+    ModelFiles,
     kind_of,
     load_module,
     load_transform,
@@ -30,7 +30,7 @@ OLDEST = (5, 18)
 """Version of transformers: older ones do not run with our version of the Hub's client."""
 
 
-def load(name: str, options: Options) -> Classifier:
+def load(name: str, options: LoadOptions) -> Classifier:
     """The model of ``ORG/NAME[#REVISION]`` or of a folder; ``options.file``: other weights for it.
 
     Raises:
@@ -42,13 +42,13 @@ def load(name: str, options: Options) -> Classifier:
     return _load(locate(name), options)
 
 
-def load_of_hub(repo: str, options: Options) -> Classifier:
+def load_of_hub(repo: str, options: LoadOptions) -> Classifier:
     """As ``load``, for ``ORG/NAME[@REVISION]``."""
     repo_id, _, revision = repo.partition("@")
     return _load(of_hub(repo_id, revision or None, f"hf-hub:{repo}"), options)
 
 
-def _load(source: Source, options: Options) -> Classifier:
+def _load(source: ModelFiles, options: LoadOptions) -> Classifier:
     config = read_json(source.folder / CONFIG, source.said)
     _check_installed(source.said)
     if kind_of(config, source.said) == "two towers":
@@ -68,7 +68,7 @@ def _check_installed(said: str) -> None:
         )
 
 
-def _image_classifier(source: Source, config: Mapping[str, Any], options: Options) -> Classifier:
+def _image_classifier(source: ModelFiles, config: Mapping[str, Any], options: LoadOptions) -> Classifier:
     from transformers import AutoModelForImageClassification
 
     from imagenet_hard.classifiers.outputs import check_shape, read_as

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from imagenet_hard.base.errors import ClassifierError, WeightsError
-from imagenet_hard.classifiers.backends import Options
+from imagenet_hard.classifiers.backends import LoadOptions
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.normalisation import normalised
 from imagenet_hard.classifiers.outputs import check_shape
 from imagenet_hard.classifiers.processor_transform import Patches
 from imagenet_hard.classifiers.transformers_files import (
     TOKENIZER_FILES,
-    Source,
+    ModelFiles,
     load_module,
     load_transform,
     reading,
@@ -116,7 +116,7 @@ class Tokens:
         return tokens if not self.masked else tokens.masked_fill(given["attention_mask"] == 0, -1)
 
 
-def load(source: Source, family: str, options: Options) -> Classifier:
+def load(source: ModelFiles, family: str, options: LoadOptions) -> Classifier:
     """The zero-shot classifier of a model of this family, a key of ``TWO_TOWERS``.
 
     Raises:
@@ -144,7 +144,7 @@ def load(source: Source, family: str, options: Options) -> Classifier:
     return Classifier(spec.model_copy(update={"head": facts}), module, transform)
 
 
-def _tokenizer(source: Source) -> Callable[..., Any]:
+def _tokenizer(source: ModelFiles) -> Callable[..., Any]:
     from transformers import AutoTokenizer
 
     source.bring(TOKENIZER_FILES)

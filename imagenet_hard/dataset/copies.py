@@ -180,7 +180,7 @@ def _pictures(hashed: HashedImages) -> Callable[[int], Image.Image] | None:
     return picture
 
 
-class Candidate(NamedTuple):
+class NearPair(NamedTuple):
     """Image ``i`` is near to image ``j`` under these views, which differ in ``bits`` bits."""
 
     i: int
@@ -207,7 +207,7 @@ def candidates(
     a: NDArray[np.uint64],
     b: NDArray[np.uint64] | None = None,
     on_progress: Callable[[int], object] = lambda n: None,
-) -> Iterator[Candidate]:
+) -> Iterator[NearPair]:
     """Pairs whose hashes are near, each once, under its nearest views; within ``a`` where there is no ``b``.
 
     ``a``, ``b``: uint64 (n, VIEWS, words), the first word of each hash the lowest frequencies.
@@ -216,7 +216,7 @@ def candidates(
     low = np.ascontiguousarray(other[:, :, 0].T)
     for start in range(0, len(a), ROWS):
         some = a[start : start + ROWS]
-        nearest: dict[tuple[int, int], Candidate] = {}
+        nearest: dict[tuple[int, int], NearPair] = {}
         for first in range(0 if b is not None else start - start % COLUMNS, len(other), COLUMNS):
             columns = slice(first, first + COLUMNS)
             for view_i, view_j in COMPARED:
@@ -227,7 +227,7 @@ def candidates(
                     i, j = i[i < j], j[i < j]
                 bits = np.bitwise_count(a[i, view_i] ^ other[j, view_j]).sum(axis=1, dtype=np.int64)
                 for k in np.flatnonzero(bits <= NEAR_BITS).tolist():
-                    near = Candidate(int(i[k]), int(j[k]), int(bits[k]), view_i, view_j)
+                    near = NearPair(int(i[k]), int(j[k]), int(bits[k]), view_i, view_j)
                     nearest[near[:2]] = min(near, nearest.get(near[:2], near), key=lambda each: each.bits)
         yield from sorted(nearest.values())
         on_progress(len(some))

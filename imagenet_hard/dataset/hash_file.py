@@ -43,7 +43,7 @@ class Head(Record):
 _BASE64 = 4 * ((VIEWS * HASH_BYTES + 2) // 3)
 
 
-class Row(Record):
+class HashedImage(Record):
     """Every other line; an image that cannot be read has no ``sha256``, what is no image no ``views``."""
 
     id: str
@@ -92,7 +92,7 @@ def write_hashes(path: Path, images: Benchmark, on_progress: Callable[[int], obj
             file.seek(size)
             for row in hash_images(images, range(len(done), len(images))):
                 views = base64.b64encode(row.views).decode()
-                file.write(_line(Row(id=row.id, sha256=row.sha256, views=views)))
+                file.write(_line(HashedImage(id=row.id, sha256=row.sha256, views=views)))
                 file.flush()
                 unread += not row.views
                 on_progress(1)
@@ -126,7 +126,7 @@ def _read(path: Path) -> tuple[Head, list[ImageHash], int]:
             for number, line in enumerate(lines, start=2):
                 if len(rows) == head.images:
                     raise ResultError(f"{path}:{number}: got more images than the {head.images:,} announced")
-                row = _parsed(Row, line, f"{path}:{number}")
+                row = _parsed(HashedImage, line, f"{path}:{number}")
                 rows.append(ImageHash(row.id, row.sha256, base64.b64decode(row.views)))
                 size += len(line)
     except OSError as error:

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageError, WeightsError
 from imagenet_hard.classifiers import open_clip_build as build
-from imagenet_hard.classifiers.backends import Options
+from imagenet_hard.classifiers.backends import LoadOptions
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.open_clip_build import resolve
 from imagenet_hard.classifiers.open_clip_models import from_model, load_open_clip, names, transform_of
@@ -40,7 +40,7 @@ def load(
 ) -> Classifier:
     """An open_clip model under a transform."""
     file = None if weights is None else str(weights)
-    return with_policy(load_open_clip(arch, tag, Options(file=file, **words)), transform)  # type: ignore[arg-type]
+    return with_policy(load_open_clip(arch, tag, LoadOptions(file=file, **words)), transform)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -328,13 +328,13 @@ def test_a_hub_repository(minihub: LoopbackHub, tmp_path: Path) -> None:
     commit = minihub.push("model", "alice/small", files)
     minihub.push("model", "alice/small", {build.CONFIG_FILE: b"{}"})
     code = """
-        from imagenet_hard.classifiers.backends import Options
+        from imagenet_hard.classifiers.backends import LoadOptions
         from imagenet_hard.classifiers.open_clip_models import load_hub
         from imagenet_hard.base.errors import ImageNetHardError
-        spec = load_hub("alice/small@REVISION", Options(templates="single")).spec
+        spec = load_hub("alice/small@REVISION", LoadOptions(templates="single")).spec
         print(spec.name, spec.tag, spec.weights_sha256, spec.head["quick_gelu"], spec.transform["mean"])
         try:
-            load_hub("alice/small", Options(templates="single"))
+            load_hub("alice/small", LoadOptions(templates="single"))
         except ImageNetHardError as error:
             print(error)
     """

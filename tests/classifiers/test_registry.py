@@ -10,7 +10,7 @@ import pytest
 
 from imagenet_hard.base.errors import UnknownModelError, UsageError, WeightsError
 from imagenet_hard.classifiers import backends
-from imagenet_hard.classifiers.backends import Options
+from imagenet_hard.classifiers.backends import LoadOptions
 from imagenet_hard.classifiers.registry import load_classifier
 
 CLIP_TAG = "laion400m_s13b_b51k"  # open_clip has a convnext_base, as torchvision and timm do
@@ -21,12 +21,12 @@ class Called(Exception):
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Options]]:
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, LoadOptions]]:
     """Every backend's loader records what it is asked for, and stops."""
-    seen: list[tuple[str, str, Options]] = []
+    seen: list[tuple[str, str, LoadOptions]] = []
 
     def recorder(prefix: str) -> Any:
-        def load(name: str, options: Options) -> Any:
+        def load(name: str, options: LoadOptions) -> Any:
             seen.append((prefix, name, options))
             raise Called
 
@@ -59,7 +59,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Options]]:
     ],
 )  # fmt: skip
 def test_a_name_finds_its_loader(
-    name: str, options: dict[str, str], expected: tuple[Any, ...], calls: list[tuple[str, str, Options]]
+    name: str, options: dict[str, str], expected: tuple[Any, ...], calls: list[tuple[str, str, LoadOptions]]
 ) -> None:
     """Bare names: torchvision, then timm, then open_clip, unless the tag says otherwise."""
     with pytest.raises(Called):

@@ -93,7 +93,7 @@ def small_model(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from imagenet_hard.classifiers.examine import examine
     from tests.engine.small import classifier
 
-    def load(name: str, options: backends.Options) -> Classifier:
+    def load(name: str, options: backends.LoadOptions) -> Classifier:
         made = classifier(classes=1001 if name == "background" else 1000)
         with torch.no_grad():
             made.module[-1].weight.mul_(40)  # so that it tells images apart
