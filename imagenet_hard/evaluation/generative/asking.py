@@ -138,7 +138,7 @@ class Asking:
         self._endpoint, self._question, self._store = endpoint, question, store
         self._gate = Gate(concurrency)
         self._threads = (concurrency or AUTOMATIC) + AHEAD
-        self._tasks: queue.Queue[Callable[[], Example] | None] = queue.Queue()
+        self._tasks: queue.SimpleQueue[Callable[[], Example] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[_Done] = queue.SimpleQueue()
         self._taken: list[_Done] = []
         self._known: Mapping[str, str] = {}
@@ -165,7 +165,8 @@ class Asking:
             thread.start()
         try:
             for task in tasks:
-                while self._in_flight >= self._threads:
+                # As many again as there are threads: none of them waits while answers go to disk.
+                while self._in_flight >= 2 * self._threads:
                     self._collect(asked, on_answer)
                 self._tasks.put(task)
                 self._in_flight += 1

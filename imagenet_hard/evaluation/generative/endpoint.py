@@ -10,20 +10,23 @@ from __future__ import annotations
 import email.utils
 import json
 import os
-import threading
+import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from imagenet_hard.base.errors import ClassifierError, ImageError, UsageError
+from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import printable, shorten
 from imagenet_hard.evaluation.generative.answers import MAX_FINISH_LENGTH
 from imagenet_hard.evaluation.generative.score import FILTERED
 
 if TYPE_CHECKING:
-    import openai
+    import urllib3
+    from urllib3 import BaseHTTPResponse
 
 DEFAULT_URL = "https://api.openai.com/v1"
 DEFAULT_KEY = "OPENAI_API_KEY"
@@ -32,6 +35,9 @@ NO_KEY = "none"
 
 TIMEOUT = 300.0
 """Seconds for one answer."""
+
+CONNECT_TIMEOUT = 15.0
+"""Seconds until there is a connection."""
 
 TRIES = 8
 PATIENT_TRIES = 40
@@ -42,6 +48,7 @@ MAX_WAIT = 600.0
 """Seconds that a server may ask to wait: longer is for another day."""
 
 _FILTERS = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
+_ACCOUNT = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
 _EMPTY_PURSE = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 
 
@@ -61,10 +68,6 @@ class PassingError(Exception):
     ) -> None:
         super().__init__(said)
         self.wait, self.pushed_back, self.tries, self.advice = wait, pushed_back, tries, advice
-
-
-class _LongReply(Exception):
-    """More bytes than an answer has."""
 
 
 @dataclass(frozen=True)
@@ -129,36 +132,22 @@ class Endpoint:
 
     def __init__(self, model: str, url: str, key: str, settings: Mapping[str, Any], *, calls: int) -> None:
         try:
-            import httpx2
-            import openai
+            self._pool = connections(url, calls)
         except ImportError as error:
             raise UsageError(
                 f"api:{model} needs the extra: pip install 'imagenet-hard[api]' ({error})"
             ) from None
-        self.model, self.url, self._key, self._settings = model, url, key, dict(settings)
-        self._turn = threading.local()
-        self._client = openai.OpenAI(
-            base_url=url,
-            api_key=key,
-            max_retries=0,  # ``asking`` knows how the other calls fare
-            default_headers={"Accept-Encoding": "identity"},
-            http_client=openai.DefaultHttpxClient(
-                timeout=httpx2.Timeout(TIMEOUT, connect=15),
-                limits=httpx2.Limits(max_connections=calls, max_keepalive_connections=calls),
-                follow_redirects=False,  # to wherever the key and the images would be sent
-                event_hooks={"request": [self._ready], "response": [_bound]},
-            ),
-        )
-        if url != DEFAULT_URL:  # what the environment says of an account there is for OpenAI alone
-            self._client.organization = self._client.project = self._client.admin_api_key = None
+        self.model, self.url, self._key = model, url, key
+        self._headers = _headers(url, key)
+        # A request is its image and little else: JSON is made of the little alone.
+        content = [{"type": "text", "text": "TEXT"}, {"type": "image_url", "image_url": {"url": "IMAGE"}}]
+        body = json.dumps({"messages": [{"role": "user", "content": content}], "model": model, **settings})
+        self._head, _, rest = body.partition('"TEXT"')
+        self._between, _, self._tail = rest.partition("IMAGE")
 
     def close(self) -> None:
         """Close its connections."""
-        self._client.close()
-
-    def _ready(self, request: Any) -> None:
-        """A request is made, and only to be sent."""
-        self._turn.wait()
+        self._pool.clear()
 
     def ask(self, text: str, image: str, wait: Callable[[], None] = lambda: None) -> Answer:
         """The answer to ``text`` about the image of a data URL; ``wait`` comes back when it may be sent.
@@ -168,28 +157,32 @@ class Endpoint:
             ImageError: this image is refused.
             ClassifierError: all of them would be.
         """
-        import httpx2
-        import openai
+        import urllib3
 
-        self._turn.wait = wait
-        content = [{"type": "text", "text": text}, {"type": "image_url", "image_url": {"url": image}}]
-        body: dict[str, Any] = {"model": self.model, "messages": [{"role": "user", "content": content}]}
+        body = "".join((self._head, json.dumps(text), self._between, image, self._tail)).encode()
+        wait()
         try:
-            reply = self._client.post(
-                "/chat/completions", body=body | self._settings, cast_to=httpx2.Response
-            ).content
-        except openai.APIStatusError as error:
-            return self._status(error)
-        except openai.APITimeoutError:
+            # No redirect is followed: to wherever the key and the images would be sent.
+            reply = self._pool.urlopen(
+                "POST",
+                f"{self.url}/chat/completions",
+                body=body,
+                headers=self._headers,
+                redirect=False,
+                retries=False,  # ``asking`` knows how the other calls fare
+                preload_content=False,
+            )
+            said = _bounded(reply)
+        except urllib3.exceptions.ReadTimeoutError:
             raise PassingError(f"no answer within {TIMEOUT:g} s", pushed_back=True, tries=3) from None
-        except openai.APIConnectionError as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise PassingError(
-                f"no connection: {self._said(error.__cause__ or error)}",
+                f"no connection: {self._said(error)}",
                 advice="Is a server running there, and is --base-url its address?",
             ) from None
-        except _LongReply:
-            raise PassingError(f"a reply of more than {MAX_REPLY_BYTES:,} bytes") from None
-        return self._read(reply)
+        if not 200 <= reply.status < 300:
+            return self._status(reply, said)
+        return self._read(said)
 
     def _read(self, reply: bytes) -> Answer:
         """The answer in the body of a reply."""
@@ -214,16 +207,17 @@ class Endpoint:
             _word(body.get("model"), 200),
         )
 
-    def _status(self, error: openai.APIStatusError) -> Answer:
-        code, response = error.status_code, error.response
-        detail = error.body if isinstance(error.body, dict) else {}
+    def _status(self, reply: BaseHTTPResponse, body: bytes) -> Answer:
+        """What a reply means that is no success."""
+        code, headers = reply.status, reply.headers
+        detail = _error_in(body)
         kind = str(detail.get("code") or detail.get("type") or "")
-        said = f"{code}: {self._said(detail.get('message') or error.body or response.reason_phrase)}"
+        said = f"{code}: {self._said(detail.get('message') or body or reply.reason)}"
         if code == 400 and (kind in _FILTERS or any(each in said for each in _FILTERS)):
             return Answer("", FILTERED)
         if 300 <= code < 400:
             raise ClassifierError(
-                f"{self.url} sends on to {self._said(response.headers.get('location', '?'))}, which is not "
+                f"{self.url} sends on to {self._said(headers.get('location', '?'))}, which is not "
                 "followed: give that as --base-url if you trust it"
             )
         if code in (401, 403):
@@ -239,7 +233,7 @@ class Endpoint:
         if code == 402 or kind in _EMPTY_PURSE:
             raise ClassifierError(f"{self.url} wants to be paid ({said}). The answers so far are kept")
         if code in (408, 409, 425, 429) or code >= 500:
-            wait = _wait(response.headers)
+            wait = _wait(headers)
             if wait is not None and wait > MAX_WAIT:
                 raise ClassifierError(
                     f"{self.url} asks to wait {wait / 60:.0f} minutes ({said}): run the same command again "
@@ -258,28 +252,64 @@ class Endpoint:
         return text if len(text) <= 200 else f"{text[:197]}..."
 
 
-def _bound(response: Any) -> None:
-    """No more of a body is read than an answer has, compressed or not."""
-    import httpx2
+def connections(url: str, calls: int) -> urllib3.PoolManager:
+    """Connections to ``url`` for ``calls`` at once, by the proxy that the environment names, if any."""
+    import truststore
+    import urllib3
 
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise _LongReply
+    parts, proxies = urlsplit(url), urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    how: dict[str, Any] = {
+        "maxsize": calls,
+        "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=TIMEOUT),
+        "ssl_context": truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # what the system trusts
+    }
+    if not proxy or urllib.request.proxy_bypass(parts.netloc):
+        return urllib3.PoolManager(**how)
+    account = urllib3.util.parse_url(proxy).auth
+    headers = urllib3.make_headers(proxy_basic_auth=unquote(account)) if account else None
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **how)
 
-    class Bounded(httpx2.SyncByteStream):  # type: ignore[misc] # httpx2 is not followed
-        def __init__(self, stream: Any) -> None:
-            self._stream = stream
 
-        def __iter__(self) -> Iterator[bytes]:
-            left = MAX_REPLY_BYTES
-            for chunk in self._stream:
-                if (left := left - len(chunk)) < 0:
-                    raise _LongReply
-                yield chunk
+def _headers(url: str, key: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Of every request; what the environment says of an account at OpenAI is for OpenAI alone."""
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "Authorization": f"Bearer {key}",
+        "Content-Type": "application/json",
+        "User-Agent": f"imagenet-hard/{__version__}",
+    }
+    if url == DEFAULT_URL:
+        for name, variable in _ACCOUNT.items():
+            if environment.get(variable):
+                headers[name] = environment[variable]
+    return headers
 
-        def close(self) -> None:
-            self._stream.close()
 
-    response.stream = Bounded(response.stream)
+def _bounded(reply: BaseHTTPResponse) -> bytes:
+    """The body of a reply; no more of it is read than an answer has, compressed or not."""
+    parts, size = list[bytes](), 0
+    if reply.headers.get("content-encoding", "identity") == "identity":
+        for part in reply.stream(2**16, decode_content=False):
+            parts.append(part)
+            size += len(part)
+            if size > MAX_REPLY_BYTES:
+                break
+        else:
+            return b"".join(parts)
+    reply.close()
+    raise PassingError(f"a reply of more than {MAX_REPLY_BYTES:,} bytes")
+
+
+def _error_in(body: bytes) -> Mapping[str, Any]:
+    """What a reply says is wrong, as OpenAI words it: the object "error", or all of it."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    said = said.get("error", said) if isinstance(said, dict) else {}
+    return said if isinstance(said, dict) else {"message": said}
 
 
 def _wait(headers: Any) -> float | None:

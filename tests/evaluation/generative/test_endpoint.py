@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import time
@@ -12,7 +13,14 @@ import pytest
 
 from imagenet_hard.base.errors import ClassifierError, ImageError, UsageError
 from imagenet_hard.evaluation.generative import endpoint
-from imagenet_hard.evaluation.generative.endpoint import Answer, Endpoint, PassingError, base_url, key_for
+from imagenet_hard.evaluation.generative.endpoint import (
+    Answer,
+    Endpoint,
+    PassingError,
+    base_url,
+    connections,
+    key_for,
+)
 from tests.evaluation.generative.chat_server import Chat, Reply, completion, serving
 
 IMAGE = "data:image/png;base64,AAAA"
@@ -230,9 +238,64 @@ def test_an_account_at_openai_is_told_to_nobody_else(monkeypatch):
     assert "private" not in json.dumps(chat.headers)
 
 
+def test_openai_hears_of_its_account(monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "")
+    with serving(Chat()) as chat:
+        monkeypatch.setattr(endpoint, "DEFAULT_URL", chat.url)
+        with closing(Endpoint("toy", chat.url, KEY, {}, calls=1)) as one:
+            one.ask("?", IMAGE)
+    assert chat.headers[0]["openai-organization"] == "org-1"
+    assert "openai-project" not in chat.headers[0]
+
+
+def test_the_request_is_what_the_openai_client_sends():
+    """Words and names with all that JSON escapes, and that stand in the request's own places."""
+    openai = pytest.importorskip("openai")
+    model, words = 'a "TEXT" IMAGE/é', 'TEXT "IMAGE" \\ \n\u2028é🐟'
+    settings = {"temperature": 0, "stop": ['"', "IMAGE"], "response_format": {"type": "text"}}
+    content = [{"type": "text", "text": words}, {"type": "image_url", "image_url": {"url": IMAGE}}]
+    with serving(Chat()) as chat:
+        with closing(Endpoint(model, chat.url, KEY, settings, calls=1)) as one:
+            one.ask(words, IMAGE)
+        with openai.OpenAI(base_url=chat.url, api_key=KEY, max_retries=0) as client:
+            client.chat.completions.create(
+                model=model, messages=[{"role": "user", "content": content}], **settings
+            )
+    ours, theirs = chat.requests
+    assert ours == theirs
+    for header in ("authorization", "content-type", "accept"):
+        assert chat.headers[0][header] == chat.headers[1][header]
+
+
+def test_connections_are_kept_and_made_anew_where_the_server_has_closed_them():
+    """A server that closes after each reply costs no failed call."""
+    closes = Reply(completion("tench"), 200, {"Connection": "close"})
+    with (
+        serving(Chat(fault=lambda n, image, request: closes if n == 1 else None)) as chat,
+        closing(Endpoint("toy", chat.url, KEY, {}, calls=1)) as one,
+    ):
+        assert [one.ask("?", IMAGE).text for _ in range(3)] == ["tench"] * 3
+
+
+def test_a_proxy_of_the_environment_is_taken(monkeypatch):
+    """With its own account, and not for this machine's addresses where the environment says so."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    assert connections("https://a.example/v1", 1).proxy is None
+    monkeypatch.setenv("https_proxy", "http://me:p%40ss@proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "b.example")
+    through = connections("https://a.example/v1", 1)
+    assert through.proxy.host == "proxy.example"
+    assert through.proxy_headers == {"proxy-authorization": "Basic " + base64.b64encode(b"me:p@ss").decode()}
+    assert connections("https://b.example/v1", 1).proxy is None
+    assert connections("http://a.example/v1", 1).proxy is None
+
+
 def test_the_extra_is_named(monkeypatch):
     import sys
 
-    monkeypatch.setitem(sys.modules, "openai", None)
+    monkeypatch.setitem(sys.modules, "urllib3", None)
     with pytest.raises(UsageError, match=r"api:toy needs the extra: pip install 'imagenet-hard\[api\]'"):
         Endpoint("toy", "http://localhost/v1", "none", {}, calls=1)
