@@ -25,7 +25,10 @@ sys.dont_write_bytecode = False
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-pytest_plugins = ["tests.base.packages", "tests.browser", "tests.engine.clusters", "tests.hub.server"]
+pytest_plugins = [
+    *("tests.base.packages", "tests.browser", "tests.classifiers.small_bundled", "tests.engine.clusters"),
+    "tests.hub.server",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -12,6 +12,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 from imagenet_hard.base.children import bare_environment, module_command
 from imagenet_hard.base.errors import ResultError
@@ -56,37 +57,46 @@ def bytes_sandboxed(path: str | Path, reader: str, seconds: float | None = None)
     Raises:
         ResultError: as ``read_sandboxed``.
     """
-    absolute, seconds = Path(path).absolute(), SECONDS if seconds is None else seconds
-    command = module_command(__name__, [reader, str(absolute), str(MEMORY_BYTES), str(OUTPUT_BYTES)])
+    absolute, seconds = str(Path(path).absolute()), SECONDS if seconds is None else seconds
     with TemporaryDirectory(prefix="imagenet-hard-read-") as empty:
         output, errors = Path(empty) / "output", Path(empty) / "errors"
         try:
             with output.open("wb") as sink, errors.open("wb") as said:
-                child = subprocess.run(  # noqa: S603 - this interpreter, this module
-                    command,
-                    # Threads would each reserve a part of the address space.
-                    env=bare_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
-                    cwd=empty,
-                    stdin=subprocess.DEVNULL,
-                    stdout=sink,
-                    stderr=said,
-                    timeout=seconds,
-                    check=False,
-                )
+                code = _in_a_child(reader, absolute, empty, seconds, sink, said)
         except subprocess.TimeoutExpired:
             raise ResultError(
                 f"{path} took more than {seconds:g} s to read: it is not a sound file of answers"
             ) from None
-        if child.returncode == _REFUSED:
+        if code == _REFUSED:
             with errors.open(encoding="utf-8", errors="replace") as said_text:
                 message = said_text.read(_MAX_MESSAGE).strip()
-            raise ResultError(message.replace(str(absolute), str(path)))
-        if child.returncode:
+            raise ResultError(message.replace(absolute, str(path)))
+        if code:
             raise ResultError(
-                f"reading {path} ended with code {child.returncode} within {MEMORY_BYTES / 2**30:.0f} GiB: "
+                f"reading {path} ended with code {code} within {MEMORY_BYTES / 2**30:.0f} GiB: "
                 "it is not a sound file of answers"
             )
         return read_bounded(output, OUTPUT_BYTES)
+
+
+def _in_a_child(reader: str, path: str, empty: str, seconds: float, sink: BinaryIO, said: BinaryIO) -> int:
+    """``_read`` in a process of its own that stands in the folder ``empty``; its exit code.
+
+    Raises:
+        subprocess.TimeoutExpired: it takes more than so many seconds.
+    """
+    child = subprocess.run(  # noqa: S603 - this interpreter, this module
+        module_command(__name__, [reader, path, str(MEMORY_BYTES), str(OUTPUT_BYTES)]),
+        # Threads would each reserve a part of the address space.
+        env=bare_environment(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"),
+        cwd=empty,
+        stdin=subprocess.DEVNULL,
+        stdout=sink,
+        stderr=said,
+        timeout=seconds,
+        check=False,
+    )
+    return child.returncode
 
 
 def _child(reader: str, path: str, memory_bytes: int, output_bytes: int) -> int:
@@ -98,14 +108,19 @@ def _child(reader: str, path: str, memory_bytes: int, output_bytes: int) -> int:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     except (ImportError, ValueError, OSError):
         pass  # Windows has none, macOS refuses some: there the time limit alone holds
+    return _read(reader, path, sys.stdout.buffer, sys.stderr.buffer)
+
+
+def _read(reader: str, path: str, sink: BinaryIO, said: BinaryIO) -> int:
+    """What ``reader`` gives for ``path`` into ``sink``, or its refusal into ``said``; the exit code."""
     module, _, function = reader.partition(":")
     try:
         read = getattr(import_module(module), function)(path)
         parts = predictions_to_bytes(read) if isinstance(read, Predictions) else read
     except ResultError as error:
-        sys.stderr.write(str(error))
+        said.write(str(error).encode("utf-8", "backslashreplace"))
         return _REFUSED
-    sys.stdout.buffer.writelines(parts)
+    sink.writelines(parts)
     return 0
 
 

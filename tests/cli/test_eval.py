@@ -1,4 +1,4 @@
-"""`imagenet-hard eval` as a user calls it: real weights on real images, and what can go wrong."""
+"""`imagenet-hard eval` as a user calls it, on real images, and what can go wrong."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ def test_json_gives_results_that_can_be_read_back(tmp_path, capsys, caplog):
     assert not list(out.rglob(".*"))  # no partial store is left
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_the_table_names_the_model_and_its_interval(tmp_path, capsys):
     """The answer is on stdout, the progress on stderr."""
     assert cli("--model", "efficientnet_lite0", *SAMPLE, "--limit", "4", "--out", str(tmp_path)) == 0
@@ -64,6 +65,7 @@ def test_the_table_names_the_model_and_its_interval(tmp_path, capsys):
     assert (tmp_path / "sample-first-4").is_dir()
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_the_results_in_other_forms(tmp_path, capsys):
     """Markdown, LaTeX and CSV stand alone on stdout; the later runs read the result of the first."""
     args = ("--model", "efficientnet_lite0", *SAMPLE, "--limit", "4", "--out", str(tmp_path), "--format")
@@ -78,6 +80,7 @@ def test_the_results_in_other_forms(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("\\begin{tabular}")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_one_failure_does_not_end_the_others_and_the_exit_code_tells(tmp_path, capsys):
     """The good model is scored, the bad one named, and the exit code is 1."""
     args = ("--model", "no_such_model", "--model", "efficientnet_lite0")
@@ -88,6 +91,7 @@ def test_one_failure_does_not_end_the_others_and_the_exit_code_tells(tmp_path, c
     assert "1 of 2 models failed: no_such_model" in captured.err
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_suite_from_a_file(tmp_path, capsys):
     """A YAML list of models is a suite; each has its own transform."""
     suite = tmp_path / "mine.yaml"
@@ -101,6 +105,7 @@ def test_a_suite_from_a_file(tmp_path, capsys):
     assert results[0]["model"]["transform_sha256"] != results[1]["model"]["transform_sha256"]
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_bad_images_are_named_and_there_is_no_result(tmp_path, capsys):
     """Truncated and foreign files are told by id; mended, only they are scored."""
     data = folder_of_samples(tmp_path / "data")
@@ -127,6 +132,7 @@ def test_bad_images_are_named_and_there_is_no_result(tmp_path, capsys):
     assert (runtime.n_resumed, runtime.n_scored) == (19, 1)
 
 
+@pytest.mark.usefixtures("small_networks")
 @pytest.mark.skipif(shutil.which("chattr") is None, reason="needs chattr")
 def test_a_read_only_output_folder(tmp_path, capsys):
     """What cannot be written is said before anything is scored."""
@@ -181,6 +187,7 @@ def test_kill_9_then_the_same_command_ends_with_the_same_numbers(
         assert results["killed"][key] == results["whole"][key]
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_test_time_augmentation_has_its_own_files_and_rows(tmp_path, capsys):
     """Beside the plain result, not over it; the table tells them apart; the sheet is written."""
     base = ("--model", "efficientnet_lite0", *SAMPLE, "--limit", "3", "--out", str(tmp_path / "out"))
@@ -201,6 +208,7 @@ def test_test_time_augmentation_has_its_own_files_and_rows(tmp_path, capsys):
     assert captured.err == f"A is {files[0]}, B is {files[1]}\n"
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_test_time_augmentation_with_the_standard_view_is_plain_evaluation(tmp_path, capsys):
     """The same predictions on real images, to the last bit."""
     base = ("--model", "efficientnet_lite0", *SAMPLE, "--limit", "5", "--out", str(tmp_path), "--json")
@@ -220,7 +228,7 @@ def test_one_listed_zoom_is_the_studys_standard_view(tmp_path, capsys):
         "efficientnet_lite0",
         *SAMPLE,
         "--limit",
-        "5",
+        "2",
         "--out",
         str(tmp_path / "out"),
         "--json",
@@ -233,6 +241,7 @@ def test_one_listed_zoom_is_the_studys_standard_view(tmp_path, capsys):
     capsys.readouterr()
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_several_sets_make_one_table(tmp_path, monkeypatch, capsys):
     """A row a model and a column a set, or the other way round; both kinds of results are written."""
     monkeypatch.chdir(tmp_path)
@@ -259,6 +268,7 @@ def test_several_sets_make_one_table(tmp_path, monkeypatch, capsys):
     assert "2 of 6 runs failed: no_such_model on sample, no_such_model on mine" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("small_networks")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -330,6 +340,7 @@ def test_a_factory_that_ends_the_process_ends_a_message(loud, capsys):
     assert "loud_models:ends() failed: SystemExit: usage: train.py DATA" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_classes_and_background_on_the_command_line(tmp_path, capsys):
     """A wrong name is wrong usage; a background class belongs to --model."""
     assert cli("--model", "efficientnet_lite0", *SAMPLE, "--classes", "imagenet-q") == 2
@@ -340,6 +351,7 @@ def test_classes_and_background_on_the_command_line(tmp_path, capsys):
     assert "with 1000 outputs" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_sample_and_a_list_of_ids_are_results_of_their_own(tmp_path, capsys):
     """Drawn as the documentation says, and named in the record, the folder and the table."""
     base = ("--model", "efficientnet_lite0", *SAMPLE, "--out", str(tmp_path), "-q")

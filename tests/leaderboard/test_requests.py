@@ -127,6 +127,7 @@ def state(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_from_the_command_to_a_reproduced_entry(board: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One command scores, enters and records; again it does nothing."""
     assert evaluate(board, "--owner", "github:maintainer") == 0
@@ -234,6 +235,7 @@ def proposed(root: Path, archive: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_an_entry_and_its_record_pass_in_one_request(board: Path, tmp_path: Path) -> None:
     """Of a maintainer, as the workflow leaves them; of nobody else, and not with a forged record."""
     assert evaluate(board, "--owner", "github:maintainer") == 0

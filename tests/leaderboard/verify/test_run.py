@@ -59,6 +59,7 @@ def stored(folder: Path) -> Predictions:
     return read_predictions(folder / PREDICTIONS_FILE)
 
 
+@pytest.mark.usefixtures("own_process")
 def test_an_honest_entry_is_rescored(board: Board) -> None:
     """Every check says when and by which version; the score is the claim's, computed again."""
     report = check(board)
@@ -248,6 +249,7 @@ def test_a_result_whose_images_were_swapped(board: Board) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("own_process")
 def test_a_billion_rows_are_not_read(board: Board) -> None:
     """A few kilobytes that claim or unfold to 10^9 rows end in a report within the limits."""
     table = pa.table(
@@ -271,6 +273,7 @@ def test_a_billion_rows_are_not_read(board: Board) -> None:
     assert "6000000 rows: at most" in detail
 
 
+@pytest.mark.usefixtures("own_process")
 def test_a_bomb_within_one_row(board: Board) -> None:
     """One row whose list has 3 x 10^7 equal values: the reader's process ends, not this one."""
     values = pa.array(np.zeros(3 * 10**7, np.int16))
