@@ -42,6 +42,7 @@ COMMANDS: Commands = {
 STEPS: Commands = {
     "plan": ("curate.plan:command", "Say what a recipe reads and costs, before anything runs."),
     "score": ("curate.score:command", "Find the images that no zoom of any classifier solves."),
+    "refresh": ("curate.refresh:command", "Score a new version of a built set, from what is known of it."),
     "review": ("curate.review:command", "Let people decide about the survivors."),
     "build": ("curate.build:command", "Write the data set, its card and its manifest."),
     "publish": ("curate.publish:command", "Upload a built data set to the Hub."),

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -227,6 +229,11 @@ class CurationStore:
             failures=failures,
             complete=bool(sizes) and seen == sizes and self.fact("finished") == "yes",
         )
+
+    def copy_to(self, path: Path) -> None:
+        """Write all of it to a new file, also what a killed run has left in SQLite's log."""
+        with self._database.explained(), closing(sqlite3.connect(path)) as other:
+            self._db.backup(other)
 
     def close(self) -> None:
         self._db.close()

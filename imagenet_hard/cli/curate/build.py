@@ -43,7 +43,9 @@ def command(recipe: str, data: Path, **options: Any) -> None:
     """
     from tqdm import tqdm
 
+    from imagenet_hard.curation.build.lineage import Lineage
     from imagenet_hard.curation.build.run import build
+    from imagenet_hard.curation.parent import read_parent
     from imagenet_hard.curation.recipe import load_recipe
     from imagenet_hard.curation.review.actions import ACTIONS
     from imagenet_hard.curation.score.plan import recipe_file
@@ -52,22 +54,24 @@ def command(recipe: str, data: Path, **options: Any) -> None:
 
     loaded = load_recipe(recipe)
     folder = work_folder(options["work"], loaded.name)
-    with CurationStore(folder / FILE) as store:
-        survivors, summary = store.survivors(), store.summary()
+    with (
+        CurationStore(folder / FILE) as store,
+        tqdm(desc=loaded.output.name, unit=" images", disable=options["quiet"]) as bar,
+    ):
+        sources = open_sources(loaded, data)
+        survivors, parent = store.survivors(), read_parent(folder)
         settled = _settled(folder, options["decisions"], options["adjudication"], survivors)
         relabelled = [id for id, decision in settled.items() if ACTIONS[decision.action].takes_labels]
-        predicted = {id: _predicted(store, id) for id in relabelled}
-    sources = open_sources(loaded, data)
-    with tqdm(desc=loaded.output.name, unit=" images", disable=options["quiet"]) as bar:
         report = build(
             loaded,
             recipe_file(recipe),
             sources,
             survivors,
-            summary,
+            store.summary(),
             settled,
             options["out"] or Path(loaded.output.name),
-            predicted=predicted,
+            predicted={id: _predicted(store, id) for id in relabelled},
+            lineage=None if parent is None else Lineage.read(parent, store, survivors),
             allow_undecided=options["allow_undecided"],
             on_progress=bar.update,
         )
@@ -112,6 +116,7 @@ def _as_json(report: BuildReport) -> dict[str, Any]:
         "reviewers": selection.reviewers,
         "exif_orientation": list(report.turned),
         "near_copies": None if near is None else [copy._asdict() for copy in near],
+        **({"changes": report.version.model_dump(mode="json")} if report.version else {}),
         **report.manifest.model_dump(mode="json"),
     }
 
@@ -121,6 +126,7 @@ def _print(report: BuildReport) -> None:
     from imagenet_hard.base.text import shorten_list
     from imagenet_hard.curation.sources.exclusions import explain_near_copies
     from imagenet_hard.dataset.exif import worth
+    from imagenet_hard.dataset.versions import VERSIONS
 
     rows = [(name, f"{n:,}") for name, n in [*report.by_origin.items(), ("all", report.manifest.n)]]
     title = f"{report.manifest.name} {report.manifest.version}"
@@ -130,6 +136,11 @@ def _print(report: BuildReport) -> None:
         f"excluded {selection.excluded}, dropped by reviewers {sum(selection.dropped.values())}, relabelled "
         f"{selection.relabelled}, merged {selection.merged}"
     )
+    if (version := report.version) is not None:
+        click.echo(
+            f"against its parent: retired {len(version.retired)}, added {len(version.added)}, with other "
+            f"labels {len(version.relabelled)}; {VERSIONS} says why"
+        )
     if selection.answered:
         click.echo(
             f"{len(selection.answered)} are out because a zoom predicts a label that reviewers gave them: "

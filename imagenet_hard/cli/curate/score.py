@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from imagenet_hard.cli.options import EXISTING, path_option
 
 if TYPE_CHECKING:
     from imagenet_hard.curation.records import FilterProgress, ScoreSummary
+    from imagenet_hard.curation.refresh import Before
     from imagenet_hard.imagenet.zoom import Zoom
 
 FAILURES_SHOWN = 20
@@ -72,13 +74,20 @@ class ScoringRun:
 
 
 def run_scoring(
-    options: Mapping[str, Any], folder_for: Callable[[str], Path], *, mode: str, order: Sequence[Zoom] = ()
+    options: Mapping[str, Any],
+    folder_for: Callable[[str], Path],
+    *,
+    mode: str,
+    order: Sequence[Zoom] = (),
+    before: Before | None = None,
 ) -> ScoringRun:
     """Score a recipe with a progress bar; ``folder_for``: its name -> the work folder.
 
     ``options``: ``recipe``, ``data``, ``quiet``, and those of ``run_options`` and ``engine_options``.
+    ``before``: the set that is refreshed.
     """
     from imagenet_hard.curation.recipe import load_recipe
+    from imagenet_hard.curation.refresh import refresh
     from imagenet_hard.curation.score.plan import recipe_file
     from imagenet_hard.curation.score.run import score
     from imagenet_hard.curation.sources import open_sources, unwanted
@@ -98,7 +107,8 @@ def run_scoring(
     how = ("device", "batch_size", "workers", "compile", "runtime")
     settings = RunSettings(**{name: options[name] for name in how})
     with opened(options) as engine, _progress(loaded.name, options["quiet"]) as update:
-        summary = score(
+        run = score if before is None else partial(refresh, before=before)
+        summary = run(
             loaded, sources, folder, settings, mode=mode, order=order, engine=engine, on_progress=update
         )
     with CurationStore(folder / FILE) as store:

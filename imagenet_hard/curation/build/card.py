@@ -14,6 +14,7 @@ from imagenet_hard.curation.build.shards import SPLIT, features
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import ScoreSummary
 from imagenet_hard.dataset.exif import worth
+from imagenet_hard.dataset.versions import Versions
 from imagenet_hard.hub.evaluation import benchmark_yaml, task_id
 
 TEMPLATE = "card.md.jinja"
@@ -42,11 +43,12 @@ def render(
     shards: Sequence[str],
     image_bytes: int,
     turned: Sequence[str] = (),
+    chain: Versions | None = None,
 ) -> str:
     """The whole README.md.
 
     ``notes``: source id -> what was seen and left out when it was read. ``turned``: ids of images with an
-    EXIF orientation.
+    EXIF orientation. ``chain``: the versions, where there are several.
 
     Raises:
         UsageError: the recipe's ``licence_link`` is none that the Hub takes.
@@ -70,6 +72,7 @@ def render(
         picture=PICTURE,
         licences=LICENCES,
         turned=worth(turned, len(selection.rows)) if turned else "",
+        chain=chain.versions if chain else (),
         version=__version__,
         cell=cell,
     )

@@ -13,10 +13,9 @@ from imagenet_hard.base.tables import exact_csv
 from imagenet_hard.base.types import SCHEMA_VERSION, Record
 from imagenet_hard.curation.build.selection import Selected
 from imagenet_hard.dataset.fingerprint import fingerprint
+from imagenet_hard.dataset.versions import IMAGES_COLUMNS
 
 MANIFEST = "manifest.json"
-IMAGES = "images.csv"
-IMAGES_COLUMNS = ("id", "sha256", "labels", "origin", "shard")
 
 
 class FileRecord(Record):

@@ -19,12 +19,21 @@ NOTHING: Mapping[str, Collection[int]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """One row of the data set to be: where its bytes are read, and what they must hash to."""
+    """One row of the data set to be: where its bytes are read, and what they must hash to.
+
+    ``file``: its id in the source, where an earlier version of the set gave it another.
+    """
 
     id: str
     source: str
     labels: tuple[int, ...]
     image_sha256: str
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """Its id in the source."""
+        return self.file or self.id
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class SelectedImages:
             DatasetError: it has other bytes than when it was scored.
             ImageError: it cannot be read.
         """
-        source, number = self._place[row.id]
+        source, number = self._place[row.place]
         data = source.images[number].image
         if hashlib.sha256(data).hexdigest() != row.image_sha256:
             raise _changed([row.id])

@@ -10,10 +10,11 @@ from imagenet_hard.base.errors import DatasetError
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.tables import read_csv
 from imagenet_hard.base.text import shorten_list
-from imagenet_hard.curation.build.manifest import IMAGES, IMAGES_COLUMNS, MANIFEST, Manifest
+from imagenet_hard.curation.build.manifest import MANIFEST, Manifest
 from imagenet_hard.curation.build.shards import GROUP_ROWS, features
 from imagenet_hard.curation.publish import read_build
 from imagenet_hard.dataset.fingerprint import fingerprint
+from imagenet_hard.dataset.versions import IMAGES, IMAGES_COLUMNS
 from imagenet_hard.imagenet.classes import names
 
 SHOWN = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -101,21 +101,12 @@ def append_decision(path: Path, row: DecisionRow) -> None:
         ResultError: the system refuses; the file is then as it was.
     """
     if not path.exists():
-        write_atomically(path, _line(COLUMNS))
-    fields = (
-        row.id,
-        row.action,
-        row.reason,
-        " ".join(map(str, row.labels)),
-        row.reviewer,
-        row.stamp,
-        row.image_sha256,
-    )
+        write_decisions(path, ())
     try:
         with path.open("r+b", buffering=0) as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(end - 1, 0))
-            data = (b"" if file.read(1) in (b"", b"\n") else b"\n") + _line(fields)
+            data = (b"" if file.read(1) in (b"", b"\n") else b"\n") + _line(_cells(row))
             try:
                 if file.write(data) != len(data):
                     raise OSError("the disk is full")
@@ -127,6 +118,15 @@ def append_decision(path: Path, row: DecisionRow) -> None:
         raise ResultError(
             f"the decision about {row.id!r} cannot be written to {path}: {error.strerror or error}"
         ) from error
+
+
+def write_decisions(path: Path, rows: Iterable[DecisionRow]) -> None:
+    """A new file with these rows, whole or not at all.
+
+    Raises:
+        ResultError: the system refuses.
+    """
+    write_atomically(path, b"".join(map(_line, [COLUMNS, *map(_cells, rows)])))
 
 
 def placed_rows(path: Path) -> list[tuple[str, DecisionRow]]:
@@ -155,6 +155,11 @@ def _parsed(fields: list[str]) -> DecisionRow:
         raise ResultError(f"time is {shorten(time)}: expected UTC such as 2023-04-12T09:30:00Z") from None
     indices = tuple(sorted(map(int, labels.split())))
     return DecisionRow(id, action, reason, indices, reviewer, moment, sha256)
+
+
+def _cells(row: DecisionRow) -> tuple[str, ...]:
+    labels = " ".join(map(str, row.labels))
+    return row.id, row.action, row.reason, labels, row.reviewer, row.stamp, row.image_sha256
 
 
 def _line(fields: Sequence[str]) -> bytes:

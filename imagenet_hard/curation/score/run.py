@@ -160,6 +160,7 @@ def _witnesses(
         ResultError: the first part was scored by other code, or it is not known by which.
     """
     before = json.loads(store.fact("witnesses") or "{}")
+    known = json.loads(store.fact("classifiers") or "{}")
     begun = next(store.images(), None) is not None
     each_source = -(-IMAGES // max(1, len(sources)))
     tasks = [task for source in sources for task in source.images.tasks_of_some(each_source)]
@@ -169,7 +170,11 @@ def _witnesses(
             continue
         mine = witness(classifier.model, tasks, settings, exif=exif)
         old = before.get(classifier.id)
-        why = "it is not known which code that was" if begun and old is None else None
+        why = (
+            "it is not known which code that was"
+            if begun and classifier.id in known and old is None
+            else None
+        )
         if old is not None:
             why = mine.against(Witness.model_validate(old))
         if why:
