@@ -10,7 +10,15 @@ import click
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.text import counted
-from imagenet_hard.cli.options import PATH, device_option, entries_option, links_option, path_option
+from imagenet_hard.cli.options import (
+    PATH,
+    device_option,
+    entries_option,
+    links_option,
+    path_option,
+    training_given,
+    training_options,
+)
 
 if TYPE_CHECKING:
     from imagenet_hard.leaderboard.gold import Gold
@@ -41,7 +49,7 @@ if TYPE_CHECKING:
 @links_option("Where the predictions are published; https only.", required=True)
 @click.option("--date", type=click.DateTime(["%Y-%m-%d"]), required=True, help="When they were published.")
 @click.option("--name", help="What the board calls the model, where the file holds one.")
-@click.option("--training-data", default="", help="What the models were trained on, in words.")
+@training_options
 @click.option(
     "--used-in-curation", multiple=True, metavar="MODEL", help="A model of the file that chose the images."
 )
@@ -74,6 +82,7 @@ def import_command(file: Path, entries: Path, **options: Any) -> int:
         links=[link(*each) for each in options["links"]],
         owners=[Author.parse(each) for each in options["owners"]],
         training_data=options["training_data"],
+        training=training_given(options),
         used_in_curation=options["used_in_curation"],
         board=entries.absolute().parent,
     )
@@ -98,7 +107,7 @@ def import_command(file: Path, entries: Path, **options: Any) -> int:
     "--owner", "owners", multiple=True, metavar="ACCOUNT", help="github:LOGIN or hub:USER; may replace it."
 )
 @links_option("Https only.")
-@click.option("--training-data", default="", help="What the model was trained on, in words.")
+@training_options
 @click.option("--weights", metavar="TAG", help="Which published weights, where the name does not say.")
 @path_option(
     "--work",
@@ -120,6 +129,9 @@ def evaluate_command(model: str, **options: Any) -> int:
     from imagenet_hard.leaderboard.verify.report import text_report
 
     options["owners"] = [Author.parse(each) for each in options["owners"]]
+    options["training"] = training_given(options)
+    for name in ("trained_on", "fine_tuned_on", "distilled_from"):
+        del options[name]
     options["submitter"] = options["submitter"] or SUBMITTER
     with at_work():
         done = evaluate_for_board(model, bars=progress_bars, **options)

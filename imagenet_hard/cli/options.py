@@ -53,6 +53,46 @@ def links_option(help: str, *, required: bool = False) -> Callable[[Command], Co
     return click.option("--link", "links", required=required, help=help, **about)
 
 
+def training_options(command: Command) -> Command:
+    """What a model was trained on; ``training_given`` reads them."""
+    for option in reversed(
+        (
+            click.option("--training-data", default="", help="What the model was trained on, in words."),
+            click.option(
+                "--trained-on",
+                multiple=True,
+                metavar="SET[=IMAGES]",
+                help="A data set that it was trained on, as ImageNet-21k or Photos=1.5M; may be repeated.",
+            ),
+            click.option(
+                "--fine-tuned-on",
+                multiple=True,
+                metavar="SET[=IMAGES]",
+                help="What it was then fine-tuned on.",
+            ),
+            click.option(
+                "--distilled-from",
+                multiple=True,
+                metavar="MODEL",
+                help="A model that taught it; may be repeated.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def training_given(options: Mapping[str, Any]) -> Any:
+    """The ``leaderboard.training.Training`` of these options; None where none was given.
+
+    Raises:
+        UsageError: what they say does not hold together.
+    """
+    from imagenet_hard.leaderboard.training import training_of
+
+    return training_of(*(options[name] for name in ("trained_on", "fine_tuned_on", "distilled_from")))
+
+
 def datasets_option(note: str = "") -> Callable[[Command], Command]:
     """``--dataset``, which may be repeated; ``note`` says what that is worth."""
     return click.option(

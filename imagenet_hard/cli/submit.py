@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from imagenet_hard.cli.options import PATH, entries_option, golds_option, links_option, path_option
+from imagenet_hard.cli.options import (
+    PATH,
+    entries_option,
+    golds_option,
+    links_option,
+    path_option,
+    training_given,
+    training_options,
+)
 
 if TYPE_CHECKING:
     from imagenet_hard.leaderboard.submit import Submission
@@ -29,7 +37,13 @@ if TYPE_CHECKING:
     help="github:LOGIN or hub:USER, who alone may replace the entry; with --hub the account of the token.",
 )
 @links_option("Paper, code, weights; https only.")
-@click.option("--training-data", default="", help="What the model was trained on, in words.")
+@training_options
+@click.option(
+    "--training-by-tag/--no-training-by-tag",
+    default=True,
+    help="Where --trained-on is not given, state what the name of the weights does, where that is known "
+    " [default: yes].",
+)
 @click.option(
     "--date", type=click.DateTime(["%Y-%m-%d"]), help="When it was scored [default: the result's day]."
 )
@@ -82,12 +96,21 @@ def command(result: Path, links: list[tuple[str, str]], **options: Any) -> int:
         owners=_owners(options["owners"], hub=bool(options["hub"])),
         links=links,
         training_data=options["training_data"],
+        training=training_given(options),
+        training_by_its_tag=options["training_by_tag"],
         date=date.date() if date else None,
         used_in_curation=options["used_in_curation"],
         imagenet_top1=options["imagenet_top1"],
         imagenet_source=options["imagenet_source"],
         entries=None if options["hub"] else options["entries"],
     )
+    training = submission.entry.training
+    if training and training.said_by == "tag":
+        click.echo(
+            f"trained on, as the tag {submission.entry.model.tag} says: {training} (--trained-on or "
+            "--no-training-by-tag says otherwise)",
+            err=True,
+        )
     done = _deliver(submission, options)
     if options["as_json"]:
         report = submission.report.model_dump(mode="json")

@@ -33,6 +33,7 @@ from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.result import Protocol, Result
 from imagenet_hard.leaderboard.ids import MAX_ID, benchmark_of, entry_id, model_of
 from imagenet_hard.leaderboard.plain_text import Line, Link, Name, check_plain
+from imagenet_hard.leaderboard.training import Training
 
 ENTRY_FILE = "entry.json"
 MAX_ENTRY_BYTES = 4 * 2**20
@@ -88,6 +89,9 @@ class Entry(Record):
     )
     links: tuple[Link, ...] = Field(default=(), max_length=MAX_LINKS)
     training_data: Line = ""
+    training: Training | None = Field(
+        default=None, exclude_if=says_nothing, description="what it was trained on, by sets with their sizes"
+    )
     date: dt.date = Field(description="when it was scored")
     used_in_curation: bool = Field(
         default=False, description="whether the model chose the images; it is biased low on them then"

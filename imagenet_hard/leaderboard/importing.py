@@ -25,6 +25,7 @@ from imagenet_hard.leaderboard.gold import Gold, gold_of, known_golds, write_gol
 from imagenet_hard.leaderboard.ids import benchmark_part, entry_id
 from imagenet_hard.leaderboard.plain_text import Link
 from imagenet_hard.leaderboard.rescore import rescore
+from imagenet_hard.leaderboard.training import Training
 from imagenet_hard.leaderboard.verify.ownership import Author, id_on_board
 from imagenet_hard.leaderboard.verify.report import Report
 from imagenet_hard.leaderboard.verify.run import verify
@@ -81,6 +82,7 @@ def import_answers(
     links: Sequence[Link] = (),
     owners: Sequence[Author] = (),
     training_data: str = "",
+    training: Training | None = None,
     used_in_curation: Collection[str] = (),
     imagenet: Callable[[str], ReportedTop1 | None] = lambda name: None,
     board: Path | None = None,
@@ -113,6 +115,7 @@ def import_answers(
                 owner={each.platform: each.account for each in owners} or None,
                 links=tuple(links),
                 training_data=training_data,
+                training=training,
                 date=date,
                 used_in_curation=name in used_in_curation,
                 imagenet=imagenet(name),

@@ -16,6 +16,7 @@ from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accep
 from imagenet_hard.leaderboard.gold import Gold, find_gold
 from imagenet_hard.leaderboard.requests import check_published
 from imagenet_hard.leaderboard.submit import Submission, make_submission, write_submission
+from imagenet_hard.leaderboard.training import Training
 from imagenet_hard.leaderboard.verify.ownership import Author
 from imagenet_hard.leaderboard.verify.report import REPRODUCTION, Report, check
 from imagenet_hard.leaderboard.verify.rerun import subset
@@ -47,6 +48,7 @@ def evaluate_for_board(
     owners: Sequence[Author] = (),
     links: Sequence[tuple[str, str]] = (),
     training_data: str = "",
+    training: Training | None = None,
     weights: str | None = None,
     device: str = "auto",
     precision: Precision = "fp32",
@@ -86,6 +88,7 @@ def evaluate_for_board(
         owners=owners,
         links=links,
         training_data=training_data,
+        training=training,
         entries=board / ENTRIES,
     )
     try:

@@ -33,6 +33,8 @@ from imagenet_hard.leaderboard.gold import Gold, known_golds, read_gold
 from imagenet_hard.leaderboard.ids import benchmark_part, entry_id
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
 from imagenet_hard.leaderboard.plain_text import Link
+from imagenet_hard.leaderboard.training import Training
+from imagenet_hard.leaderboard.training_tags import training_by_tag
 from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership, id_on_board
 from imagenet_hard.leaderboard.verify.report import Report
 from imagenet_hard.leaderboard.verify.run import verify
@@ -74,6 +76,8 @@ def make_submission(
     owners: Sequence[Author] = (),
     links: Sequence[tuple[str, str]] = (),
     training_data: str = "",
+    training: Training | None = None,
+    training_by_its_tag: bool = True,
     date: dt.date | None = None,
     used_in_curation: bool | None = None,
     imagenet_top1: float | None = None,
@@ -84,7 +88,8 @@ def make_submission(
     ``.answers.jsonl``.
 
     ``links``: (label, https address); ``submitter``: default ``org``; ``owners``: the accounts that may
-    replace the entry later, one a platform; ``date``: default the result's day;
+    replace the entry later, one a platform; ``training``: default what the tag of the weights states, but
+    with ``training_by_its_tag`` False; ``date``: default the result's day;
     ``used_in_curation``: default what the benchmark's gold says. ``imagenet_top1``: in percent, as reported
     at the https address ``imagenet_source``; default what torchvision states of its own weights.
     ``entries``: the board's, where the model keeps the id that it has on this benchmark. A result with
@@ -119,6 +124,7 @@ def make_submission(
             owner={each.platform: each.account for each in owners} or None,
             links=tuple(link(label, url) for label, url in links),
             training_data=training_data,
+            training=training or (training_by_tag(found.model) if training_by_its_tag else None),
             date=date or found.created.date(),
             used_in_curation=gold.curated_by(found.model) if used_in_curation is None else used_in_curation,
             imagenet=_reported(imagenet_top1, imagenet_source) or published_top1(found.model),
@@ -206,7 +212,7 @@ def write_submission(entries: Path, submission: Submission, *, replace: bool = F
     check_ownership(entry, entries)
     folder = entries / entry.id
     if folder.exists():
-        if read_entry(folder) == entry:
+        if read_entry(folder) in (entry, _without_tag(entry)):
             return False
         if not replace:
             raise ResultError(
@@ -230,6 +236,12 @@ def write_submission(entries: Path, submission: Submission, *, replace: bool = F
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return True
+
+
+def _without_tag(entry: Entry) -> Entry:
+    """The entry as releases made it that did not read tags: it is no other for that."""
+    by_tag = entry.training is not None and entry.training.said_by == "tag"
+    return entry.model_copy(update={"training": None}) if by_tag else entry
 
 
 def _write(folder: Path, entry: Entry, answers: Answers) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +13,13 @@ from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.records import read_record
 from imagenet_hard.evaluation.result import Result, read_result, write_result
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE
-from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
+from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, entry_json, read_entry
 from imagenet_hard.leaderboard.site.provenance import result_facts
 from imagenet_hard.leaderboard.submit import Submission, make_submission, write_submission
+from imagenet_hard.leaderboard.training import training_of
 from imagenet_hard.leaderboard.verify.run import verify
 from imagenet_hard.tta.settings import tta_settings
-from tests.leaderboard.boards import Board, standard
+from tests.leaderboard.boards import Board, change, standard
 
 
 @pytest.fixture
@@ -49,6 +52,32 @@ def test_what_is_given_and_what_follows(board: Board) -> None:
     (report,) = verify([folder], golds=board.golds)
     assert report.tier == "re-scored"
     assert made(board, name="New").entry.date == dt.date(2026, 1, 31)
+
+
+def test_training_data_by_the_tag_or_by_the_submitter(board: Board) -> None:
+    """Stated by sets: what the tag says unless it is told otherwise; verified, and written into the entry."""
+    model = read_result(board.result(board.scored()))[0].model
+    tagged = model.model_copy(update={"backend": "timm", "tag": "augreg_in21k_ft_in1k"})
+    path = board.result(board.scored(), model=tagged)
+    about: dict[str, Any] = {"name": "Tagged", "org": "Some Lab"}
+    entry = make_submission(path, board.golds, **about).entry
+    assert str(entry.training) == "ImageNet-21k (14.2 M); fine-tuned on ImageNet-1k (1.3 M)"
+    assert entry_json(entry).count('"said_by": "tag"') == 1
+    silent = make_submission(path, board.golds, training_by_its_tag=False, **about)
+    assert "training" not in json.loads(entry_json(silent.entry))
+    assert write_submission(board.entries, silent)
+    # An entry from before tags were read is the same submission still.
+    assert write_submission(board.entries, make_submission(path, board.golds, **about)) is False
+    own = make_submission(path, board.golds, training=training_of(["in1k"]), **about)
+    assert write_submission(board.entries, own, replace=True)
+    folder = board.entries / own.entry.id
+    (report,) = verify([folder], golds=board.golds)
+    (check,) = (each for each in report.checks if each.name == "training data")
+    assert check.outcome == "flagged"
+    assert "the tag of its weights 'ImageNet-21k" in check.detail
+    change(folder, "training", "said_by", to="tag")
+    (report,) = verify([folder], golds=board.golds)
+    assert "it states 'ImageNet-21k" in report.failures
 
 
 def test_the_same_submission_again_does_nothing(board: Board) -> None:

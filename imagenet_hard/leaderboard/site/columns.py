@@ -15,6 +15,7 @@ from typing import Any, Literal
 from imagenet_hard.base.text import pct, pct1, points, signed, size, span
 from imagenet_hard.leaderboard.site.data import Board, Ranked
 from imagenet_hard.leaderboard.site.imagenet import effective, reported_top1
+from imagenet_hard.leaderboard.training import GROUPS
 
 Value = str | int | float | bool | dt.date | None
 Shown = Literal["always", "narrow", "wide", "hidden"]
@@ -32,6 +33,9 @@ TIERS: Mapping[str, str] = {
 
 ASKED = "asked"
 """The field, column and filter of answers in words."""
+
+TRAINING_GROUP, DISTILLED = "training_group", "distilled"
+"""Fields of what is stated of the training data, by sets."""
 
 MOST_ORIGINS = 8
 """Sources of the images of which the table has columns at first."""
@@ -140,16 +144,23 @@ class Filter:
     every: str = "Any"
 
     def options(self, entries: Sequence[Ranked]) -> tuple[tuple[str, str], ...]:
-        """(value, name) of each choice; exact values in order, tiers from the least."""
+        """(value, name) of each choice; exact values in order, tiers and training data from the least."""
         if self.choices:
             return self.choices
         found = {str(field(self.field).read(entry)) for entry in entries} - {""}
-        order = list(TIERS) if found <= set(TIERS) else []
+        order: list[str] = next((list(known) for known in (TIERS, GROUPS) if found <= set(known)), [])
         return tuple((each, each) for each in sorted(found, key=order.index if order else None))
 
 
 def _imagenet(entry: Ranked) -> float | None:
     return entry.imagenet.percent / 100 if entry.imagenet else None
+
+
+def _trained_on(entry: Ranked) -> str:
+    if entry.training is None:
+        return ""
+    by = ", as the name of its weights says" if entry.training.said_by == "tag" else ""
+    return f"{entry.training}{by}"
 
 
 FIELDS = (
@@ -177,6 +188,16 @@ FIELDS = (
         fact=lambda e: "" if e.parameters is None else f"{size(e.parameters)} ({e.parameters:,})",
     ),
     Field("training_data", lambda e: e.training_data, title="Training data", word=True, search=True),
+    Field(
+        "trained_on",
+        lambda e: str(e.training or ""),
+        title="Trained on",
+        fact=_trained_on,
+        word=True,
+        search=True,
+    ),
+    Field(TRAINING_GROUP, lambda e: e.training_group),
+    Field(DISTILLED, lambda e: bool(e.training and e.training.distilled_from)),
     Field("date", lambda e: e.date, title="Date"),
     Field("used_in_curation", lambda e: e.used_in_curation),
     Field(
@@ -295,7 +316,13 @@ COLUMNS = (
         text=lambda e: "" if e.parameters is None else size(e.parameters),
         number=True,
     ),
-    Column(key="training", title="Training data", fields=("training_data",), text=lambda e: e.training_data),
+    Column(
+        key="training",
+        title="Training data",
+        fields=("training_data", "trained_on", TRAINING_GROUP, DISTILLED),
+        text=lambda e: e.training_data or str(e.training or ""),
+        sort=(TRAINING_GROUP, "training_data"),
+    ),
     Column(
         key="date",
         title="Date",
@@ -328,7 +355,16 @@ FILTERS = (
             ("200-", "over 200 M"),
         ),
     ),
-    Filter(key="training", title="Training data", field="training_data"),
+    Filter(key="trained", title="Trained on", field=TRAINING_GROUP),
+    Filter(
+        key="distilled",
+        title="Distilled",
+        field=DISTILLED,
+        kind="flag",
+        choices=(("no", "Hide those models"), ("yes", "Only those models")),
+        every="Show all",
+    ),
+    Filter(key="training", title="Training data, in words", field="training_data"),
     Filter(key="tier", title="Tier", field="tier"),
     Filter(
         key="curation",
@@ -360,7 +396,9 @@ def in_words(board: Board) -> bool:
 
 def filters_of(board: Board) -> tuple[Filter, ...]:
     """The choices of a board's page."""
-    return tuple(each for each in FILTERS if each.field != ASKED or in_words(board))
+    stated = any(entry.training for entry in board.entries)
+    shown = {ASKED: in_words(board), TRAINING_GROUP: stated, DISTILLED: stated}
+    return tuple(each for each in FILTERS if shown.get(each.field, True))
 
 
 def page_columns(board: Board) -> list[Column]:

@@ -29,6 +29,7 @@ from imagenet_hard.leaderboard.plain_text import MAX_NUMBER, Link
 from imagenet_hard.leaderboard.published import PublishedTable
 from imagenet_hard.leaderboard.site.said import AllSaid
 from imagenet_hard.leaderboard.stats.moved import Moved
+from imagenet_hard.leaderboard.training import Group, Training
 from imagenet_hard.leaderboard.verify.ownership import said_owner
 from imagenet_hard.leaderboard.verify.report import Check, Earlier, Report, tier_by
 from imagenet_hard.leaderboard.withdrawn import Withdrawal
@@ -158,6 +159,16 @@ class Unranked:
     def training_data(self) -> str:
         """What the model was trained on, in its submitter's words."""
         return self.entry.training_data if self.entry else ""
+
+    @property
+    def training(self) -> Training | None:
+        """The same by sets, where the entry has that."""
+        return self.entry.training if self.entry else None
+
+    @property
+    def training_group(self) -> Group:
+        """What the board filters by."""
+        return self.training.group if self.training else "unstated"
 
     @property
     def date(self) -> dt.date:

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.text import counted, reason
-from imagenet_hard.base.types import N_CLASSES, Predictions
+from imagenet_hard.base.text import counted, reason, shorten
+from imagenet_hard.base.types import N_CLASSES, ModelSpec, Predictions
 from imagenet_hard.leaderboard.answers import ANSWERS_FILES, Answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold
@@ -32,6 +32,8 @@ from imagenet_hard.leaderboard.rescore import (
     check_metrics,
     rescore,
 )
+from imagenet_hard.leaderboard.training import Training
+from imagenet_hard.leaderboard.training_tags import training_by_tag
 from imagenet_hard.leaderboard.verify.asked import check_asked, read_anew, reported_model
 from imagenet_hard.leaderboard.verify.ownership import Author, check_ownership
 from imagenet_hard.leaderboard.verify.report import SCORE, CheckFailed, Checklist, Finding
@@ -126,6 +128,9 @@ def _examine(folder: Path, checklist: Checklist, gold_of: GoldOf, request: Reque
         predictions = answers.predictions
         step("probabilities", lambda: check_softmax(predictions))
     checklist.flag("curation", _curation(entry, gold))
+    if entry.training is not None:
+        stated = entry.training
+        step("training data", lambda: _training(entry.model, stated), lambda finding: finding)
     return Examined(entry, gold, answers, rescored)
 
 
@@ -212,6 +217,19 @@ def _check_dates(entry: Entry, gold: Gold, now: datetime) -> None:
     for what, date in dates:
         if not since <= date <= until:
             raise ResultError(f"{what} is {date}: expected {since}, when the images came out, to {until}")
+
+
+def _training(model: ModelSpec, stated: Training) -> Finding:
+    tag = training_by_tag(model)
+    agrees = tag is not None and tag.facts == stated.facts
+    if stated.said_by == "tag" and not agrees:
+        raise ResultError(
+            f"training says of the tag {shorten(model.tag)} that it states {str(stated)!r}: it states "
+            f"{str(tag or 'nothing')!r}; where you say so, said_by is 'submitter'"
+        )
+    if tag and not agrees:
+        return True, f"the entry states {str(stated)!r}, the tag of its weights {str(tag)!r}"
+    return False, f"{stated.group}, as the {stated.said_by} says"
 
 
 def _curation(entry: Entry, gold: Gold) -> Finding:

@@ -20,6 +20,7 @@ from imagenet_hard.leaderboard.published import PublishedRow, PublishedTable, Re
 from imagenet_hard.leaderboard.site.data import Board, Rank, Ranked, SiteData
 from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.leaderboard.stats.ranks import ranks
+from imagenet_hard.leaderboard.training import Training, TrainingSet
 from imagenet_hard.leaderboard.verify.report import Report, check, tier_of
 
 CHECKED = dt.datetime(2026, 2, 1, tzinfo=dt.UTC)
@@ -56,6 +57,7 @@ def entry_of(
     texts = {
         "submitter": "",
         "training_data": "",
+        "training": None,
         "date": dt.date(2026, 1, 1),
         "predictions_sha256": "cd" * 32,
         "imagenet": None,
@@ -161,6 +163,17 @@ def board_of(
     )
 
 
+_TRAINING = (
+    Training(trained_on=(TrainingSet(name="ImageNet-1k"),)),
+    Training(
+        trained_on=(TrainingSet(name="ImageNet-21k"),),
+        fine_tuned_on=(TrainingSet(name="ImageNet-1k"),),
+        said_by="tag",
+    ),
+    None,
+)
+
+
 def made_up(m: int = 12, n: int = 600, seed: int = 0, **changes: Any) -> Board:
     """m models of rising skill on n images; texts of every kind, ``changes`` replace those of all entries."""
     rng = np.random.default_rng(seed)
@@ -185,6 +198,7 @@ def made_up(m: int = 12, n: int = 600, seed: int = 0, **changes: Any) -> Board:
             "submitter": "a person",
             "links": (Link(label="paper", url="https://example.org/paper"),),
             "training_data": ("ImageNet-1k", "ImageNet-21k", "LAION-2B")[i % 3],
+            "training": _TRAINING[i % 3],
             "date": dt.date(2021 + i % 5, 1 + i % 12, 3),
             "used_in_curation": i == 2,
             "tier": tiers[i % 4],

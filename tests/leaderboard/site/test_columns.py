@@ -64,7 +64,9 @@ def test_a_new_column_stands_everywhere(monkeypatch):
     assert f"& {year(best)} \\\\" in FORMATS["latex"]([board], 1)
 
 
-@pytest.mark.parametrize("name", ["training_data", "rank_low", "effective_robustness", "rank_diff"])
+@pytest.mark.parametrize(
+    "name", ["training_data", "trained_on", "rank_low", "effective_robustness", "rank_diff"]
+)
 def test_no_template_and_no_download_knows_a_column(name):
     """What a column is called stands in the lists and in the records, not where they are written out."""
     read = [SITE.joinpath(f"{module}.py") for module in ("pages", "downloads", "data_files", "table", "cite")]
@@ -80,4 +82,29 @@ def test_filters_offer_what_entries_have():
     assert options["tier"] == ["self-reported", "re-scored", "spot-checked", "reproduced"]
     assert options["curation"] == ["no", "yes"]
     silent = [replace(e, record=e.record.model_copy(update={"training_data": ""})) for e in board.entries]
-    assert columns.FILTERS[2].options(silent) == ()
+    (words,) = (each for each in FILTERS if each.key == "training")
+    assert words.options(silent) == ()
+    assert options["trained"] == ["ImageNet-1k only", "ImageNet-21k", "unstated"]
+
+
+def test_training_data_are_filtered_by_where_an_entry_states_them():
+    """By sets: group, teacher and words stand in a row's data; where nobody says there is no such choice."""
+    board = made_up(m=8, n=40)
+    keys = [each.key for each in columns.filters_of(board)]
+    assert {"trained", "distilled"} <= set(keys)
+    silent = [replace(e, record=e.record.model_copy(update={"training": None})) for e in board.entries]
+    there = [each.key for each in columns.filters_of(replace(board, entries=tuple(silent)))]
+    assert there == [key for key in keys if key not in ("trained", "distilled")]
+    by_id = {e.id: {f.name: f.plain(e) for f in columns.FIELDS} for e in board.entries}
+    first = by_id["lab0__model-0"]
+    assert (first["training_group"], first["distilled"]) == ("ImageNet-1k only", False)
+    assert first["trained_on"] == "ImageNet-1k (1.3 M)"
+    assert (by_id["lab2__model-2"]["training_group"], by_id["lab2__model-2"]["trained_on"]) == (
+        "unstated",
+        "",
+    )
+    (fact,) = (each for each in columns.FIELDS if each.name == "trained_on")
+    written = {e.id: fact.written(e) for e in board.entries}
+    assert written["lab1__model-1"] == (
+        "ImageNet-21k (14.2 M); fine-tuned on ImageNet-1k (1.3 M), as the name of its weights says"
+    )
