@@ -193,7 +193,6 @@ FIELDS = (
         lambda e: str(e.training or ""),
         title="Trained on",
         fact=_trained_on,
-        word=True,
         search=True,
     ),
     Field(TRAINING_GROUP, lambda e: e.training_group),
