@@ -35,15 +35,36 @@ def families(top1: NDArray[np.integer], right: NDArray[np.bool_]) -> NDArray[np.
     ``top1`` (m, n), ``right`` bool (m, n). A family holds with each entry all that make its mistakes, and
     those that make theirs (single linkage at ``FAMILY``).
     """
-    family = np.arange(len(top1))
-    for i in range(1, len(top1)):
-        same, both = same_mistakes(top1[i], right[i], top1[:i], right[:i])
-        alike = (both >= MIN_IMAGES) & (same >= FAMILY * both)
+    m, wrong = len(top1), ~right & (top1 != NO_CLASS)
+    # What is right, or no class, differs from everybody's: one comparison counts the same mistakes.
+    own = -2 - np.arange(m)[:, None]
+    answers = np.where(wrong, top1, own).astype(np.promote_types(np.int16, np.min_scalar_type(-2 - m)))
+    part = -(-top1.shape[1] // 3)  # where a third of the images tells two apart, the others are not looked at
+    both, both_in_part = _both(wrong), _both(wrong[:, :part])
+    family = np.arange(m)
+    for i in range(1, m):
+        mistakes = both[i, :i]
+        differ = both_in_part[i, :i] - _equal(answers[:i, :part], answers[i, :part])
+        near = np.flatnonzero((mistakes >= MIN_IMAGES) & (mistakes - differ >= FAMILY * mistakes))
+        alike = np.zeros(i, np.bool_)
+        alike[near] = _equal(answers[near], answers[i]) >= FAMILY * mistakes[near]
         if alike.any():
             joined = np.unique(family[:i][alike])
             family[: i + 1][np.isin(family[: i + 1], [*joined, i])] = joined[0]
     found: NDArray[np.int64] = np.unique(family, return_inverse=True)[1]
     return found
+
+
+def _both(wrong: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """float32 (m, m): on how many images (m, n) both are wrong; sums of ones below 2^24 are exact."""
+    marks = wrong.astype(np.float32)
+    return marks @ marks.T
+
+
+def _equal(rows: NDArray[np.signedinteger], row: NDArray[np.signedinteger]) -> NDArray[np.int64]:
+    """int64 (m,): in how many places each of the rows (m, n) is ``row`` (n,)."""
+    counts: NDArray[np.int64] = np.bitwise_count(np.packbits(rows == row, axis=1)).sum(axis=1, dtype=np.int64)
+    return counts
 
 
 def speakers(top1: NDArray[np.integer], right: NDArray[np.bool_]) -> Sequence[int]:
