@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 from imagenet_hard.base.text import counted
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.imagenet.superclasses import OTHER, SUPERCLASSES, superclass_of
-from imagenet_hard.leaderboard.site.data import Board, Rank, Unranked
+from imagenet_hard.leaderboard.site.data import NO_CONFIDENCE, Board, Rank, Unranked
 from imagenet_hard.leaderboard.site.imagenet import ranked
 from imagenet_hard.leaderboard.stats.correctness import Correctness
 from imagenet_hard.leaderboard.stats.pairs import error_consistency, side_by_side
 from imagenet_hard.leaderboard.stats.ranks import ranks
+
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 Groups = Mapping[str, NDArray[np.bool_]]
 
@@ -40,6 +43,8 @@ class Gathering:
         origins: tuple[str, ...],
         kind: str = "",
         note: str = "",
+        viewer: str = "",
+        submitted: bool = True,
     ) -> None:
         """``labels``: None where they are not at hand; ``kind``: what tells it from the whole benchmark."""
         self._board: dict[str, Any] = {
@@ -52,17 +57,32 @@ class Gathering:
             "labels": ((),) * len(ids) if labels is None else labels,
             "image_origins": origins,
             "note": note,
+            "viewer": viewer,
+            "submitted": submitted,
         }
         self.origins = by_value(origins)
         self._models: list[Unranked] = []
         self._correct: list[NDArray[np.uint8]] = []
         self._predicted: list[NDArray[np.int16]] = []
+        self._confidence: list[NDArray[np.uint8]] = []
 
-    def add(self, model: Unranked, correct: NDArray[np.bool_], predicted: NDArray[np.integer[Any]]) -> None:
-        """An entry, and for each image whether it is right and its first class: bool and int (n,)."""
+    def add(
+        self,
+        model: Unranked,
+        correct: NDArray[np.bool_],
+        predicted: NDArray[np.integer[Any]],
+        confidence: NDArray[np.floating[Any]] | None = None,
+    ) -> None:
+        """An entry, and for each image whether it is right and its first class: bool and int (n,).
+
+        ``confidence``: its probability, float (n,); None where none is known.
+        """
         self._models.append(model)
         self._correct.append(np.packbits(correct))
         self._predicted.append(predicted.astype(np.int16))  # a copy: not the whole array that it is a part of
+        unknown = np.full(len(correct), NO_CONFIDENCE, np.uint8)
+        percent = unknown if confidence is None else np.rint(100 * confidence).astype(np.uint8)
+        self._confidence.append(percent)
 
     def board(self) -> Board:
         """Ranked, best first, ids breaking ties."""
@@ -81,6 +101,7 @@ class Gathering:
             ),
             correct=correct,
             predicted=np.stack([self._predicted[i] for i in order]),
+            confidence=np.stack([self._confidence[i] for i in order]),
             kappa=kappa,
             tied=~stands.apart,
             similar=side_by_side(kappa),
@@ -169,6 +190,13 @@ def slug_of(name: str, fingerprint: str, kind: str = "") -> str:
     """A name for files: the benchmark's, and 8 digits of its fingerprint to tell two of one name apart."""
     last = "-".join(filter(None, (fingerprint[:8], _safe(kind)[:40])))
     return f"{_safe(name)[: 68 - len(last)].strip('-') or 'benchmark'}-{last}"
+
+
+def viewer_of(source: str, split: str | None) -> str:
+    """Where the Hub shows the rows of a data set of its own; "" for any other ``source``."""
+    if not _HUB_ID.fullmatch(source):
+        return ""
+    return f"https://huggingface.co/datasets/{source}/viewer/default/{quote(split or 'validation', safe='')}"
 
 
 def _safe(text: str) -> str:

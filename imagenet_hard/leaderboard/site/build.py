@@ -25,6 +25,7 @@ from imagenet_hard.leaderboard.site.data_files import (
     script,
 )
 from imagenet_hard.leaderboard.site.downloads import answer_files, downloads
+from imagenet_hard.leaderboard.site.explore import explorer_data
 from imagenet_hard.leaderboard.site.pages import pages
 
 MANIFEST = "site.json"
@@ -107,6 +108,7 @@ def _texts(site: SiteData) -> Iterator[tuple[str, str]]:
         for index, entry in enumerate(board.entries):
             key = f"{board.slug}/entries/{entry.id}"
             yield f"data/{key}.js", script(key, entry_data(board, index))
+        yield from explorer_data(board)
         yield from downloads(board)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.types import ModelSpec, Record
+from imagenet_hard.base.types import N_CLASSES, ModelSpec, Record
 from imagenet_hard.evaluation.calibration import Calibration
 from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, Rate
@@ -28,11 +28,15 @@ from imagenet_hard.leaderboard.entry import Entry, ReportedTop1, Tier
 from imagenet_hard.leaderboard.plain_text import MAX_NUMBER, Link
 from imagenet_hard.leaderboard.published import PublishedTable
 from imagenet_hard.leaderboard.site.said import AllSaid
+from imagenet_hard.leaderboard.stats.doubts import Ballot, Doubts, find_doubts
 from imagenet_hard.leaderboard.stats.moved import Moved
 from imagenet_hard.leaderboard.training import Group, Training
 from imagenet_hard.leaderboard.verify.ownership import said_owner
 from imagenet_hard.leaderboard.verify.report import Check, Earlier, Report, tier_by
 from imagenet_hard.leaderboard.withdrawn import Withdrawal
+
+NO_CONFIDENCE = 255
+"""In place of a confidence in percent."""
 
 _LONGEST = 500
 """Characters of a model's backend, name and tag, which no record bounds."""
@@ -242,6 +246,12 @@ class Board:
     note: str = ""
     benchmark: str = ""
     """Its name in the gold labels, which published tables go by; ``title`` is for reading."""
+    confidence: NDArray[np.uint8] | None = None
+    """uint8 (m, n): of each top-1 in percent, ``NO_CONFIDENCE`` where it is not known; None: of all."""
+    viewer: str = ""
+    """Address of the benchmark's rows in the Hub's data set viewer, where that is where it is."""
+    submitted: bool = True
+    """Whether its entries are: not those of a page made of results alone."""
 
     def __post_init__(self) -> None:
         m, n = len(self.entries), len(self.image_ids)
@@ -253,6 +263,7 @@ class Board:
             "labels": ((len(self.labels),), (n,)),
             "image_origins": ((len(self.image_origins),), (n,)),
             "similar": (tuple(sorted(self.similar)), tuple(range(m))),
+            "confidence": ((m, n) if self.confidence is None else self.confidence.shape, (m, n)),
         }
         for name, (got, expected) in shapes.items():
             if got != expected:
@@ -270,7 +281,7 @@ class Board:
 
     @property
     def labelled(self) -> bool:
-        """Whether the images' labels are at hand: not on a page made of results alone."""
+        """Whether the images' labels are at hand: not where results alone are."""
         return any(self.labels)
 
     @cached_property
@@ -285,6 +296,17 @@ class Board:
         """intp (n,): for each image the number of entries whose top-1 is right."""
         counts: NDArray[np.intp] = self.correct.sum(axis=0, dtype=np.intp)
         return counts
+
+    @cached_property
+    def doubts(self) -> Doubts | None:
+        """What the first answers speak against the labels; None where these are not at hand."""
+        if not all(self.labels):
+            return None
+        right = np.zeros((self.n, N_CLASSES), np.bool_)
+        for row, labels in enumerate(self.labels):
+            right[row, list(labels)] = True
+        said = zip(self.entries, self.predicted[:, :, None], strict=True)
+        return find_doubts([Ballot(entry.id, classes) for entry, classes in said], right)
 
 
 @dataclass(frozen=True)
@@ -326,4 +348,4 @@ class SiteData:
     @property
     def preview(self) -> bool:
         """Whether it is made of results alone, which nobody submitted or scored again."""
-        return any(not board.labelled for board in self.boards)
+        return any(not board.submitted for board in self.boards)

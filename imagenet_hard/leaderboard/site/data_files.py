@@ -58,10 +58,12 @@ def entry_data(board: Board, index: int) -> dict[str, Any]:
 
 
 def images_data(board: Board) -> dict[str, Any]:
-    """One row per image: id, labels, origin, how many entries solve it, and its commonest wrong answer."""
+    """One row per image: id, labels, origin, how many entries solve it, its commonest wrong answer, and what
+    speaks against its labels: the score in thousandths and the class."""
     names = board.origins or (board.image_origins[0],)
     place = {name: i for i, name in enumerate(names)}
     wrong, votes = commonest_wrong(board)
+    doubts = board.doubts
     return {
         "id": list(board.image_ids),
         "labels": [list(each) for each in board.labels],
@@ -72,6 +74,8 @@ def images_data(board: Board) -> dict[str, Any]:
         "votes": votes.tolist(),
         "m": len(board.entries),
         "few": few(board),
+        "doubt": np.rint(1000 * doubts.score).astype(int).tolist() if doubts else None,
+        "other": doubts.other.tolist() if doubts else None,
     }
 
 

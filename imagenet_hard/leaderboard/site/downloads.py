@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,7 @@ from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site.cite import badge
 from imagenet_hard.leaderboard.site.columns import fields_of
 from imagenet_hard.leaderboard.site.data import Board, Ranked
-from imagenet_hard.leaderboard.site.data_files import commonest_wrong
+from imagenet_hard.leaderboard.site.data_files import images_data
 from imagenet_hard.leaderboard.site.provenance import provenance
 
 
@@ -21,7 +21,7 @@ def downloads(board: Board) -> Iterator[tuple[str, str]]:
     """(path, text) of every download of a board."""
     yield f"downloads/{board.slug}.csv", table_csv(board)
     yield f"downloads/{board.slug}.json", _json(table_json(board))
-    yield f"downloads/{board.slug}-images.csv", _images(board)
+    yield f"downloads/{board.slug}-images.csv", images_csv(images_data(board))
     for entry in board.entries:
         yield (
             f"downloads/entries/{entry.id}.json",
@@ -30,7 +30,7 @@ def downloads(board: Board) -> Iterator[tuple[str, str]]:
         yield f"downloads/entries/{entry.id}.csv", _classes(entry)
         if entry.said:
             yield f"downloads/entries/{entry.id}-answers.jsonl", entry.said.jsonl
-        if board.labelled:
+        if board.submitted:
             yield f"badges/{entry.id}.svg", badge(board, entry)
 
 
@@ -110,17 +110,25 @@ def _per_class(entry: Ranked) -> dict[str, Any]:
     return {"per_class": _plain(entry.per_class), "calibration": _plain(entry.calibration)}
 
 
-def _images(board: Board) -> str:
-    wrong, votes = commonest_wrong(board)
-    rows = zip(board.image_ids, board.labels, board.image_origins, board.solved_by, wrong, votes, strict=True)
+def images_csv(images: Mapping[str, Any], rows: Iterable[int] | None = None) -> str:
+    """One line for each of the images ``rows``, or for all; ``images``: what ``images_data`` says of them."""
+    doubts = images["doubt"] is not None
+
+    def line(i: int) -> list[Any]:
+        wrong, doubt = images["wrong"][i], images["doubt"][i] if doubts else 0
+        return [
+            images["id"][i],
+            " ".join(map(str, images["labels"][i])),
+            images["origins"][images["origin"][i]],
+            images["solvedBy"][i],
+            None if wrong < 0 else wrong,
+            images["votes"][i],
+            *((doubt / 1000 if doubt % 1000 else doubt // 1000, images["other"][i]) if doubts else ()),
+        ]
+
     header = ("id", "labels", "origin", "solved_by", "commonest_wrong", "commonest_wrong_votes")
-    return spreadsheet_csv(
-        header,
-        (
-            [i, " ".join(map(str, each)), origin, k, None if w < 0 else w, v]
-            for i, each, origin, k, w, v in rows
-        ),
-    )
+    more = ("doubt", "doubt_class") if doubts else ()
+    return spreadsheet_csv((*header, *more), map(line, range(len(images["id"])) if rows is None else rows))
 
 
 def _classes(entry: Ranked) -> str:

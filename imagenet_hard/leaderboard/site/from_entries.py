@@ -32,6 +32,7 @@ from imagenet_hard.leaderboard.site.boards import (
     in_order,
     n_labels,
     rates,
+    viewer_of,
 )
 from imagenet_hard.leaderboard.site.data import (
     Board,
@@ -129,6 +130,7 @@ class _GoldBoard:
             origins=gold.origins,
             kind=choice_kind(choices),
             note=" ".join(filter(None, (about.note, choice_note(choices)))),
+            viewer=viewer_of(about.source, about.split),
         )
         self._n_labels = by_value(list(map(len, gold.labels)), n_labels)
         self._superclasses = by_superclass(gold.right)
@@ -158,7 +160,9 @@ class _GoldBoard:
             words=_words(entry, again),
             said=AllSaid.of(answers.words) if answers.words else None,
         )
-        self._into.add(model, again.correct, again.top1_class)
+        self._into.add(
+            model, again.correct, again.top1_class, confidence(predictions) if predictions else None
+        )
         for version, moved in scored.corrected:
             self._versions[version.name] = version
             self._moved[version.name][entry.id] = moved

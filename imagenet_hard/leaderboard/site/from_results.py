@@ -21,7 +21,7 @@ from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import shorten, shorten_list
 from imagenet_hard.base.types import N_CLASSES, NO_CLASS, Predictions
-from imagenet_hard.evaluation.metrics import Rate
+from imagenet_hard.evaluation.metrics import Rate, confidence
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.table import protocol_words, used_in_curation
 from imagenet_hard.leaderboard.imagenet_top1 import published_top1
@@ -32,6 +32,7 @@ from imagenet_hard.leaderboard.site.boards import (
     in_order,
     n_labels,
     rates,
+    viewer_of,
 )
 from imagenet_hard.leaderboard.site.build import MANIFEST
 from imagenet_hard.leaderboard.site.data import Board, SiteData, Unranked
@@ -123,12 +124,13 @@ def _ids(files: Sequence[Path]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Read:
-    """A result as it was read; ``top1`` int16 (n,): the class that came first."""
+    """A result as it was read. ``top1``: int16 (n,), the class that came first, and its ``confidence``."""
 
     path: Path
     id: str
     result: Result
     top1: NDArray[np.int16]
+    confidence: NDArray[np.float64] | None
 
 
 class _Group:
@@ -147,7 +149,8 @@ class _Group:
             ResultError: it has other images or labels.
         """
         top1, correct = predictions.top5[:, 0].copy(), result.metrics.correct()
-        first = self._read[0] if self._read else _Read(path, id, result, top1)
+        read = _Read(path, id, result, top1, None if predictions.top1_only else confidence(predictions))
+        first = self._read[0] if self._read else read
         if predictions.ids != self._image_ids or _labels_in(result) != _labels_in(first.result):
             raise ResultError(
                 f"{path} and {first.path} name the same benchmark, but have other images or labels in it: "
@@ -164,7 +167,7 @@ class _Group:
                 "again"
             )
         self._known[rows, top1[rows]] = said
-        self._read.append(_Read(path, id, result, top1))
+        self._read.append(read)
 
     def board(self) -> Board:
         """The ranked board."""
@@ -185,10 +188,12 @@ class _Group:
             origins=tuple(metrics.origins.names[i] for i in metrics.origin_codes()),
             kind="".join(f" {kind}" for kind in kinds if kind) + choice_kind(choices),
             note=" ".join(filter(None, notes)),
+            viewer=viewer_of(first.benchmark.source, first.benchmark.split),
+            submitted=False,
         )
         for each, name in zip(self._read, _names(self._read), strict=True):
             correct = each.result.metrics.correct()
-            into.add(_model(each, name, rates(correct, into.origins)), correct, each.top1)
+            into.add(_model(each, name, rates(correct, into.origins)), correct, each.top1, each.confidence)
         return into.board()
 
 

@@ -43,7 +43,7 @@ WORD = ", ".join(
 )
 """At every tier; what else is, depends on whether the model was run again."""
 
-NAV = (("Leaderboard", "index.html"), ("Submit", "submit.html"), ("Verification", "verification.html"))
+NAV = (("Submit", "submit.html"), ("Verification", "verification.html"))
 CORRECTIONS = (("Corrections", "corrections.html"),)
 """Where there are some."""
 
@@ -67,7 +67,7 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
             "bar_max": max(most, 1.0),
             "root": root,
             "csp": CSP,
-            "nav": (*NAV, *(CORRECTIONS if site.corrected else ()), *NAV_END),
+            "nav": _nav(site),
             "tiers": TIERS,
             "preview": site.preview,
         }
@@ -85,6 +85,7 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
         for key, title, line in _group_texts(board):
             values = {"key": key, "title": title, "text": line, "board_href": href, **_group(board, key)}
             yield page(f"images/{board.slug}-{key}.html", "images", **values)
+        yield page(explorer_path(board), "explore", board=board, board_href=href, pictures=False)
         best = _best_per_group(board)
         for index, entry in enumerate(board.entries):
             values = {"board": board, "board_href": href, **_entry(board, index, best)}
@@ -97,9 +98,25 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
     yield page("licences.html", "licences", vendor=vendor)
 
 
+def _nav(site: SiteData) -> tuple[tuple[str, str], ...]:
+    explorer = (("Explore", explorer_path(site.boards[0])),) if site.boards else ()
+    return (
+        ("Leaderboard", "index.html"),
+        *explorer,
+        *NAV,
+        *(CORRECTIONS if site.corrected else ()),
+        *NAV_END,
+    )
+
+
 def _classes(labels: Sequence[int]) -> str:
     """Labels by their names."""
     return ", ".join(class_names()[i] for i in labels)
+
+
+def explorer_path(board: Board) -> str:
+    """The explorer of a board."""
+    return f"explore/{board.slug}.html"
 
 
 def board_hrefs(boards: Sequence[Board]) -> dict[str, str]:
@@ -109,8 +126,8 @@ def board_hrefs(boards: Sequence[Board]) -> dict[str, str]:
 
 def _board(board: Board) -> dict[str, Any]:
     m = len(board.entries)
-    what = "entry" if board.labelled else "result"
-    how = "each scored again from its predictions" if board.labelled else "as they say themselves"
+    what = "entry" if board.submitted else "result"
+    how = "each scored again from its predictions" if board.submitted else "as they say themselves"
     groups = {key: int(flags.sum()) for key, flags in group_of(board).items()}
     return {
         "board": board,
@@ -181,7 +198,7 @@ def _entry(board: Board, index: int, best: Mapping[tuple[str, str], float]) -> d
         "alone": int((board.correct[index] & (board.solved_by == 1)).sum()),
         "ties": [e for j, e in enumerate(board.entries) if j != index and board.tied[index, j]],
         "facts": [_facts(entry, board), *provenance(entry)],
-        "bibtex": bibtex(board, entry) if board.labelled else "",
+        "bibtex": bibtex(board, entry) if board.submitted else "",
         "badge_alt": markdown_cell(board.title),
         "full_axis": FULL_AXIS,
         "of_each_kind": OF_EACH_KIND,

@@ -65,7 +65,7 @@ def test_same_data_same_bytes(tmp_path):
 def test_every_link_leads_somewhere_and_none_out(built):
     """Local references are files of the site; the rest is https; nothing is inline."""
     pages = {name: Links(data) for name, data in built.items() if name.endswith(".html")}
-    assert len(pages) == 1 + 5 + 3 + 4
+    assert len(pages) == 1 + 5 + 3 + 1 + 4
     for name, page in pages.items():
         assert page.inline == []
         for ref in page.refers:

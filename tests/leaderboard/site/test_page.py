@@ -37,6 +37,9 @@ PAGES = (
     "index.html",
     "entries/lab1__model-9.html",
     "images/made-up-none.html",
+    "explore/made-up.html",
+    "explore/made-up.html#image=img-00007",
+    "explore/made-up.html#of=5",
     "submit.html",
     "verification.html",
     "changes.html",
@@ -514,10 +517,17 @@ MORE_PAGES = {
         "index.html",
         "entries/lab3__model-11.html",
         "board-big.html",
+        "explore/big.html",
         "changes.html",
         "corrections.html",
     ),
-    "previewed": ("index.html", "entries/model-1-80.html", "changes.html", "verification.html"),
+    "previewed": (
+        "index.html",
+        "entries/model-1-80.html",
+        "explore/imagenet-hard-50505050.html",
+        "changes.html",
+        "verification.html",
+    ),
 }
 
 

@@ -13,16 +13,17 @@
   /** `keys`: the shown columns in order; `entries`: the shown rows in order. */
   function csv(board, keys, entries) {
     const names = keys.flatMap((key) => board.columns.find((column) => column.key === key).fields);
-    const lines = [names, ...entries.map((e) => names.map((name) => e[name]))];
-    return lines.map((line) => line.map(cell).join(",")).join("\n") + "\n";
+    return csvText([names, ...entries.map((e) => names.map((name) => e[name]))]);
   }
 
-  function save(name, text) {
-    const url = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  const csvText = (lines) => lines.map((line) => line.map(cell).join(",")).join("\n") + "\n";
+
+  function save(name, text, type = "text/csv") {
+    const url = URL.createObjectURL(new Blob([text], { type }));
     const link = window.imagenetHard.element("a", { href: url, download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   }
 
-  Object.assign(window.imagenetHard, { csv, save });
+  Object.assign(window.imagenetHard, { csv, csvText, save });
 })();
