@@ -9,7 +9,6 @@ from typing import Literal
 
 from imagenet_hard.base.errors import WeightsError
 from imagenet_hard.base.types import Record
-from imagenet_hard.classifiers.download import place_of
 from imagenet_hard.classifiers.weights_file import INDEX, find
 from imagenet_hard.hub.read import model_file
 
@@ -27,6 +26,8 @@ class Source(Record):
     def file(self) -> Path | None:
         """The one that would be loaded now; None where it is several, or has to be fetched first."""
         if self.kind == "url":
+            from imagenet_hard.classifiers.download import place_of
+
             path = place_of(self.place)
         elif self.kind == "package":
             found = find_spec(self.place)

@@ -130,14 +130,14 @@ class Forward:
             if not self._layout.settled:
                 self._layout.settle(batch, self._run, REWRITE_TOLERANCE[self.precision])
             batch = self._layout.of(batch)
-            if self._may_fold:
+            if self._may_convert and (logits := self._converted(batch)) is not None:
+                return logits[: len(pixels)]
+            if isinstance(self._module, OpenVinoModule) and self._module.shape != batch.shape:
+                self._back_to_torch(batch)
+            if self._may_fold and self.runtime == "torch":  # a graph's compiler folds by itself
                 self._fold(batch)
             if self._may_compile:
                 self._compile(batch)
-            if self._may_convert:
-                self._convert(batch)
-            if isinstance(self._module, OpenVinoModule) and self._module.shape != batch.shape:
-                self._back_to_torch(batch)
             return self._run(batch)[: len(pixels)]
 
     def logits(self, pixels: Sequence[Any], ids: Sequence[str]) -> torch.Tensor:
@@ -258,8 +258,11 @@ class Forward:
         self._module = module
         self.optimizations.append("torch.compile")
 
-    def _convert(self, batch: torch.Tensor) -> None:
-        """OpenVINO in place of torch, under the same rule; it is recorded what came of it."""
+    def _converted(self, batch: torch.Tensor) -> torch.Tensor | None:
+        """The logits of the first batch by OpenVINO, which runs the others then as well, under the same rule.
+
+        None where torch is to run them; it is recorded what came of it.
+        """
         name = self.classifier.spec.name
         log.info("%s: OpenVINO, which takes some seconds to begin", name)
         with undisturbed(self._module):
@@ -267,18 +270,26 @@ class Forward:
             self._may_convert = False  # not before: as above
             try:
                 module = converted(self.classifier, self._module, batch, self.precision)
-                if (found := difference(module(batch), expected)) > REWRITE_TOLERANCE[self.precision]:
+                logits: torch.Tensor = module(batch).clone()
+                if (found := difference(logits, expected)) > REWRITE_TOLERANCE[self.precision]:
                     module.forget()
                     raise NotConvertible(f"its logits differ by {found:.1e}")
-                if self._must_be_faster and not faster(module, self._module, batch):
+                if self._must_be_faster and not self._is_faster(module, batch):
                     raise NotConvertible("it is not faster here")
             except NotConvertible as error:
                 level = logging.INFO if self._must_be_faster else logging.WARNING
                 log.log(level, "%s is run by torch, not by OpenVINO: %s", name, error)
                 self.optimizations.append(f"not OpenVINO: {error}")
-                return
+                return None
         self._torch_module, self._module = self._module, module
         self.optimizations.append(f"OpenVINO {openvino_version()}")
+        return logits
+
+    def _is_faster(self, module: OpenVinoModule, batch: torch.Tensor) -> bool:
+        """Than torch at its best."""
+        if self._may_fold:
+            self._fold(batch)
+        return faster(module, self._module, batch)
 
     def _back_to_torch(self, batch: torch.Tensor) -> None:
         """A graph is for batches of one shape: those of one image may differ, and ``shrink`` makes others."""

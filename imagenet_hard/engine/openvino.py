@@ -7,8 +7,6 @@ modules of well-known layers are converted, and no graph that draws random numbe
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import sys
 import time
@@ -17,16 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.base.runtime import COMPUTING, cache_dir, package_versions
 from imagenet_hard.base.text import reason
 from imagenet_hard.base.types import Precision
 from imagenet_hard.classifiers.own_code import brings_own_code, of_known_layers
+from imagenet_hard.engine.kept_graphs import KeptGraph
 
 if TYPE_CHECKING:
     import torch
@@ -82,11 +77,11 @@ def may_convert(settings: RunSettings, device_type: str) -> bool:
 class OpenVinoModule:
     """A compiled graph for batches of one ``shape``; called like the module that it is made of.
 
-    ``threads``: that it takes; ``file``: where the graph is kept, if it is.
+    ``threads``: that it takes; ``kept``: the graph, if it is.
     """
 
-    def __init__(self, compiled: Any, shape: tuple[int, ...], file: Path | None) -> None:
-        self._request, self.shape, self._file = compiled.create_infer_request(), shape, file
+    def __init__(self, compiled: Any, shape: tuple[int, ...], kept: KeptGraph | None) -> None:
+        self._request, self.shape, self._kept = compiled.create_infer_request(), shape, kept
         self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
@@ -98,12 +93,12 @@ class OpenVinoModule:
 
     def forget(self) -> None:
         """Export it anew next time."""
-        if self._file is not None:
-            rmtree(self._file.parent, ignore_errors=True)
+        if self._kept is not None:
+            self._kept.remove()
 
 
 def converted(classifier: Classifier, module: nn.Module, batch: torch.Tensor, precision: Precision) -> Any:
-    """``module``, a rewriting of that of ``classifier``, as an ``OpenVinoModule`` for batches like ``batch``.
+    """``module``, that of ``classifier`` or a rewriting, as an ``OpenVinoModule`` for batches like ``batch``.
 
     It takes as many threads as torch has here. A graph is kept in the cache folder if the classifier's record
     says all of it.
@@ -121,9 +116,13 @@ def converted(classifier: Classifier, module: nn.Module, batch: torch.Tensor, pr
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise NotConvertible("this CPU has no arithmetic for bfloat16")
     told = classifier.spec.weights_sha256 is not None and not brings_own_code(classifier)
-    file = _file(classifier, module, batch) if told else None
+    kept = KeptGraph(classifier, module, batch) if told else None
     try:
-        graph = _kept(core, file) or _exported(module, batch, file)
+        graph = kept.read(core) if kept is not None else None
+        if graph is None:
+            graph = _exported(module, batch)
+            if kept is not None:
+                kept.write(graph)
         compiled = core.compile_model(
             _channels_last(graph),
             "CPU",
@@ -136,7 +135,7 @@ def converted(classifier: Classifier, module: nn.Module, batch: torch.Tensor, pr
                 "ENABLE_CPU_PINNING": False,  # or several workers would share a core
             },
         )
-        return OpenVinoModule(compiled, tuple(batch.shape), file)
+        return OpenVinoModule(compiled, tuple(batch.shape), kept)
     except NotConvertible:
         raise
     except Exception as error:  # anything may go wrong in an exporter or a compiler
@@ -170,18 +169,14 @@ def _check(classifier: Classifier, batch: torch.Tensor) -> None:
         raise NotConvertible(f"it takes {batch.dtype} {tuple(batch.shape)}")
 
 
-def _exported(module: nn.Module, batch: torch.Tensor, file: Path | None) -> Any:
-    """The graph, kept as ``file`` where it can be."""
+def _exported(module: nn.Module, batch: torch.Tensor) -> Any:
     import torch
 
     openvino = _without_telemetry()
     with _quiet(), torch.no_grad(), torch.autocast("cpu", enabled=False):
         program = torch.export.export(module, (batch.clone(),))
         _only_a_function(program)
-        graph = openvino.convert_model(program)
-    if file is not None:
-        _keep(graph, file)
-    return graph
+        return openvino.convert_model(program)
 
 
 @contextmanager
@@ -238,43 +233,6 @@ def _channels_last(graph: Any) -> Any:
     steps.input().tensor().set_layout(Layout("NHWC"))
     steps.input().model().set_layout(Layout("NCHW"))
     return steps.build()
-
-
-def _file(classifier: Classifier, module: nn.Module, batch: torch.Tensor) -> Path:
-    """Where the graph is kept: whatever it depends on is in the name."""
-    installed = {**package_versions(), "openvino": openvino_version()}
-    parts = [
-        classifier.spec.model_dump(mode="json"),
-        [str(classifier.outputs), str(module), list(batch.shape)],
-        {name: installed.get(name) for name in ("imagenet-hard", *COMPUTING)},
-    ]
-    name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return cache_dir() / "openvino" / name / "graph.xml"
-
-
-def _kept(core: Any, file: Path | None) -> Any:
-    """The graph that an earlier run has left; None where there is none that can be read."""
-    if file is None or not file.exists():
-        return None
-    try:
-        return core.read_model(file)
-    except RuntimeError:
-        rmtree(file.parent, ignore_errors=True)
-        return None
-
-
-def _keep(graph: Any, file: Path) -> None:
-    """Both of its files or none; where there is no room for it, it is converted again next time."""
-    folder = file.parent
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as made:
-            part = Path(made) / "graph"
-            part.mkdir()
-            _without_telemetry().save_model(graph, part / file.name, compress_to_fp16=False)
-            part.rename(folder)
-    except (OSError, RuntimeError):
-        return
 
 
 def _without_telemetry() -> Any:

@@ -224,14 +224,20 @@ def _is_list(name: str) -> bool:
 
 def _numbers(column: Any, name: str, path: Path) -> NDArray[Any]:
     """A column as (n,), a list column as (n, 5), without nulls."""
-    import pyarrow.compute as pc
+    import pyarrow as pa
 
     _refuse_null(column, 1, f"{path}: row {{row}}, column {name}: null; expected a value")
     if _is_list(name):
-        ragged = _numpy(pc.list_value_length(column)) != 5
+        # By hand: pyarrow.compute takes a tenth of the time in which a finished result is found.
+        offsets = [_numpy(chunk.offsets) for chunk in column.chunks]
+        ragged = np.concatenate([np.zeros(0, bool), *(np.diff(each) != 5 for each in offsets)])
         if ragged.any():
             raise ResultError(f"{path}: row {int(np.argmax(ragged))}, column {name}: expected 5 values")
-        column = pc.list_flatten(column)
+        flat = [
+            chunk.values.slice(each[0], each[-1] - each[0])
+            for chunk, each in zip(column.chunks, offsets, strict=True)
+        ]
+        column = pa.chunked_array(flat, column.type.value_type)
         _refuse_null(column, 5, f"{path}: row {{row}}, column {name}: null; expected 5 values")
     values = _numpy(column)
     return values.reshape(-1, 5) if _is_list(name) else values

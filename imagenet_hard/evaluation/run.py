@@ -19,11 +19,7 @@ from imagenet_hard.engine.batch_size import choose_batch_size, choose_runtime
 from imagenet_hard.engine.engine import Engine, open_engine
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.witness import needs_witness
-from imagenet_hard.evaluation.generative.run import (
-    evaluate_endpoint,
-    is_endpoint_model,
-    refuse_own_options,
-)
+from imagenet_hard.evaluation.generative.endpoint_models import is_endpoint_model, refuse_own_options
 from imagenet_hard.evaluation.model_run import Conditions, begin, finished, stem_of
 from imagenet_hard.evaluation.options import Options, TransformPolicy
 from imagenet_hard.evaluation.package_metrics import find_metrics
@@ -148,7 +144,6 @@ def evaluate_each(
         DatasetError: as ``evaluate_all``.
     """
     from imagenet_hard.imagenet.mask import class_mask
-    from imagenet_hard.tta.page import check_showable
 
     asked = cast("Options", {**{k: each.option.default for k, each in declared(Options).items()}, **options})
     by_field: dict[str, Any] = {each.name: asked.get(each.name) for each in fields(RunSettings)}
@@ -156,6 +151,8 @@ def evaluate_each(
     tta = tta_settings(asked["tta"]) if isinstance(asked["tta"], str) else asked["tta"]
     asked["classes"] = None if asked["classes"] is None else class_mask(asked["classes"])
     if asked["tta_show"] is not None:
+        from imagenet_hard.tta.page import check_showable
+
         check_showable(tta)
     metrics = find_metrics(asked["metrics"])
     with open_engine(asked["engine"], address=asked["address"], device=settings.device) as engine:
@@ -257,6 +254,8 @@ def _score(
     known = [_finished(model, benchmarks, common, conditions, out) if recalls else [] for model in models]
     for i, model in enumerate(models):
         if is_endpoint_model(model):
+            from imagenet_hard.evaluation.generative.run import evaluate_endpoint
+
             for k, benchmark in enumerate(benchmarks):
                 try:
                     told = on_progress(model, benchmark)

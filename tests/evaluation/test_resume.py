@@ -130,7 +130,7 @@ def test_a_runtime_has_results_of_its_own(data, tmp_path, scored):
     other = evaluate(classifier(), data, tmp_path, runtime="openvino")
     assert scored == [N, N]
     assert plain.run_key != other.run_key
-    assert other.protocol.optimizations == [*plain.protocol.optimizations, f"OpenVINO {openvino_version()}"]
+    assert other.protocol.optimizations == [f"OpenVINO {openvino_version()}"]
     assert other.environment.versions["openvino"].startswith(openvino_version())
     assert other.metrics.n_correct == plain.metrics.n_correct
     again = evaluate(classifier(), data, tmp_path, runtime="openvino")

@@ -24,6 +24,7 @@ from imagenet_hard.evaluation.generative.answer_store import Answered, AnswerSto
 from imagenet_hard.evaluation.generative.answers import RawAnswers
 from imagenet_hard.evaluation.generative.asking import AUTOMATIC, Asking
 from imagenet_hard.evaluation.generative.endpoint import Endpoint, base_url, key_for
+from imagenet_hard.evaluation.generative.endpoint_models import OWN, PREFIX
 from imagenet_hard.evaluation.generative.images import ENCODING
 from imagenet_hard.evaluation.generative.prompts import MAX_CONCURRENCY, Asked, Prompt, prompt, question
 from imagenet_hard.evaluation.generative.result_of_answers import result_of_answers
@@ -41,11 +42,6 @@ from imagenet_hard.evaluation.shared_pass import Progress, until_narrow
 
 log = logging.getLogger(__name__)
 
-PREFIX = f"{ENDPOINT}:"
-
-OWN = ("base_url", "protocol", "request", "concurrency", "key_env", "price")
-"""Options of such models alone."""
-
 _COMMON = (
     *("revision", "split", "labels", "limit", "ids", "sample", "seed", "estimate", "until", "difficulty"),
     *("streaming", "engine", "out", "verbose"),
@@ -54,23 +50,6 @@ _COMMON = (
 
 _MANY = 1000
 """Images from which on an estimate is suggested."""
-
-
-def is_endpoint_model(model: Any) -> bool:
-    """Whether it is the name of a model behind an endpoint."""
-    return isinstance(model, str) and model.startswith(PREFIX)
-
-
-def refuse_own_options(models: Sequence[Any], asked: Mapping[str, Any]) -> None:
-    """Refuse what would be ignored.
-
-    Raises:
-        UsageError: options of ``api:`` models, and there is none.
-    """
-    if any(map(is_endpoint_model, models)):
-        return
-    if given := [name for name in OWN if asked[name] != declared(Options)[name].option.default]:
-        raise UsageError(f"{', '.join(given)}: only with a model behind an endpoint, api:MODEL")
 
 
 @dataclass(frozen=True)
