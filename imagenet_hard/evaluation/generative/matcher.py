@@ -20,7 +20,7 @@ from imagenet_hard.evaluation.generative import vocabulary, words
 from imagenet_hard.evaluation.generative.vocabulary import OTHER, Meaning
 from imagenet_hard.imagenet import classes, wordnet
 
-VERSION = 3
+VERSION = 4
 """Raised with every change of a rule or a fact that may change what an answer names."""
 
 Kind = Literal["class", "general", "ambiguous", "refusal", "empty", "unmatched"]
@@ -89,6 +89,8 @@ _FRAMES = _set(
     image picture photo photograph photography type kind species breed sort variety form pair group herd
     flock couple bunch number lot view shot closeup up close piece slice portrait drawing illustration
     painting sketch example instance set row pile stack part collection cluster model member
+    silhouette outline depiction representation rendering render cartoon graphic clipart screenshot scan
+    snapshot glimpse reflection profile front back rear side face interior exterior inside outside
     """
 )
 """Before "of": what is meant comes after it."""
@@ -135,6 +137,7 @@ _HEDGES = re.compile(
 _WHO = re.compile(r"\bas an? ai( language)?( model| assistant)?\b")  # an "ai" is a sloth, too
 _ASSENT = re.compile(r"^(of course|sure|certainly|absolutely|great question|yes|okay|ok)\b *[.,]")
 _OF_THE_BREED = re.compile(r"\bof the (breed|species|variety|genus|type|kind)\b")
+_SEEN = re.compile(r"\b(i|you|we) (am|are|can be) (looking at|seeing|viewing|shown)\b")
 _TAKEN_AS = re.compile(r"\b(classif|identif|recogni|describ|categori|label|interpret)[a-z]* (\w+ ){0,4}?as\b")
 _DO = (
     "help|assist|identify|determine|see|view|provide|answer|process|tell|describe|analyze|analyse|"
@@ -144,8 +147,9 @@ _DO = (
     "be certain|say|do that"
 )
 _REFUSALS = re.compile(
-    rf"\b(not|unable to|never) (\w+ )?({_DO})\b|\bunable to\b|\bsorry\b|\bapologi[sz]e|"
-    r"\bno (image|picture|photo|idea|answer|clue|discernible|visible|recogni[sz]able|identifiable|clear)\b|"
+    rf"\b(not|unable to|never) (\w+ )?({_DO})\b|\b(unable|not able) to\b|\bsorry\b|\bapologi[sz]e|"
+    r"\b(do|does) not (seem|appear) to (be|have) (an? |any )?(image|picture|photo|object)|"
+    r"\bno (main |single |specific )?(image|picture|photo|object|idea|answer|clue|discernible|visible|recogni[sz]able|identifiable|clear)\b|"
     r"\bnot (possible|clear|clearly|allowed|visible|appropriate|applicable|comfortable|attached|"
     r"recogni[sz]able|identifiable)\b|"
     r"\b(can|could|will) not( \.)?$|\b(did|do|does) not (provide|attach|upload|receive|show up|load)\b|"
@@ -201,7 +205,7 @@ def match(answer: str) -> Match:
     whole = known.find(plainest) or known.headless.get("".join(plainest))
     if whole and (whole.classes or whole.wider):
         return _said(whole)
-    plain = _TAKEN_AS.sub("is", _WHO.sub("", plain))
+    plain = _SEEN.sub("it is", _TAKEN_AS.sub("is", _WHO.sub("", plain)))
     plain = _OF_THE_BREED.sub(",", _ASSENT.sub("", plain))
     plain, hedges = _HEDGES.subn("", plain)
     clauses = [
@@ -213,10 +217,14 @@ def match(answer: str) -> Match:
         if refusal := _REFUSALS.search(" ".join(clause)):
             refused = True
             before = " ".join(clause)[: refusal.start()].rpartition(" ,")[0].split()
+            after = " ".join(clause)[refusal.end() :].partition(" ,")[2].split()
             said = _clause(before) if before and not _REFUSALS.search(" ".join(before)) else None
-            if said is None or said.kind == "unmatched":
+            if said is not None and said.kind != "unmatched":
+                clause = before
+            elif after and after[0] in _ON and not _REFUSALS.search(" ".join(after)):
+                clause = after  # "hard to say, maybe a beaver"
+            else:
                 continue
-            clause = before
         while clause and clause[0] in (",", "(", ")", "/"):
             clause = clause[1:]
         if (refused or hedges) and found is None and clause and not _goes_on(clause):
@@ -416,18 +424,27 @@ def _phrase(part: Sequence[_Item]) -> tuple[list[_Item], int]:
             continue
         if item.meaning is None and phrase:
             framing = _frames(phrase[-1]) and item.text in ("of", "showing", "with")
+            following = part[place + 1].text if place + 1 < len(part) else ""
+            if following == "of" and _frames(item) and not named:
+                phrase.append(item)  # "a child's drawing of"
+                continue
             if framing and not (phrase[-1].meaning and phrase[-1].meaning.classes):
                 phrase, place = [], _begin(part, place + 1) - 1
                 continue
             if item.text in _ARTICLES and not named:
                 phrase, place = [], _begin(part, place) - 1
                 continue
-            if item.text in _STOPS | _ARTICLES or (named and item.text.endswith(("ing", "ed"))):
+            if item.text in _STOPS | _ARTICLES or (named and _participle(item.text)):
                 return phrase, len(part) - place
             if item.text.endswith("ing") and not _later_name(part[place + 1 :]):
                 return phrase, len(part) - place
         phrase.append(item)
     return phrase, 0
+
+
+def _participle(word: str) -> bool:
+    """Whether a word that means nothing else ends as "sitting" and "painted" do; "red" does not count."""
+    return word.endswith(("ing", "ed")) and word not in _COLORS
 
 
 def _begin(part: Sequence[_Item], at: int) -> int:

@@ -77,6 +77,18 @@ EVERYDAY: tuple[tuple[str, int], ...] = (
     *(("garbage bin", 412), ("rubbish bin", 412), ("wheelie bin", 412), ("bin lorry", 569)),
     *(("sofa bed", 831), ("magnifying glass", 633), ("loo roll", 999), ("desktop pc", 527)),
     *(("computer monitor", 664), ("stop sign", 919), ("bookshelf", 453), ("jail", 743), ("jacuzzi", 876)),
+    *(("blimp", 405), ("zeppelin", 405), ("handbag", 748), ("tennis shoe", 770), ("gym shoe", 770)),
+    *(("dslr", 759), ("dslr camera", 759), ("slr", 759), ("slr camera", 759), ("polaroid", 732)),
+    *(("passenger jet", 404), ("passenger plane", 404), ("jetliner", 404), ("commercial airplane", 404)),
+    *(("camper", 757), ("camper van", 757), ("post box", 637), ("18 wheeler", 867), ("sweet shop", 509)),
+    *(("waffle maker", 891), ("slow cooker", 521), ("cooktop", 827), ("mic", 650), ("magnifier", 633)),
+    *(("balaclava", 796), ("motorcycle helmet", 518), ("sun cream", 838), ("flip flops", 774)),
+    *(("settee", 831), ("sweetcorn", 987), ("ice pop", 929), ("cobweb", 815), ("cabbage white", 324)),
+    *(("great white", 2), ("persian", 283), ("gsd", 235), ("choker", 679), ("sea otter", 360)),
+    *(("queen bee", 309), ("jail cell", 743), ("pda", 590), ("palm pilot", 590), ("hard drive", 592)),
+    *(("rotary phone", 528), ("ak 47", 413), ("kalashnikov", 413), ("bow and arrow", 456), ("matches", 644)),
+    *(("digital alarm clock", 530), ("typewriter", 878)),
+    *(("newfie", 256), ("staffie", 179), ("berner", 239), ("wheaten terrier", 202)),
     *(("hoodie", 841), ("trainers", 770), ("maize", 987), ("capsicum", 945), ("fire lorry", 555)),
 )
 """Words of today for classes, which WordNet 3.0 of 2006 and the names lack."""

@@ -25,6 +25,9 @@ _LABEL = re.compile(
     r"(?:\s+(?:name|label))?\s*(?:[:=]|\bis\b:?)\s*(?=\S)",
     re.IGNORECASE,
 )
+_ASKED = re.compile(r"\b(what|which|whatever)\s+$", re.IGNORECASE)
+"""Before "the object is": a question, and no answer comes after it."""
+
 _CONTRACTIONS = tuple(
     (re.compile(rf"\b{short}\b"), full)
     for short, full in (
@@ -63,6 +66,10 @@ _SPELLING = {
         "carburettor": "carburetor",
         "labour": "labor",
         "hifi": "hi fi",
+        "sulphur": "sulfur",
+        "aluminium": "aluminum",
+        "chequered": "checkered",
+        "cosy": "cozy",
     },
 }
 _IRREGULAR = {
@@ -90,7 +97,7 @@ def unwrap(answer: str) -> str:
     text = re.sub(r"^\s*(?:[-*+•>]|#+|\W{0,3}\d{1,2}[.)]\W{0,3}(?=\s))\s*", "", text, flags=re.MULTILINE)
     text = re.sub(r"(?<=\w) *\s\d{1,2}[.)](?=\s)", "\n", text)
     text = re.sub(r"[*`$\"“”«»]|(?<!\w)_+|_+(?!\w)", "", text).replace("_", " ")
-    if labels := list(_LABEL.finditer(text)):
+    if labels := [each for each in _LABEL.finditer(text) if not _ASKED.search(text[: each.start()])]:
         text = text[labels[-1].end() :]
     return text.strip()
 

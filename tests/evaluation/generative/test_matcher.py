@@ -40,7 +40,7 @@ WIDER = {
 """Lemmas that are a wider term by a more frequent sense: a "plane" is no carpenter's plane."""
 
 
-VERDICTS = {1: "072e95de07588748", 2: "fd7fa86e5e320333", 3: "fd7fa86e5e320333"}
+VERDICTS = {1: "072e95de07588748", 2: "fd7fa86e5e320333", 3: "fd7fa86e5e320333", 4: "90a32cbeb44caf80"}
 """Version -> hash of its verdicts on the written answers (1: ``answers.csv``) and the classes' names."""
 
 
@@ -218,12 +218,27 @@ def test_every_change_of_the_rules_has_its_hash(monkeypatch):
         ("It might be an otter. Alternatively, it might be a beaver.", None),
         ("otter (or beaver)", None),
         ("Otter. It is next to a beaver.", {360}),
+        ("a child's drawing of a triceratops", {51}),
+        ("the back of a school bus", {779}),
+        ("a drawing", set()),
+        ("You are looking at a banjo.", {420}),
+        ("a dog looking at a banjo", "general"),
+        ("a dark red velvet", {885}),
+        ("Hard to say, maybe a beaver", {337}),
+        ("I'm unable to tell what the object is from this picture.", "refusal"),
+        ("There doesn't seem to be an image attached.", "refusal"),
+        ("There is no object in the image.", "refusal"),
+        ("a sulfur-crested cockatoo", {89}),
+        ("a DSLR camera", {759}),
     ],
 )
 def test_rules(answer, classes):
     """``None``: ambiguous."""
     found = match(answer)
-    assert found.kind == "ambiguous" if classes is None else set(found.classes) == classes, found
+    if classes is None or isinstance(classes, str):
+        assert found.kind == (classes or "ambiguous"), found
+    else:
+        assert set(found.classes) == classes, found
 
 
 def test_other_verdicts_need_another_version():
