@@ -18,7 +18,12 @@ from imagenet_hard.evaluation.generative.matcher import KINDS, VERSION, match
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "generative.md"
 BEGIN, END = "<!-- benchmarks/matcher.py -->\n", "<!-- end -->\n"
-SETS = {"answers.csv": "developed on", "held_out.csv": "seen since", "held_out_2.csv": "held out"}
+SETS = {
+    "answers.csv": "developed on",
+    "held_out.csv": "seen since",
+    "held_out_2.csv": "seen since as well",
+    "held_out_3.csv": "held out",
+}
 PLAIN = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ '.,()/-"
 
 

@@ -149,7 +149,8 @@ _DO = (
 _REFUSALS = re.compile(
     rf"\b(not|unable to|never) (\w+ )?({_DO})\b|\b(unable|not able) to\b|\bsorry\b|\bapologi[sz]e|"
     r"\b(do|does) not (seem|appear) to (be|have) (an? |any )?(image|picture|photo|object)|"
-    r"\bno (main |single |specific )?(image|picture|photo|object|idea|answer|clue|discernible|visible|recogni[sz]able|identifiable|clear)\b|"
+    r"\bno (main |single |specific )?(image|picture|photo|object|idea|answer|clue|discernible|visible|"
+    r"recogni[sz]able|identifiable|clear)\b|"
     r"\bnot (possible|clear|clearly|allowed|visible|appropriate|applicable|comfortable|attached|"
     r"recogni[sz]able|identifiable)\b|"
     r"\b(can|could|will) not( \.)?$|\b(did|do|does) not (provide|attach|upload|receive|show up|load)\b|"

@@ -121,14 +121,16 @@ def test_what_is_above_every_class_is_no_class():
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("answers.csv", 0.98), ("held_out.csv", 0.98), ("held_out_2.csv", 0.93)]
+    ("name", "least"),
+    [("answers.csv", 0.98), ("held_out.csv", 0.98), ("held_out_2.csv", 0.97), ("held_out_3.csv", 0.98)],
 )
 def test_written_verdicts(name, least):
-    """Against verdicts that a careful reader gave; no rule is fitted to ``held_out_2.csv``.
+    """Against verdicts that a careful reader gave; no rule is fitted to ``held_out_3.csv``.
 
     First measures, which later figures must not hide: ``held_out.csv`` 278 of 291 (95.5 %) by matcher 1,
-    whose failures matcher 2 was made from; ``held_out_2.csv`` 300 of 343 (87.5 %) by matcher 1. The aim was
-    98 %.
+    whose failures matcher 2 was made from; ``held_out_2.csv`` 300 of 343 (87.5 %) by matcher 1, and its
+    failures by matcher 3 are what matcher 4 was made from; ``held_out_3.csv`` 395 of 403 (98.0 %) by
+    matcher 4. The aim was 98 %.
     """
     rows = written(name)
     wrong = [(answer, verdict, got(answer)) for answer, verdict in rows if got(answer) != verdict]
