@@ -192,10 +192,10 @@ def test_what_is_wrong_with_a_repository_is_said(minihub: LoopbackHub) -> None:
         "alice/wrong": "the weights in hf-hub:alice/wrong could not be loaded into timm:test_resnet",
         "alice/shuffled": "has 1000 classes, but not those of ImageNet-1k in the order of their wnids",
         "alice/bare": "alice/bare at revision ",
-        "alice/bert": "hf-hub:alice/bert is no model of timm (config.json with 'architecture'), of",
+        "alice/bert": "hf-hub:alice/bert is not a model of timm (config.json with 'architecture'), of",
         "alice/broken": "config.json of hf-hub:alice/broken is not JSON",
         "alice/empty": "has none of config.json, open_clip_config.json: it holds no configuration",
-        "not a name": "'not a name' is no Hub id: expected OWNER/NAME",
+        "not a name": "'not a name' is not a Hub id: expected OWNER/NAME",
     }
     for (name, message), got in zip(
         expected.items(), run(minihub, *(f"'hf-hub:{name}'" for name in expected)), strict=True

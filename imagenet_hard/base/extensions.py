@@ -34,7 +34,7 @@ class Extension:
         except Exception as error:  # whatever a foreign module throws while it is imported
             raise UsageError(
                 f"{self.name!r} of the installed package {self.origin} cannot be loaded from "
-                f"{self.entry.value!r}: {reason(error)}. Mend or uninstall that package"
+                f"{self.entry.value!r}: {reason(error)}. Repair or uninstall that package"
             ) from error
 
 

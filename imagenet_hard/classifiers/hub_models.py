@@ -50,9 +50,9 @@ def kind_of(repo: str) -> tuple[Literal["timm", "open_clip", "transformers"], Pa
         if classes is not None:
             timm_models.check_classes(f"hf-hub:{repo}", classes, None)
         raise ClassifierError(
-            f"hf-hub:{repo} is no model of timm ({TIMM_CONFIG} with 'architecture'), of open_clip "
+            f"hf-hub:{repo} is not a model of timm ({TIMM_CONFIG} with 'architecture'), of open_clip "
             f"({OPEN_CLIP_CONFIG}) or of transformers ({TIMM_CONFIG} with 'model_type'): load it in a "
-            "function of your own and name that, package.module:function"
+            "function of your own, and give that function as --model package.module:function"
         ) from error
 
 

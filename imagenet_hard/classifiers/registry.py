@@ -108,8 +108,8 @@ def _load_with(prefix: str, name: str, options: LoadOptions) -> Classifier:
     assert backend is not None
     if options.tag is not None and not backend.takes_tag:
         raise UsageError(
-            f"{prefix}:{name} has one set of weights and no tag {options.tag!r}, and no file of that name is "
-            f"there: such models are named {prefix}:{backend.form}"
+            f"{prefix}:{name} has one set of weights and no tag {options.tag!r}, and no file of that name "
+            f"exists: such models are named {prefix}:{backend.form}"
         )
     if prefix in backends.OWN:
         with without_compiler():

@@ -112,7 +112,7 @@ class ModelFiles:
         shards = sorted(set(listed.values())) if isinstance(listed, dict) else []
         if not shards or not all(isinstance(name, str) and _SHARD.fullmatch(name) for name in shards):
             raise WeightsError(
-                f"{index.name} of {self.said} is no index: expected a weight_map of file names"
+                f"{index.name} of {self.said} is not an index: expected a weight_map of file names"
             )
         return shards
 
@@ -142,7 +142,7 @@ def locate(name: str) -> ModelFiles:
         return ModelFiles(folder, said, folder.resolve().name)
     if not _REPO.fullmatch(repo) or (hash_sign and not revision):
         raise UnknownModelError(
-            f"{shorten(said)} is no model: expected transformers:{FORM}, or a folder with {CONFIG}, "
+            f"{shorten(said)} is not a model: expected transformers:{FORM}, or a folder with {CONFIG}, "
             + ("and a revision follows #" if "@" in repo else f"and there is no folder {shorten(repo)}")
         )
     return of_hub(repo, revision or None, said)

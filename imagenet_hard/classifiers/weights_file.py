@@ -106,8 +106,8 @@ def _read_shards(index: Path) -> dict[str, torch.Tensor]:
         places = dict(content["weight_map"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise WeightsError(
-            f"{index} is no index of weights files: expected JSON with 'weight_map', a mapping from the name "
-            f"of a tensor to its file ({reason(error)})"
+            f"{index} is not an index of weights files: expected JSON with 'weight_map', a mapping from the "
+            f"name of a tensor to its file ({reason(error)})"
         ) from error
     for name in places.values():
         # A plain name beside the index and nothing else: no folder, no drive, no index of its own.

@@ -25,7 +25,7 @@ from imagenet_hard.cli.options import PATH, path_option
 @click.option(
     "--sequential",
     is_flag=True,
-    help="Which is better, by as few images as it takes, in the order in which an estimate draws them.",
+    help="Say which is better from as few images as it takes, in the order in which an estimate draws them.",
 )
 @path_option(
     "--difficulty",
@@ -73,7 +73,7 @@ def command(
     type=click.FloatRange(0.05, 0.999),
     default=0.8,
     show_default=True,
-    help="How often so many images are to tell them apart.",
+    help="The chance with which that many images tell the two apart.",
 )
 @path_option(
     "--difficulty",
@@ -94,9 +94,9 @@ def plan_command(a: Path, b: Path, power: float, difficulty: Path | None, as_jso
         return 0
     click.echo(f"A - B is {100 * plan.difference:+.2f} points on all {plan.total:,} images.")
     if plan.random is None:
-        click.echo("There is no difference to tell.")
+        click.echo("The two have the same score: there is no difference to tell.")
         return 0
-    told = f"tell that apart from none in {100 * power:g} % of draws (5 % error)"
+    told = f"tell that difference from none in {100 * power:g} % of draws (5 % error)"
     click.echo(f"{plan.random:,} images at random {told}.")
     if plan.stratified is not None:
         click.echo(f"{plan.stratified:,} images drawn by difficulty do.")

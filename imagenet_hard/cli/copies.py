@@ -27,7 +27,7 @@ COLUMNS = ("id", "images", "copy", "relation", "similarity")
     "--write",
     type=FILE,
     metavar="FILE",
-    help="Write the hashes of A, and compare nothing; goes on where it was interrupted.",
+    help="Write the hashes of A and compare nothing; an interrupted run goes on.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the copies as JSON.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the copies as CSV.")
@@ -35,12 +35,12 @@ COLUMNS = ("id", "images", "copy", "relation", "similarity")
 def command(
     images: str, others: tuple[str, ...], write: Path | None, as_json: bool, as_csv: bool, quiet: bool
 ) -> int:
-    """Find images of A that are there twice, or that a B has too: the same bytes, or the same picture.
+    """Find images that A has twice, or that a B has too: the same bytes, or the same picture.
 
     A and B are names or folders as in `imagenet-hard eval`, folders of images without labels, or files that
-    --write made of images that nobody gives away. A picture is found after it was resized, compressed,
-    brightened, cropped by a tenth, mirrored or put into a border, and confirmed on its pixels; where only
-    hashes are there, the relation says so.
+    --write made of private images. A picture is found even if it was resized, compressed, brightened, cropped
+    by a tenth, mirrored or put into a border. It is confirmed on its pixels; if there are only hashes, the
+    relation says so.
 
     Exits with 1 if there are copies, and 0 if there are none.
     """

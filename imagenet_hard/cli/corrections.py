@@ -49,7 +49,7 @@ def correct_command(
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r}: expected small letters, digits and '-', at most 60")
     if path.exists():
-        raise UsageError(f"{path} is there already: choose another name")
+        raise UsageError(f"{path} already exists: choose another name")
     first, there = find_gold(board / BENCHMARKS, benchmark), read_corrections(board)
     gold = newest(first, there)
     if not gold.info.images:

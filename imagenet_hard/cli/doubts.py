@@ -18,7 +18,7 @@ from imagenet_hard.cli.options import PATH, entries_option, path_option
     "--labels", metavar="FILE", help="The labels, where no board has them: Parquet, CSV, JSON or text."
 )
 @path_option(
-    "--truth", metavar="FILE", help="Better labels, such as ReaL's real.json: how good the list is by them."
+    "--truth", metavar="FILE", help="Better labels, such as ReaL's real.json, to measure the list by."
 )
 @click.option(
     "--top", type=click.IntRange(min=0), default=20, show_default=True, metavar="N", help="Images to show."
@@ -42,9 +42,9 @@ def command(
     imagenet-hard doubts top5.parquet --labels val.txt --truth real.json
     imagenet-hard doubts results/A.json results/B.json --labels val.txt
 
-    ANSWERS are results of imagenet-hard-eval (.json), or tables with "id" and a column of class indices a
-    model; without them, the board's entries answer. First come the images on which they agree on a class that
-    is not among the labels. Of near-copies one counts, and each with its odds of being right.
+    ANSWERS are results of imagenet-hard-eval (.json), or tables with "id" and a column of class indices for
+    each model. Without them, the board's entries are taken. First come the images for which they agree on a
+    class that is not a label. Each counts by its odds of being right; near-copies of a model count once.
     """
     import json
 

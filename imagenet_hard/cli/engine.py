@@ -20,15 +20,15 @@ OPTIONS = (
         "--compile",
         "compile",
         is_flag=True,
-        help="Run torch.compile first: pays off over ten thousand images or crops or more.",
+        help="Run torch.compile first, which pays off from about ten thousand images or crops on.",
     ),
     click.option(
         "--runtime",
         type=click.Choice(get_args(RuntimeName)),
         default="torch",
         show_default=True,
-        help="What runs the network on a CPU: openvino (the extra cpu) begins some seconds later and is then "
-        "often faster; auto measures.",
+        help="What runs the network on a CPU: openvino (the extra cpu) starts some seconds later and is then "
+        "often faster; auto measures both.",
     ),
     click.option(
         "--engine",

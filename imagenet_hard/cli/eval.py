@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     "metrics",
     multiple=True,
     metavar="NAME",
-    help="A metric of an installed package, beside the standard ones; may be repeated.",
+    help="A metric of an installed package, added to the standard ones; may be repeated.",
 )
 @click.option(
     "--together",
@@ -76,7 +76,8 @@ if TYPE_CHECKING:
 @click.option(
     "--by",
     type=click.Choice(["model", "dataset"]),
-    help="Only top-1, a row for each model and a column for each data set, or the other way round.",
+    help="Print top-1 alone, with a row for each model and a column for each data set, or the other way "
+    "round.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
@@ -95,7 +96,7 @@ def command(**options: Any) -> int:
     imagenet-hard-eval --model resnet50 --tta zoom --tta-views 64
     imagenet-hard-eval --suite paper --engine ray --address auto
 
-    Each result is written to DIR/DATASET/MODEL.json with its predictions beside it. Finished
+    Each result is written to DIR/DATASET/MODEL.json, and its predictions to MODEL.parquet there. Finished
     models are not scored again; interrupted ones go on where they stopped.
     """
     from imagenet_hard.evaluation.package_metrics import find_metrics

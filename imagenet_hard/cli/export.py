@@ -13,13 +13,13 @@ from imagenet_hard.evaluation.export import FORMS, RELATIONSHIPS, Evaluator, Rel
 
 @click.command("export")
 @click.argument("results", nargs=-1, required=True, type=PATH)
-@click.option("--form", required=True, type=click.Choice([*FORMS]), help="Whose form.")
+@click.option("--form", required=True, type=click.Choice([*FORMS]), help="The form to write.")
 @path_option("--out", "-o", required=True, type=FOLDER, help="Where the files go.")
 @click.option("--evaluator", metavar="NAME", help="every-eval-ever: who ran the evaluation.")
 @click.option(
     "--relationship",
     type=click.Choice([*RELATIONSHIPS]),
-    help="every-eval-ever: what the evaluator is to the model.",
+    help="every-eval-ever: how the evaluator is related to the model.",
 )
 def command(results: tuple[Path, ...], **options: Any) -> int:
     """Write RESULTS, .json files of imagenet-hard-eval, in the form of another project.

@@ -49,7 +49,9 @@ def build(entries: Path, out: Path) -> int:
 
 @command.command("serve")
 @entries_option
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one."
+)
 def serve(entries: Path, port: int) -> int:
     """Build the site into a temporary folder and show it on this machine until Ctrl-C."""
     from imagenet_hard.leaderboard.site.build import HOST, build_site, server_of
@@ -111,7 +113,9 @@ def table(
 
 @command.command("publish")
 @entries_option
-@click.option("--repo", required=True, metavar="ORG/SPACE", help="The static Space; made if it is not there.")
+@click.option(
+    "--repo", required=True, metavar="ORG/SPACE", help="The static Space; created if it does not exist."
+)
 @click.option("--private", is_flag=True, help="Make a new Space private.")
 def publish(entries: Path, repo: str, private: bool) -> int:
     """Build the site and publish it as a static Space on the Hugging Face Hub.

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @path_option(
     "--labels",
     metavar="FILE",
-    help="Ids and labels of a benchmark that the board has not: Parquet, CSV or text.",
+    help="Ids and labels of a benchmark that is not on the board: Parquet, CSV or text.",
 )
 @click.option("--org", required=True, help="Who made or trained the models.")
 @click.option("--submitter", help="Who answers for the entries [default: the org].")
@@ -58,11 +58,12 @@ if TYPE_CHECKING:
     "--accept", is_flag=True, help="Keep the reports as the board's, which gives the entries their tier."
 )
 def import_command(file: Path, entries: Path, **options: Any) -> int:
-    """Make entries of class indices that others published, one a model.
+    """Make an entry for each model from class indices that others published.
 
-    FILE is Parquet, CSV or NPZ: "id" and a column a model with a class index in 0..999 for each image, or
-    five, best first. Of top-1 alone an entry shows no top-5. Every image of the benchmark needs an answer.
-    What the board has stays as it is: no entry is overwritten, and nothing is written if any model fails.
+    FILE is Parquet, CSV or NPZ: "id", and for each model a column with a class index in 0..999 for each
+    image, or with five, best first. An entry with one class shows no top-5. Every image of the benchmark
+    needs an answer. What the board has stays as it is: no entry is overwritten, and nothing is written if
+    any model fails.
     """
     from imagenet_hard.leaderboard.answer_tables import read_answer_table, renamed
     from imagenet_hard.leaderboard.importing import import_answers, write_imported
@@ -87,9 +88,9 @@ def import_command(file: Path, entries: Path, **options: Any) -> int:
         board=entries.absolute().parent,
     )
     reports = write_imported(entries.absolute().parent, imported, accepted=options["accept"])
-    click.echo(text_report(reports) or "every entry is there already")
+    click.echo(text_report(reports) or "every entry is on the board already")
     there = len(imported.entries) - len(reports)
-    click.echo(f"{counted(len(reports), 'entry')} written, {there} there already", err=True)
+    click.echo(f"{counted(len(reports), 'entry')} written, {there} were on the board already", err=True)
     if reports and not options["accept"]:
         click.echo("self-reported until `imagenet-hard verify --accept`", err=True)
     return 0
@@ -169,8 +170,8 @@ def request_command(file: Any) -> int:
 def withdraw_command(entry: str, entries: Path, by: str, why: str) -> int:
     """Take ENTRY off the board and leave a record of who did it, when and why.
 
-    The folder goes, withdrawn/ENTRY.json comes, and no other entry gets the id. A pull request of the owner,
-    or of a maintainer, with both is accepted.
+    This deletes the entry's folder and writes withdrawn/ENTRY.json. No other entry gets the id. Send both
+    changes in one pull request of the owner or a maintainer.
     """
     from imagenet_hard.leaderboard.verify.ownership import Author
     from imagenet_hard.leaderboard.withdrawn import withdraw

@@ -43,8 +43,8 @@ def command(
 ) -> int:
     """Score answers in words, one to each image of a benchmark: top-1 only.
 
-    ANSWERS.jsonl has a line an image, {"id": "...", "answer": "..."}. Which classes an answer names is
-    decided by fixed rules, without a model; an answer counts as right if it names a label of the image.
+    ANSWERS.jsonl has one line for each image, {"id": "...", "answer": "..."}. Which classes an answer names
+    is decided by fixed rules, without a model; an answer counts as right if it names a label of the image.
     Answers that name no class, several, or a wider term are wrong, and counted apart.
     """
     if (dataset is None) == (gold is None):

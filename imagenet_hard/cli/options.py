@@ -30,7 +30,7 @@ def path_option(
 entries_option = path_option(
     "--entries",
     default=Path("leaderboard/entries"),
-    help="The board's entries; gold and records lie in the folders beside it.",
+    help="The board's entries; gold and records lie in the folders next to it.",
 )
 golds_option = path_option("--golds", help="Gold labels [default: ../benchmarks of --entries].")
 device_option = click.option(

@@ -131,7 +131,7 @@ def _owners(given: tuple[str, ...], *, hub: bool) -> list[Author]:
     owners = [Author.parse(each) for each in given]
     platforms = [owner.platform for owner in owners]
     if len(set(platforms)) < len(platforms):
-        raise click.UsageError("--owner: one account a platform")
+        raise click.UsageError("--owner: give one account for each platform")
     return [*owners, Author("hub", account())] if hub and "hub" not in platforms else owners
 
 

@@ -38,7 +38,7 @@ BUNDLED_GOLDS = "leaderboard/benchmarks"
 )
 @golds_option
 @path_option(
-    "--base", help="Entries that the board holds: none may be overwritten, and each is compared with."
+    "--base", help="The board's entries: none may be overwritten, and new ones are compared with all."
 )
 @path_option(
     "--request",
@@ -69,7 +69,7 @@ BUNDLED_GOLDS = "leaderboard/benchmarks"
 @path_option("--weights", metavar="FILE", help="Weights that are not published.")
 @device_option
 @path_option(
-    "--canaries", metavar="FILE", help="Ids, one a line, of images whose gold label was planted wrong."
+    "--canaries", metavar="FILE", help="Ids of images whose gold label was planted wrong, one per line."
 )
 @path_option(
     "--accept", "accept_into", help="Keep the reports of entries that pass, which gives them their tier."

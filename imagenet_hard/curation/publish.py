@@ -117,7 +117,7 @@ def read_build(folder: Path) -> Build:
     path = folder / MANIFEST
     if not path.is_file():
         raise DatasetError(
-            f"{folder} is no built data set: it has no {MANIFEST}. Expected a folder made by "
+            f"{folder} is not a built data set: it has no {MANIFEST}. Expected a folder made by "
             "`imagenet-hard curate build`"
         )
     manifest = read_record(path, Manifest)
@@ -152,7 +152,7 @@ def _check(folder: Path, files: Mapping[str, LocalFile]) -> None:
 def _difference(file: LocalFile) -> str | None:
     parts = PurePosixPath(file.path)
     if parts.is_absolute() or ".." in parts.parts or parts.as_posix() != file.path or file.path == MANIFEST:
-        return f"{file.path!r} is no path of a file inside the folder"
+        return f"{file.path!r} is not the path of a file inside the folder"
     if not file.local.is_file():
         return f"{file.path} is missing"
     found = _read(file.path, file.local)

@@ -100,7 +100,9 @@ class CurationStore:
     def __init__(self, path: Path | None, *, create: bool = False) -> None:
         self.path = path
         if path is not None and not create and not path.is_file():
-            raise ResultError(f"{path} is not there: run `imagenet-hard curate score` with this --work first")
+            raise ResultError(
+                f"{path} does not exist: run `imagenet-hard curate score` with this --work first"
+            )
         self._database = Database(path, SCHEMA, what="use the scores in", option="--work", exclusive=create)
         self._db = self._database.connection
 

@@ -224,7 +224,7 @@ def _check_once(folder: Path, images: Iterable[File], found: Mapping[str, Labels
             if found[other.id] != found[file.id]:
                 raise DatasetError(
                     f"{folder} has one validation image in two class folders, {other.id} and {file.id}: "
-                    "these folders are no classes, or the image is there twice. Give one folder with a "
+                    "these folders are not classes, or the image was copied. Give one folder with a "
                     "label file (labels=, --labels), or remove the copy"
                 )
 

@@ -66,7 +66,7 @@ def image_folder(folder: Path, files: Sequence[File], *, labels: Path | None, ex
     kept = [file for file in images if found.get(file.id)]
     if not kept:
         how = "it is a class folder itself: give its parent" if wnid_of(folder.name) else "none is labelled"
-        raise DatasetError(f"{folder} is without labels: {_seen([*images, *others])}, but {how}; {ACCEPTED}")
+        raise DatasetError(f"{folder} has no labels: {_seen([*images, *others])}, but {how}; {ACCEPTED}")
     if table is None:
         kept = _in_class_order(kept)
     odd = by_ending(file for file in kept if not file.is_image)
@@ -100,7 +100,7 @@ def _label_file(
         if given.exists() or inside.is_file():
             return given if given.exists() else inside
         near = did_you_mean(given) or did_you_mean(inside)
-        raise DatasetError(f"the label file {given} is not there, nor in {folder}.{near}")
+        raise DatasetError(f"the label file {given} does not exist, nor in {folder}.{near}")
     if any(len(file.parts) > 1 and class_of(file.parts[0]) is not None for file in images):
         return None
     names = [file.id for file in others if file.id in LABEL_FILES]
@@ -134,7 +134,7 @@ def _by_table(
     names = match(images, table, folder, path.name)
     if not names:
         raise DatasetError(
-            f"{folder} is without labels: {_seen([*images, *others])}, but the names in {path.name} match "
+            f"{folder} has no labels: {_seen([*images, *others])}, but the names in {path.name} match "
             f"none of them: it names {next(iter(table))!r}, and the folder has {images[0].id!r}"
         )
     left = set(table) - set(names.values())

@@ -83,7 +83,7 @@ def write_hashes(path: Path, images: Benchmark, on_progress: Callable[[int], obj
         raise ResultError(f"{path} has the hashes of other images than {images.name} has now: {_OTHER}")
     for i, row in enumerate(done):
         if _sha256(images, i) != row.sha256:
-            raise ResultError(f"{path}: the image {shorten(row.id)} is another one by now: {_OTHER}")
+            raise ResultError(f"{path}: the image {shorten(row.id)} has changed since: {_OTHER}")
         on_progress(1)
     unread = sum(not row.views for row in done)
     try:

@@ -228,7 +228,7 @@ def _from_json(text: str, file: str) -> Iterable[Row]:
         except (ValueError, RecursionError):
             data = []
         if len(data) < 2:
-            raise DatasetError(f"{file} is no JSON: {error}") from error
+            raise DatasetError(f"{file} is not JSON: {error}") from error
     if isinstance(data, Mapping) and all(_columns(list(data))):
         data = [data]  # JSON lines of one line
     if isinstance(data, list) and data and all(isinstance(row, Mapping) for row in data):
@@ -313,8 +313,8 @@ def _used(header: Sequence[str], file: str) -> tuple[str, str]:
     for used in (name, label):
         if len(same := [column for column in header if _plain(column) == _plain(used)]) > 1:
             raise DatasetError(
-                f"{file} has {len(same)} columns of one name, {' and '.join(map(repr, same))}: which one is "
-                "meant? Remove or rename the others"
+                f"{file} has {len(same)} columns with the same name, {' and '.join(map(repr, same))}: which "
+                "one is meant? Remove or rename the others"
             )
     return name, label
 

@@ -72,7 +72,7 @@ def labels_of(value: Any, where: str, classes: Sequence[int] | None = None) -> L
     values = listed(given, where, N_CLASSES if classes is None else len(classes))
     if not values or any(_is_missing(v) for v in values):
         raise DatasetError(
-            f"{where} is without labels: got {_shown(value)}, expected one or more class indices in "
+            f"{where} has no labels: got {_shown(value)}, expected one or more class indices in "
             f"0..{N_CLASSES - 1}. Test splits cannot be scored; choose a split with labels."
         )
     return tuple(sorted({_one(v, where, classes) for v in values}))

@@ -144,7 +144,7 @@ class _Items:
         image, _ = self._read(i)
         if hashlib.sha256(image).digest() != self._hashes[i]:
             raise DatasetError(
-                f"{self.where(i)} is another image at each reading: take random transforms out of it"
+                f"{self.where(i)} gives another image at each reading: remove its random transforms"
             )
         return image
 

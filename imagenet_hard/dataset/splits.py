@@ -87,6 +87,7 @@ def refuse_part(names: Sequence[str], missing: int, total: int, where: str) -> N
     """
     more = f" and {missing - SHOWN:,} more" if missing > SHOWN else ""
     raise DatasetError(
-        f"{where} is not whole: {missing:,} of {total:,} files {'is' if missing == 1 else 'are'} missing, "
-        f"{', '.join(names[:SHOWN])}{more}. Complete the download: a part of the images has another score."
+        f"{where} is incomplete: {missing:,} of {total:,} files {'is' if missing == 1 else 'are'} missing, "
+        f"{', '.join(names[:SHOWN])}{more}. Complete the download: a score on a part of the images is "
+        "another score."
     )

@@ -79,7 +79,7 @@ def with_ids(benchmark: Benchmark, ids: Ids) -> Benchmark:
         twice = next(id for id, n in wanted.items() if n > 1)
         raise UsageError(f"{where} names {twice!r} twice: expected each id once")
     if not wanted:
-        raise UsageError(f"{where} names no image: expected one id a line")
+        raise UsageError(f"{where} names no image: expected one id per line")
     if unknown := sorted(wanted.keys() - set(benchmark.ids)):
         raise UsageError(_unknown(unknown, benchmark, where))
     rows = [row for row, id in enumerate(benchmark.ids) if id in wanted]
@@ -106,7 +106,7 @@ def read_ids(path: Path) -> list[str]:
     Raises:
         DatasetError: it cannot be read, is too large, or is none of these.
     """
-    expected = "expected one id a line, a JSON list of ids, or a CSV file with a column 'id'"
+    expected = "expected one id per line, a JSON list of ids, or a CSV file with a column 'id'"
     if path.suffix.lower() == ".csv":
         _, rows = read_csv(path, ["id"], more=True, limit=MAX_BYTES, error=DatasetError, hint=expected)
         return [row.cells[0] for row in rows]
@@ -117,7 +117,7 @@ def read_ids(path: Path) -> list[str]:
         raise DatasetError(f"the file of ids {path} cannot be read: {error}; {expected}") from error
     if path.suffix.lower() == ".json":
         if not isinstance(found, list) or not all(type(id) in (str, int) for id in found):
-            raise DatasetError(f"{path} holds no list of ids: {expected}")
+            raise DatasetError(f"{path} is not a list of ids: {expected}")
         return [str(id) for id in found]
     return [line.strip() for line in text.splitlines() if line.strip()]
 

@@ -172,7 +172,7 @@ def _label(parts: Mapping[str, Member], where: str) -> Any:
         try:
             data = json.loads(_text(member.read, member.size, where))
         except ValueError as error:
-            raise DatasetError(f"{where}: its .json is none: {error}") from error
+            raise DatasetError(f"{where}: its .json is not JSON: {error}") from error
         if isinstance(data, dict):
             value = next((data[key] for key in _JSON_KEYS if data.get(key) is not None), None)
             if value is not None:

@@ -142,8 +142,8 @@ class JobProgress:
             listed = shorten_list(failures, SHOWN, between="\n  ")
             raise ImageError(
                 f"{len(failures)} of {n + len(failures)} images of {name} cannot be scored, so there is no "
-                f"result:\n  {listed}\nThe other {n} are kept: mend or remove these and run the same command "
-                "again."
+                f"result:\n  {listed}\nThe other {n} are kept: repair or remove these and run the same "
+                "command again."
             )
 
 

@@ -58,7 +58,7 @@ class RunOptions(TypedDict, total=False):
         int | None,
         Option(
             None,
-            "Decoding threads [default: one a core].",
+            "Decoding threads [default: one for each core].",
             flags=("--workers", "-j"),
             metavar="N",
             least=1,
@@ -105,7 +105,7 @@ class RunSettings:
             raise UsageError(f"runtime {self.runtime!r}: expected {', '.join(get_args(RuntimeName))}")
         if self.compile and self.runtime == "openvino":
             raise UsageError(
-                "compile is torch's own, and the runtime openvino has no use for it: give one of them"
+                "compile belongs to torch, and the runtime openvino cannot use it: give one of the two"
             )
 
     def key(self) -> dict[str, object]:

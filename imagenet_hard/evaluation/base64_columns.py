@@ -32,7 +32,7 @@ def unpack_bits(text: str, n: int) -> NDArray[np.bool_]:
     data = np.frombuffer(_decode(text, (n + 7) // 8, f"{n} bits"), dtype=np.uint8)
     bits = np.unpackbits(data)
     if bits[n:].any():
-        raise ValueError(f"bits are set behind the last of {n} images")
+        raise ValueError(f"bits are set after the last of {n} images")
     return bits[:n].astype(np.bool_)
 
 

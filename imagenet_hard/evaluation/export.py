@@ -101,7 +101,7 @@ def _clip_benchmark(results: Sequence[Result], _: Evaluator | None) -> dict[str,
         model, metrics = each.model, each.metrics
         if model.head is None:
             raise UsageError(
-                f"{_label(each)} is no zero-shot model: CLIP_benchmark's results are of those only"
+                f"{_label(each)} is not a zero-shot model, and CLIP_benchmark's results are of those only"
             )
         values = {"acc1": metrics.top1.accuracy, "acc5": _top5(each).accuracy}
         if set(metrics.per_label_count) == {1}:  # with several labels an image is of no one class

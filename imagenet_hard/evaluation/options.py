@@ -54,7 +54,7 @@ class Options(RunOptions, total=False):
         Ids | None,
         _of_images(
             None,
-            "Score the images of these ids only: one a line, a JSON list, or the column id of a CSV.",
+            "Score the images of these ids only: one id per line, a JSON list, or the column id of a CSV.",
             metavar="FILE",
         ),
     ]
@@ -162,7 +162,8 @@ class Options(RunOptions, total=False):
         str | None,
         Option(
             None,
-            "Of api:MODEL: the OpenAI-compatible endpoint [default: that of OPENAI_BASE_URL, else OpenAI's].",
+            "For api:MODEL: the OpenAI-compatible endpoint [default: that of OPENAI_BASE_URL, else "
+            "OpenAI's].",
             metavar="URL",
             recorded="answers.asked",
         ),
@@ -171,7 +172,7 @@ class Options(RunOptions, total=False):
         PromptName,
         Option(
             "open",
-            "Of api:MODEL: name what is seen (open), or choose one of five names (choices) or of all 1000 "
+            "For api:MODEL: name what is seen (open), choose one of five names (choices) or of all 1000 "
             "(list); see docs/generative.md.",
             recorded="answers.asked",
         ),
@@ -180,7 +181,7 @@ class Options(RunOptions, total=False):
         Mapping[str, Any] | None,
         Option(
             None,
-            "Of api:MODEL: fields of each request as JSON, in place of the protocol's; null leaves one out.",
+            "For api:MODEL: fields of each request as JSON, replacing the protocol's; null removes one.",
             metavar="JSON",
             parse=parse_request,
             recorded="answers.asked",
@@ -190,7 +191,7 @@ class Options(RunOptions, total=False):
         int | None,
         Option(
             None,
-            "Of api:MODEL: calls at once [default: auto, as many as the endpoint bears].",
+            "For api:MODEL: calls at once [default: auto, as many as the endpoint can take].",
             metavar="auto|N",
             parse=parse_concurrency,
             recorded="",
@@ -200,8 +201,8 @@ class Options(RunOptions, total=False):
         str | None,
         Option(
             None,
-            "Of api:MODEL: environment variable that holds the key [default: OPENAI_API_KEY for OpenAI's own "
-            "endpoint, none for others].",
+            "For api:MODEL: environment variable that holds the key [default: OPENAI_API_KEY for OpenAI's "
+            "own endpoint, none for others].",
             metavar="NAME",
             recorded="",
         ),
@@ -210,7 +211,7 @@ class Options(RunOptions, total=False):
         tuple[float, float] | None,
         Option(
             None,
-            "Of api:MODEL: US dollars for a million tokens of prompts and of answers, to say what it costs.",
+            "For api:MODEL: US dollars for a million tokens of prompts and of answers, to show the cost.",
             metavar="IN,OUT",
             parse=parse_price,
             recorded="answers.asked",
@@ -222,8 +223,8 @@ class Options(RunOptions, total=False):
         str | Path | Sequence[int | str] | ClassMask | None,
         Option(
             None,
-            "Only these compete: those of a variant, as imagenet-a, or a file of indices, wnids or names "
-            "[default: all 1000].",
+            "Score among these classes only: those of a variant such as imagenet-a, or a file of indices, "
+            "wnids or names [default: all 1000].",
             metavar="NAME|FILE",
             recorded="protocol.classes",
         ),

@@ -105,8 +105,8 @@ class Protocol(Record):
             raise ValueError(str(error)) from None
         if other := sorted(options.keys() - known.keys()):
             raise ValueError(
-                f"{other[0][:80]!r} is no option of this release that moves numbers, or has its default: "
-                "upgrade imagenet-hard where a later release wrote this"
+                f"{other[0][:80]!r} is not an option of this release that changes numbers, or has its "
+                "default: upgrade imagenet-hard if a later release wrote this"
             )
         return known
 

@@ -20,9 +20,9 @@ def check_repo_id(repo: str) -> None:
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
-        raise UsageError(f"{repo!r} is no Hub id: expected OWNER/NAME. {error}") from None
+        raise UsageError(f"{repo!r} is not a Hub id: expected OWNER/NAME. {error}") from None
     if "/" not in repo:
-        raise UsageError(f"{repo!r} is no Hub id: expected OWNER/NAME, as in my-organisation/{repo}")
+        raise UsageError(f"{repo!r} is not a Hub id: expected OWNER/NAME, as in my-organisation/{repo}")
 
 
 def check_token(token: Token) -> None:
@@ -34,7 +34,7 @@ def check_token(token: Token) -> None:
     secret = secret_of(token)
     if secret is not None and not (secret.isascii() and secret.isprintable() and secret.split() == [secret]):
         raise UsageError(
-            "the Hub token is no token: it has blanks, line ends or special characters, or is empty. "
+            "the Hub token is not valid: it has blanks, line ends or special characters, or is empty. "
             "Expected one word such as hf_...; check HF_TOKEN or the file that it was read from"
         )
 

@@ -155,7 +155,7 @@ class _Asked:
                 case errors.LocalTokenNotFoundError():
                     return f"the Hub wants a token for {self.repo}: {_LOG_IN}"
                 case errors.HFValidationError():
-                    return f"{self.repo!r} is no Hub id: expected OWNER/NAME. {error}"
+                    return f"{self.repo!r} is not a Hub id: expected OWNER/NAME. {error}"
                 case errors.OfflineModeIsEnabled():
                     return f"{self.what} cannot be reached: HF_HUB_OFFLINE is set; unset it, or use the cache"
         if self.action != "read" and isinstance(chain[0], JSONDecodeError):

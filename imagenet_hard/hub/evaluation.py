@@ -80,13 +80,14 @@ def merge_results(text: str | None, result: Mapping[str, Any], where: str) -> st
         found = [] if text is None else yaml.safe_load(text) or []
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"{where} is not YAML: {' '.join(str(error).split())[:200]}. Mend it first"
+            f"{where} is not YAML: {' '.join(str(error).split())[:200]}. Repair it first"
         ) from None
     if not isinstance(found, list) or not all(
         isinstance(each, dict) and isinstance(each.get("dataset"), dict) for each in found
     ):
         raise UsageError(
-            f"{where} is no file of results: expected a list of entries with a `dataset` each. Mend it first"
+            f"{where} is not a file of results: expected a list of entries with a `dataset` each. Repair it "
+            "first"
         )
     return _dump([*(each for each in found if _run(each) != _run(result)), dict(result)])
 

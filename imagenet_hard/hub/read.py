@@ -142,7 +142,7 @@ def model_text(repo: str, path: str) -> str | None:
         except EntryNotFoundError:
             return None
         except UnicodeDecodeError as error:
-            raise DatasetError(f"{path} of {repo} is no UTF-8 text: {error}") from None
+            raise DatasetError(f"{path} of {repo} is not UTF-8 text: {error}") from None
 
 
 def branch_point(repo: str, revision: str) -> str:

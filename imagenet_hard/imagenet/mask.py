@@ -95,7 +95,7 @@ def _entries(path: Path) -> list[str]:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} begins as a JSON list and is none: {error}") from error
+        raise UsageError(f"{path} begins like a JSON list but is not one: {error}") from error
     return [str(each) for each in found]
 
 

@@ -330,7 +330,7 @@ def read_doubted(path: Path) -> dict[str, int]:
         if not other.isascii() or not other.isdigit() or int(other) > 999:
             raise ResultError(f"{place}: other is {shorten(other)}: expected a class index in 0..999")
         if id in found:
-            raise ResultError(f"{place}: {id!r} is there twice")
+            raise ResultError(f"{place}: {id!r} appears twice")
         found[id] = int(other)
     return found
 

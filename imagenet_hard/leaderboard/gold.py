@@ -218,8 +218,8 @@ def find_gold(folder: Path, benchmark: str) -> Gold:
     found = [digest for digest, about in known if about.name == benchmark or digest.startswith(benchmark)]
     if len(found) != 1:
         raise ResultError(
-            f"{len(found)} benchmarks in {folder} are {benchmark!r}: expected one name or fingerprint of "
-            f"{_listed(folder) or 'those there, but there is none'}; or give --labels"
+            f"{len(found)} benchmarks in {folder} are called {benchmark!r}: expected the name or fingerprint "
+            f"of one of {_listed(folder) or 'its benchmarks, but it has none'}; or give --labels"
         )
     return read_gold(folder, found[0])
 

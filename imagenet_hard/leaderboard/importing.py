@@ -98,7 +98,7 @@ def import_answers(
         UsageError: a field that no entry may have, two models that make one id, or an unknown curator.
     """
     if unknown := sorted(set(used_in_curation) - set(table.models)):
-        raise UsageError(f"the file has no model {unknown[0]!r}, which is to have chosen the images")
+        raise UsageError(f"the file has no model {unknown[0]!r}, which was said to have chosen the images")
     fingerprint, known = gold.info.fingerprint, known_golds(board / BENCHMARKS) if board else {}
     part = benchmark_part(fingerprint, {**known, fingerprint: gold.info})
     entries: dict[str, tuple[Entry, Answers]] = {}

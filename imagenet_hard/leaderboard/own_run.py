@@ -106,7 +106,7 @@ def _images(gold: Gold, dataset: str | None) -> Any:
 
     about = gold.info
     if dataset is None and about.source == "predictions":
-        raise UsageError(f"nobody has the images of {about.name} by name: give --dataset")
+        raise UsageError(f"the gold of {about.name} does not say where its images are: give --dataset")
     on_hub = "/" in about.source
     found = load_dataset(
         dataset or (about.source if on_hub else about.name),
@@ -147,7 +147,7 @@ def _accepted(board: Path, submission: Submission, result: Result, wrote: bool) 
         return OwnRun(folder, record, before, wrote)
     (report,) = verify([folder], golds=board / BENCHMARKS, base=board / ENTRIES, trusted=True)
     if report.failed:
-        raise ResultError(f"{entry.id} is written and does not pass: {report.failures}")
+        raise ResultError(f"{entry.id} was written, but does not pass: {report.failures}")
     runtime = result.runtime
     done = check(
         REPRODUCTION,

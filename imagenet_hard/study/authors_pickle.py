@@ -104,7 +104,7 @@ def read_authors_pickle(path: Path) -> Matrix:
         raise error if str(path) in str(error) else ResultError(f"{path}: {error}") from None
     except _MISFITS as error:
         raise ResultError(
-            f"{path} is no correctness.pkl of the paper's authors: {shorten(str(error), 200)}"
+            f"{path} is not a correctness.pkl of the paper's authors: {shorten(str(error), 200)}"
         ) from None
     except (OSError, EOFError, MemoryError, OverflowError) as error:
         raise ResultError(f"cannot read {path}: {shorten(str(error) or type(error).__name__, 200)}") from None
@@ -126,7 +126,7 @@ def _look_through(file: IO[bytes], size: int) -> None:
     if most > count:
         raise ResultError(f"it claims {most:,} places of memory for {count:,} instructions")
     if file.tell() != size:
-        raise ResultError("there are more bytes behind its end")
+        raise ResultError("there are more bytes after its end")
 
 
 class _Inert:
@@ -232,7 +232,7 @@ def _table(frame: Any, grid: ZoomGrid, where: str) -> tuple[tuple[int, ...], NDA
         raise ResultError(f"{where}: {len(zooms)} zooms, expected each of the {len(grid)} once")
     numbers = [int(each) for each in columns]
     if len(set(numbers)) < len(numbers) or min(numbers) < 0:
-        raise ResultError(f"{where}: an image's number is there twice, or below 0")
+        raise ResultError(f"{where}: an image's number appears twice, or is below 0")
     order = np.argsort(numbers, kind="stable")
     correct = np.empty((len(numbers), len(grid)), np.bool_)
     correct[:, [places[zoom] for zoom in zooms]] = values[order]

@@ -148,7 +148,7 @@ class TtaOptions(TypedDict, total=False):
     """What ``tta_settings`` takes, and the command behind ``--tta-``."""
 
     views: Annotated[int | None, Option(None, "Views of one image [default: 64].", metavar="N", least=1)]
-    seed: Annotated[int | None, Option(None, "Of random views [default: 0].", metavar="N", least=0)]
+    seed: Annotated[int | None, Option(None, "Seed of random views [default: 0].", metavar="N", least=0)]
     zooms: Annotated[
         str | Path | int | None,
         Option(
@@ -158,9 +158,10 @@ class TtaOptions(TypedDict, total=False):
             metavar="FILE|N|standard",
         ),
     ]
-    optimizer: Annotated[Optimizer | None, Option(None, "Of MEMO's one step [default: sgd].")]
+    optimizer: Annotated[Optimizer | None, Option(None, "Optimizer of MEMO's one step [default: sgd].")]
     lr: Annotated[
-        float | None, Option(None, "Of MEMO's one step [default: 0.00025 or 1e-5].", metavar="RATE")
+        float | None,
+        Option(None, "Learning rate of MEMO's one step [default: 0.00025 or 1e-5].", metavar="RATE"),
     ]
 
 

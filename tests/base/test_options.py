@@ -73,7 +73,7 @@ def test_a_protocol_holds_such_options_and_asks_for_them_again(monkeypatch):
     """A record of a later release says what to do; one without any is written as it always was."""
     fields = {"precision": "fp32", "batch_size": 1, "transform": "native", "decode": {}}
     assert "options" not in Protocol(**fields).model_dump(mode="json")
-    with pytest.raises(ValidationError, match="'mirror' is no option of this release"):
+    with pytest.raises(ValidationError, match="'mirror' is not an option of this release"):
         Protocol(**fields, options={"mirror": True})
     monkeypatch.setattr(result, "Options", Small)
     protocol = Protocol(**fields, options={"mirror": True})

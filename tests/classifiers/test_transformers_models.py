@@ -256,7 +256,7 @@ def test_shards_and_pickles_of_weights(plain: Path, tmp_path: Path, copy: Path) 
         load_classifier(f"transformers:{tmp_path / 'shards'}")
     index = tmp_path / "shards" / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {"a": "../../a.safetensors"}}))
-    with pytest.raises(WeightsError, match="is no index: expected a weight_map of file names"):
+    with pytest.raises(WeightsError, match="is not an index: expected a weight_map of file names"):
         load_classifier(f"transformers:{tmp_path / 'shards'}")
     (copy / "model.safetensors").unlink()
     torch.save(model.state_dict(), copy / "pytorch_model.bin")

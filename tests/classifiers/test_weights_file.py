@@ -245,7 +245,7 @@ def test_what_is_wrong_with_shards_is_named(tmp_path: Path) -> None:
         read(index)
     for content in ("", "[]", "{}", '{"weight_map": 3}', "[" * 100_000, "\xff"):
         index.write_text(content, encoding="latin1")
-        with pytest.raises(WeightsError, match="is no index of weights files: expected JSON"):
+        with pytest.raises(WeightsError, match="is not an index of weights files: expected JSON"):
             read(index)
 
 

@@ -97,7 +97,7 @@ def test_the_tables(place, capsys):
     assert curate("score", *STEP, "--quiet", "--device", "cpu") == 0
     captured = capsys.readouterr()
     assert "The scores are in curated/tiny." in captured.out
-    assert "imagenet-sketch: 4 of 1000 classes are there" in captured.err
+    assert "imagenet-sketch: 4 of 1000 classes have images" in captured.err
     assert curate("build", *STEP, "--quiet") == 0
     assert "The data set is in tiny-hard." in capsys.readouterr().out
 
@@ -112,7 +112,9 @@ def test_images_that_are_there_twice_are_told_from_the_start(place, capsys, monk
         image.resize((180, 180)).save(place / "data/val/3.png")
     near = "1 pair shows the same picture: imagenet/2.png = imagenet/3.png ("
     ids = ["imagenet/1.png", f"imagenet-sketch/{tree.relative_to(place / 'data/tree')}"]
-    words = f"1 images are there more than once: {' = '.join(ids)}. An image counts once: name all but one"
+    words = (
+        f"images that appear more than once (1): {' = '.join(ids)}. An image counts once: list all but one"
+    )
     assert curate("plan", *STEP, "--device", "cpu") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert words in said

@@ -278,12 +278,12 @@ def test_wrong_calls(minihub: LoopbackHub, tmp_path: Path, folder: Path) -> None
         call(folder, "lab/none", pull_request=True),
         call(tmp_path / "empty"),
     )
-    assert "'hard' is no Hub id: expected OWNER/NAME, as in my-organisation/hard" in name["message"]
-    assert "'a/b/c' is no Hub id: expected OWNER/NAME" in deep["message"]
-    assert "'lab/a..b' is no Hub id" in dots["message"]
+    assert "'hard' is not a Hub id: expected OWNER/NAME, as in my-organisation/hard" in name["message"]
+    assert "'a/b/c' is not a Hub id: expected OWNER/NAME" in deep["message"]
+    assert "'lab/a..b' is not a Hub id" in dots["message"]
     assert "a pull request goes to main: got the branch 'next' with it" in both["message"]
     assert "lab/none does not exist, or the token has no access: a pull request needs" in absent["message"]
-    assert "is no built data set: it has no manifest.json" in empty["message"]
+    assert "is not a built data set: it has no manifest.json" in empty["message"]
     assert [e["exit"] for e in (name, deep, dots, both, absent, empty)] == [2, 2, 2, 2, 1, 1]
     assert minihub.repos == {}
 

@@ -119,9 +119,9 @@ def test_errors_have_codes(minihub: LoopbackHub, tmp_path: Path, folder: Path) -
     """Wrong usage is 2, a refusal 1, each one message and no traceback."""
     for args, code, message in (
         ((folder,), 2, "Missing option '--repo'"),
-        ((folder, "--repo", "hard"), 2, "Error: 'hard' is no Hub id"),
+        ((folder, "--repo", "hard"), 2, "Error: 'hard' is not a Hub id"),
         ((tmp_path / "none", "--repo", "lab/hard"), 2, "Error: there is no folder"),
-        ((tmp_path, "--repo", "lab/hard"), 1, "is no built data set"),
+        ((tmp_path, "--repo", "lab/hard"), 1, "is not a built data set"),
         ((folder, "--repo", "bob/hard"), 1, "the token may not write to bob/hard (403)"),
     ):
         done = publish(minihub, *args)

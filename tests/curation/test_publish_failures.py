@@ -220,7 +220,7 @@ def test_tokens_that_do_not_do(minihub: LoopbackHub, folder: Path) -> None:
         call(folder, token=False),
     )
     assert "the Hub refused the token (401)" in unknown["message"]
-    assert "the Hub token is no token" in malformed["message"]
+    assert "the Hub token is not valid" in malformed["message"]
     for refused in (reader, bob):
         assert "the token may not write to lab/hard (403)" in refused["message"]
         assert 'the rights to create a dataset under the namespace "lab"' in refused["message"]

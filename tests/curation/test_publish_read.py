@@ -72,7 +72,7 @@ def test_what_is_no_build(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder .*nowhere: expected one made by"):
         read_build(tmp_path / "nowhere")
     (folder / "manifest.json").unlink()
-    with pytest.raises(DatasetError, match="is no built data set: it has no manifest.json"):
+    with pytest.raises(DatasetError, match="is not a built data set: it has no manifest.json"):
         read_build(folder)
 
 
@@ -83,9 +83,12 @@ def test_what_is_no_build(tmp_path: Path, folder: Path) -> None:
         ({"version": "../main"}, "the version '../main' makes no git tag"),
         ({"version": 1}, "version: Input should be a valid string (got 1)"),
         ({"files": {}}, "README.md is not in the manifest"),
-        ({"files": {"../x": {"sha256": "0" * 64, "size": 1}}}, "'../x' is no path of a file inside"),
-        ({"files": {"/etc/passwd": {"sha256": "0" * 64, "size": 1}}}, "'/etc/passwd' is no path of a file"),
-        ({"files": {"manifest.json": {"sha256": "0" * 64, "size": 1}}}, "'manifest.json' is no path"),
+        ({"files": {"../x": {"sha256": "0" * 64, "size": 1}}}, "'../x' is not the path of a file inside"),
+        (
+            {"files": {"/etc/passwd": {"sha256": "0" * 64, "size": 1}}},
+            "'/etc/passwd' is not the path of a file",
+        ),
+        ({"files": {"manifest.json": {"sha256": "0" * 64, "size": 1}}}, "'manifest.json' is not the path"),
         ({"files": {"x": {"sha256": "short", "size": 1}}}, "files.x.sha256: "),
         ({"fingerprint": None}, "fingerprint: "),
     ],

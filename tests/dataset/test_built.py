@@ -238,9 +238,9 @@ def test_columns_under_other_names(tmp_path: Path, streaming: bool) -> None:
     [
         ([[0], [1000]], r"row 1 of .* \(validation\) has the label 1000"),
         ([[0], [-5]], r"row 1 of .* has the label -5"),
-        ([[0], []], r"row 1 of .* is without labels"),
-        ([[-1], [-1]], r"row 0 of .* is without labels: got \[-1\]"),
-        ([[0], None], r"row 1 of .* is without labels"),
+        ([[0], []], r"row 1 of .* has no labels"),
+        ([[-1], [-1]], r"row 0 of .* has no labels: got \[-1\]"),
+        ([[0], None], r"row 1 of .* has no labels"),
     ],
 )
 def test_bad_labels_name_the_row(tmp_path: Path, streaming: bool, label: list[Any], message: str) -> None:
@@ -349,7 +349,7 @@ def test_a_missing_shard_is_named(tmp_path: Path, streaming: bool) -> None:
     whole = folder / "data" / "validation-00000-of-00001.parquet"
     whole.rename(folder / "data" / "validation-00000-of-00002.parquet")
     with pytest.raises(
-        DatasetError, match=r"set \(validation\) is not whole: 1 of 2 .* validation-00001-of-00002\.parquet"
+        DatasetError, match=r"set \(validation\) is incomplete: 1 of 2 .* validation-00001-of-00002\.parquet"
     ):
         load_dataset(folder, streaming=streaming)
     build(folder, published(rows(2)), split="test", card=None)
@@ -538,7 +538,7 @@ def test_a_missing_or_damaged_file_is_named(tmp_path: Path) -> None:
         load_dataset(tmp_path / "saved")
     shard.unlink()
     with pytest.raises(
-        DatasetError, match=r"saved is not whole: 1 of 3 files is missing, data-00001-of-00003"
+        DatasetError, match=r"saved is incomplete: 1 of 3 files is missing, data-00001-of-00003"
     ):
         load_dataset(tmp_path / "saved")
     (tmp_path / "saved" / "state.json").write_text("{")

@@ -178,7 +178,7 @@ def test_images_without_a_label_are_counted(tmp_path: Path, caplog: pytest.LogCa
     [
         (lambda root: None, r"no image in .*: it is empty; accepted are \(a\) a built data set"),
         (lambda root: (root / "a.zip").touch(), r"no image in .*: it holds 1 \.zip; accepted are"),
-        (lambda root: (root / "a.jpg").touch(), r"is without labels: it holds 1 \.jpg, but none is labelled"),
+        (lambda root: (root / "a.jpg").touch(), r"has no labels: it holds 1 \.jpg, but none is labelled"),
         (lambda root: class_tree(root / "val"), r"there are class folders in val/: give that folder"),
         (
             lambda root: class_tree(root / "1"),
@@ -186,9 +186,9 @@ def test_images_without_a_label_are_counted(tmp_path: Path, caplog: pytest.LogCa
         ),
         (
             lambda root: class_tree(root, ["cat", "dog"]),
-            r"is without labels: it holds 4 \.jpeg in cat/, dog/",
+            r"has no labels: it holds 4 \.jpeg in cat/, dog/",
         ),
-        (lambda root: class_tree(root, ["n99999999"]), "is without labels"),
+        (lambda root: class_tree(root, ["n99999999"]), "has no labels"),
     ],
 )
 def test_other_folders_say_what_was_seen(tmp_path: Path, make: object, message: str) -> None:
@@ -213,9 +213,7 @@ def test_labels_that_match_no_image(tmp_path: Path) -> None:
     """The label file is named."""
     root = class_tree(tmp_path, ["x"])
     (root / "labels.txt").write_text("other.jpg 3\n")
-    with pytest.raises(
-        DatasetError, match=r"is without labels: .* the names in labels.txt match none of them"
-    ):
+    with pytest.raises(DatasetError, match=r"has no labels: .* the names in labels.txt match none of them"):
         load_dataset(root)
 
 

@@ -173,7 +173,9 @@ def test_a_bad_token_is_never_shown(minihub: LoopbackHub, token: str) -> None:
         f"from imagenet_hard.dataset import load_dataset\nload_dataset({REPO!r}, token={token!r})"
     )
     assert done.returncode == 1
-    expected = "the Hub refused the token (401)" if token == "hf_wrong_xyzzy" else "the Hub token is no token"
+    expected = (
+        "the Hub refused the token (401)" if token == "hf_wrong_xyzzy" else "the Hub token is not valid"
+    )
     assert expected in done.stderr
     assert "xyzzy" not in done.stdout + done.stderr
 
@@ -195,7 +197,7 @@ def test_what_is_not_there(minihub: LoopbackHub) -> None:
         "error": "UsageError",
         "message": f"{REPO} has no split 'train': expected one of validation",
     }
-    assert "'alice/a..b' is no Hub id: expected OWNER/NAME" in impossible["message"]
+    assert "'alice/a..b' is not a Hub id: expected OWNER/NAME" in impossible["message"]
     assert "labels='x' does not go with alice/hard" in labels["message"]
     assert {e["error"] for e in (unknown, revision, impossible)} == {"DatasetError"}
 
@@ -257,7 +259,7 @@ def test_bad_rows_on_the_hub_are_named(minihub: LoopbackHub) -> None:
     columns["label"] = [[-1], [-1]]
     minihub.push("dataset", "alice/test", {"data/test-00000-of-00001.parquet": parquet(published(columns))})
     for result in loads(minihub, call("alice/test"), call("alice/test", streaming=True)):
-        assert "row 0 of alice/test (test) is without labels: got [-1]" in result["message"]
+        assert "row 0 of alice/test (test) has no labels: got [-1]" in result["message"]
 
 
 def test_xet_serves_the_same_rows(minihub_xet: LoopbackHub, tmp_path: Path) -> None:
@@ -289,6 +291,6 @@ def test_a_part_of_a_data_set_and_bare_shards_are_refused(minihub: LoopbackHub) 
         "dataset", "alice/wds", {"test/0.tar": buffer.getvalue(), "classnames.txt": b"tench\ngoldfish"}
     )
     part, shards = loads(minihub, call("alice/half"), call("alice/wds"))
-    assert "is not whole: 1 of 2 files is missing, validation-00001-of-00002.parquet" in part["message"]
+    assert "is incomplete: 1 of 2 files is missing, validation-00001-of-00002.parquet" in part["message"]
     assert "alice/wds is made of webdataset shards" in shards["message"]
     assert "hf download alice/wds --repo-type dataset --local-dir DIR" in shards["message"]

@@ -98,7 +98,7 @@ def test_soft_labels_are_refused() -> None:
 def test_no_label_says_so(value: object) -> None:
     """Test sets carry -1, None or an empty list, and pandas NaN."""
     with pytest.raises(
-        DatasetError, match=r"(?s)row 4 of x is without labels: got .*Test splits cannot be scored"
+        DatasetError, match=r"(?s)row 4 of x has no labels: got .*Test splits cannot be scored"
     ):
         labels_of(value, "row 4 of x")
 

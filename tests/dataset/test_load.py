@@ -152,7 +152,7 @@ def test_a_mistyped_label_file_is_recognised(tmp_path: Path) -> None:
     """In the folder of images too."""
     (class_tree(tmp_path) / "val_labels.txt").write_text("a 1")
     with pytest.raises(
-        DatasetError, match=r"label file val_label\.txt is not there, nor in .*Did you mean .*/val_lab"
+        DatasetError, match=r"label file val_label\.txt does not exist, nor in .*Did you mean .*/val_lab"
     ):
         load_dataset(tmp_path, labels="val_label.txt")
 

@@ -237,7 +237,7 @@ def test_a_random_data_set_is_refused() -> None:
             return picture(random.randrange(10**6)), 1
 
     found = load_dataset(Random([0, 0]))
-    with pytest.raises(DatasetError, match="item 1 of the Random is another image at each reading"):
+    with pytest.raises(DatasetError, match="item 1 of the Random gives another image at each reading"):
         found[1]
 
 
@@ -268,7 +268,7 @@ def test_what_is_not_taken_says_what_is(data: object, message: str) -> None:
         ([(picture(), 1), picture()], r"item 1 of the list is a Image, no \(image, label\)"),
         ([(picture(), 1, 2)], "item 0 of the list is a tuple, no"),
         ([(picture(), 1), (picture(), 1000)], "item 1 of the list has the label 1000"),
-        ([(picture(), -1)], "item 0 of the list is without labels"),
+        ([(picture(), -1)], "item 0 of the list has no labels"),
         ([("no/such.jpg", 1)], r"item 0 of the list cannot be read: FileNotFoundError"),
         (TensorDataset(torch.zeros(2, 3, 4, 4), torch.zeros(2)), "item 0 of the TensorDataset has a Tensor"),
     ],

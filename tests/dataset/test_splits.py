@@ -38,7 +38,7 @@ def test_whole_series_are_let_through(paths: list[str]) -> None:
     [
         (
             named([0], 2),
-            r"x is not whole: 1 of 2 files is missing, validation-00001-of-00002\.parquet\. Compl",
+            r"x is incomplete: 1 of 2 files is missing, validation-00001-of-00002\.parquet\. Compl",
         ),
         (named([1], 2), r"missing, validation-00000-of-00002\.parquet\."),
         (named([1, 2], 3), r"missing, validation-00000-of-00003\.parquet\."),

@@ -111,8 +111,8 @@ def test_files_of_ids(tmp_path: Path, name: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.json", '{"a": 1}', r"a\.json holds no list of ids: expected one id a line"),
-        ("a.json", "[1.5]", "holds no list of ids"),
+        ("a.json", '{"a": 1}', r"a\.json is not a list of ids: expected one id per line"),
+        ("a.json", "[1.5]", "is not a list of ids"),
         ("a.json", "[", r"a\.json cannot be read: Expecting"),
         ("a.csv", f"id\n{'1' * 200_000}\n", r"a\.csv:2: not CSV: field larger than"),
         ("a.csv", "name,label\na,1\n", "got the header 'name,label', expected id once .* a column 'id'"),

@@ -218,7 +218,7 @@ def test_joined_and_compressed_tars_are_refused(tmp_path: Path) -> None:
     [
         ([("a.jpg", jpeg())], r"'a' in 0\.tar has no label: got jpg, expected \.cls, or a \.json"),
         ([("a.jpg", jpeg()), ("a.json", b'{"caption": "x"}')], "'a' in 0.tar has no label: got jpg, json"),
-        ([("a.jpg", jpeg()), ("a.json", b"{")], "'a' in 0.tar: its .json is none"),
+        ([("a.jpg", jpeg()), ("a.json", b"{")], "'a' in 0.tar: its .json is not JSON"),
         ([("a.cls", b"1")], r"'a' in 0\.tar has 0 images: got cls, expected one"),
         ([("a.jpg", jpeg()), ("a.png", jpeg()), ("a.cls", b"1")], "has 2 images: got jpg, png, cls"),
         ([("a.jpg", jpeg()), ("a.cls", b"1000")], "'a' in 0.tar has the label 1000"),

@@ -285,7 +285,7 @@ def test_settings_that_do_not_go_together():
     """Named where they are given."""
     with pytest.raises(UsageError, match="runtime 'onnx': expected torch, openvino, auto"):
         RunSettings(runtime="onnx")
-    with pytest.raises(UsageError, match="compile is torch's own"):
+    with pytest.raises(UsageError, match="compile belongs to torch"):
         RunSettings(runtime="openvino", compile=True)
     with pytest.raises(UsageError, match="runs on a CPU, and the device is cuda: give --device cpu"):
         openvino.may_convert(CONVERTED, "cuda")

@@ -44,7 +44,7 @@ def test_one_name_takes_no_room() -> None:
         ("!!", 3, "not base64"),
         ("é", 3, "not base64"),
         ("oA==", 9, "1 bytes, expected 2 for 9 bits"),
-        ("oA==", 2, "behind the last of 2 images"),
+        ("oA==", 2, "after the last of 2 images"),
     ],
 )
 def test_bad_bits_are_refused(text: str, n: int, message: str) -> None:

@@ -147,7 +147,7 @@ def test_every_eval_ever_takes_it(tmp_path):
 @pytest.mark.parametrize(
     ("result", "form", "who", "message"),
     [
-        (timm(), "clip-benchmark", None, "timm:vit_tiny/in1k is no zero-shot model"),
+        (timm(), "clip-benchmark", None, "timm:vit_tiny/in1k is not a zero-shot model"),
         (timm(), "every-eval-ever", None, "has to name who ran the evaluation"),
         (timm(), "timm", WHO, "--evaluator and --relationship are for every-eval-ever"),
         (timm(), "helm", None, "unknown form 'helm': expected timm, clip-benchmark, every-eval-ever"),

@@ -67,7 +67,7 @@ def test_a_quoted_token_is_blotted_out() -> None:
 @pytest.mark.parametrize("token", ["", " ", "a b", "a\n", "\u00e9", "a\x00"])
 def test_a_token_that_no_header_carries_is_refused(token: str) -> None:
     """Without repeating it."""
-    with pytest.raises(UsageError, match="the Hub token is no token"):
+    with pytest.raises(UsageError, match="the Hub token is not valid"):
         check_token(token)
 
 

@@ -59,7 +59,7 @@ def test_names_are_those_that_a_data_set_may_have():
         ("0\n1\n2\n3\ngoldfihs\n", "'goldfihs' is no class"),
         ("n99999999\n", "'n99999999' is no class"),
         ("0\n1\n2\n3\ncrane\n", "'crane' is the name of 2 classes: give the wnid"),
-        ("[1, 2,", "begins as a JSON list and is none"),
+        ("[1, 2,", "begins like a JSON list but is not one"),
         ("0\n" * MAX_BYTES, "more than 1048576 bytes"),
     ],
 )

@@ -160,7 +160,7 @@ def test_reviewers_who_differ_make_none(board: Board, tmp_path: Path, capsys: An
     assert made.images[0].reviewers == ("chief",)
     assert made.agreement[0].equal == 0.5
     assert correct(board, "one", ann) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
 
 
 def test_nothing_to_correct(board: Board, tmp_path: Path, capsys: Any) -> None:

@@ -119,7 +119,7 @@ def test_a_list_is_read_strictly(tmp_path):
 
     path = tmp_path / "d.csv"
     for text, said in (
-        ("id,other\na,1\na,2\n", "'a' is there twice"),
+        ("id,other\na,1\na,2\n", "'a' appears twice"),
         ("id,other\na,1000\n", "expected a class index"),
         ("id\na\n", "expected id,other once each"),
     ):

@@ -138,7 +138,7 @@ def test_what_others_wrote_is_kept(entry: Entry) -> None:
 @pytest.mark.parametrize("text", ["a: b", "- 3", "- value: 3", "[", "- dataset: x", "- &a [*a]"])
 def test_no_file_of_results_is_written_over(entry: Entry, text: str) -> None:
     """Whatever else is there is left for its owner to mend."""
-    with pytest.raises(UsageError, match=r"\.eval_results/imagenet-hard\.yaml is no.* Mend it first"):
+    with pytest.raises(UsageError, match=r"\.eval_results/imagenet-hard\.yaml is not.* Repair it first"):
         results_text(text, entry)
 
 

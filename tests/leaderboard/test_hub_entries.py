@@ -138,7 +138,7 @@ def test_a_lasting_fault_is_explained(hub: LoopbackHub) -> None:
         ),
         ("board", "hf_bob", None, "expected OWNER/NAME"),
         ("../../x", "hf_bob", None, "expected OWNER/NAME"),
-        (REPO, "hf bob", None, "the Hub token is no token"),
+        (REPO, "hf bob", None, "the Hub token is not valid"),
     ],
 )
 def test_refusals_say_what_to_do(

@@ -162,7 +162,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert leaderboard("import", tmp_path / "m.csv", *about, "--labels", tmp_path / "labels.csv") == 0
     said = capsys.readouterr()
     assert said.out.startswith("o__x__b: re-scored, top-1 33.33 %")
-    assert "1 entry written, 0 there already\nself-reported until" in said.err
+    assert "1 entry written, 0 were on the board already\nself-reported until" in said.err
     assert {tier_by(each.report) for each in read_board(tmp_path)} == {"self-reported"}
     np.savez(tmp_path / "y.npz", id=np.array(IDS), x=TOP5[:, 0])
     args = [tmp_path / "y.npz", *about, "--name", "y", "--owner", "github:alice", "--accept"]
@@ -179,7 +179,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         (["--benchmark", "other"], 1, "0 benchmarks in"),
         (["--used-in-curation", "z"], 2, "the file has no model 'z'"),
         (["--link", "Data=http://a.org"], 2, "https://"),
-        (["--owner", "alice"], 2, "is no account"),
+        (["--owner", "alice"], 2, "is not an account"),
         (["--date", "soon"], 2, "soon"),
     ):
         assert leaderboard("import", tmp_path / "y.npz", *about, *more) == code

@@ -160,7 +160,7 @@ def test_what_is_not_evaluated(board: Path, capsys: pytest.CaptureFixture[str]) 
     for more, code, message in (
         (["--benchmark", "imagenet-hard"], 1, "0 benchmarks in"),
         (["--dataset", str(ROOT / "tests")], 1, ""),
-        (["--owner", "me"], 2, "is no account"),
+        (["--owner", "me"], 2, "is not an account"),
         (["--link", "x"], 2, "expected LABEL=https://"),
     ):
         assert evaluate(board, *more) == code
@@ -259,7 +259,7 @@ def test_an_entry_and_its_record_pass_in_one_request(board: Path, tmp_path: Path
     review = review_of_request(made.request, entries, author=who, maintainer=True)
     assert (review.entries, review.problems) == ((name,), ())
     (problem,) = review_of_request(made.request, entries, author=who).problems
-    assert "is no entry's: a request with entries changes nothing else" in problem
+    assert "does not belong to an entry: a request with entries changes nothing else" in problem
     record = made.request / "leaderboard" / "verified" / f"{name}.json"
     value = json.loads(record.read_text())
     record.write_text(json.dumps(value | {"entry_sha256": "0" * 64}))

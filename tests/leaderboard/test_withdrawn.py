@@ -73,7 +73,7 @@ def test_what_cannot_be_withdrawn(board: Board, capsys: pytest.CaptureFixture[st
         ("X__Y", "github:a", "y", 1, "there is no entry 'X__Y'"),
         ("X__link", "github:a", "y", 1, "there is no entry 'X__link'"),
         (f"../entries/{FIRST}", "github:a", "y", 1, "there is no entry"),
-        (FIRST, "alice", "y", 2, "is no account"),
+        (FIRST, "alice", "y", 2, "is not an account"),
         (FIRST, "github:a", "", 2, "cannot be withdrawn: why"),
         (FIRST, "github:a", "<b>", 2, "cannot be withdrawn: why"),
         (FIRST, "github:a", "two\nlines", 2, "cannot be withdrawn: why"),

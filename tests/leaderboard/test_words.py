@@ -55,7 +55,7 @@ ROW = '{"id": "a", "answer": "lion"}\n'
         (ROW + ROW, r"answers.jsonl:2: the id 'a' stands in line 1 already"),
         ('{"id": "a"}\n', "no 'answer' among the keys"),
         ('{"id": "a", "answer": 5}\n', "answer is 5; expected text"),
-        ('{"id": "a", "answer": "\\ud800"}\n', "is no Unicode text"),
+        ('{"id": "a", "answer": "\\ud800"}\n', "is not Unicode text"),
         ("[" * 100_000, "not JSON"),
         ('{"id": "b", "answer": "x"}\n' + ROW, "is not as `imagenet-hard submit` writes it"),
         ('{"id": "a", "answer": "lion", "more": [1]}\n', "is not as"),

@@ -187,7 +187,7 @@ def read_names(content: str, path: Path) -> list[NameEntry]:
         if re.search(rf"\b{_KINDS['wnid']}\b", entry.text):
             raise UsageError(
                 f"{entry.place}: {entry.text!r} has a wnid in it that is not understood: expected it before "
-                "or behind the name, as 'n01440764 tench'"
+                "or after the name, as 'n01440764 tench'"
             )
     for kind in _KINDS:
         missing = [entry for entry in entries if getattr(entry, kind) is None]

@@ -39,7 +39,7 @@ def command(recipe: str, data: Path, **options: Any) -> None:
     """Write the survivors to a folder that `datasets.load_dataset` reads.
 
     Exclusions and reviewers' decisions are applied; images that changed since they were scored are
-    refused. The same inputs give the same bytes, and an earlier build is replaced when the new one is whole.
+    refused. The same inputs give the same bytes. An earlier build is replaced once the new one is complete.
     """
     from tqdm import tqdm
 

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 @data_option
 @run_options
 @click.option("--exhaustive", is_flag=True, help="The cost of `score --exhaustive`.")
-@click.option("--quick", is_flag=True, help="Do not read every image to find those that are there twice.")
+@click.option("--quick", is_flag=True, help="Do not read every image. This skips the search for duplicates.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON instead of tables.")
 def command(recipe: str, data: Path, exhaustive: bool, quick: bool, as_json: bool, **run: Any) -> None:
     """Open every source, load and time every classifier, and say what scoring will take.
 
-    A recipe that cannot work stops here, with the line of its file that is at fault. Images that are there
-    twice are named: a build would refuse them. So are near-copies, where ImageHash is installed.
+    A recipe that cannot work stops here, with the line of its file that is at fault. It names
+    duplicate images, which a build would refuse, and near-copies, if ImageHash is installed.
     """
     from tqdm import tqdm
 

@@ -33,7 +33,7 @@ REFRESH = 1.0
 @recipe_options
 @run_options
 @engine_options
-@click.option("--screen", is_flag=True, help="Let bfloat16 sort out what is far from right; same survivors.")
+@click.option("--screen", is_flag=True, help="Let bfloat16 rule out what is far from right; same survivors.")
 @click.option("--exhaustive", is_flag=True, help="Try every zoom of every image, for the zoom study.")
 @path_option(
     "--order",

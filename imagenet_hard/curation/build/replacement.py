@@ -64,8 +64,8 @@ def _check_replaceable(out: Path) -> None:
         manifest = None
     if manifest is None:
         raise DatasetError(
-            f"{out} is there and is no build (it has no {MANIFEST} of one): nothing is deleted; give another "
-            "--out"
+            f"{out} exists and is not a build (it has no {MANIFEST} of one): nothing is deleted; give "
+            "another --out"
         )
     found = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_symlink() or not p.is_dir()}
     if strays := sorted(found - {MANIFEST, *manifest.files}):

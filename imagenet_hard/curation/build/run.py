@@ -128,7 +128,7 @@ def _ready(recipe: Recipe, summary: ScoreSummary, allow_undecided: bool) -> None
     if summary.failures and not allow_undecided:
         first = next(iter(summary.failures.items()))
         raise DatasetError(
-            f"{len(summary.failures)} images are undecided (first {first[0]}: {first[1]}). Mend them and "
+            f"{len(summary.failures)} images are undecided (first {first[0]}: {first[1]}). Repair them and "
             "score again, or leave them out with --allow-undecided; the card counts them"
         )
 

@@ -151,7 +151,7 @@ def _by_image(
     unknown = [f"{where}: {row.id!r}" for where, row in counts if row.id not in survivors]
     if unknown:
         raise ResultError(
-            f"{len(unknown)} decisions are about images that are no survivors of this run: "
+            f"{len(unknown)} decisions are about images that are not survivors of this run: "
             f"{shorten_list(unknown, between='; ')}. Give the --work they were made with, or delete these "
             "rows."
         )

@@ -222,8 +222,8 @@ class ReviewSession:
         for id, (where, row) in current.items():
             if id not in self.survivors and row.action != UNDECIDED:
                 raise ResultError(
-                    f"{where}: {id!r} is no survivor of this run: give the --work that these decisions were "
-                    "made with, or delete the row"
+                    f"{where}: {id!r} is not a survivor of this run: give the --work that these decisions "
+                    "were made with, or delete the row"
                 )
         self._rows = {id: row for id, (_, row) in current.items() if id in self.survivors}
         self._last = next((row.id for _, row in reversed(rows) if row.id in self._place), None)

@@ -51,7 +51,7 @@ def _find(name: str, recipe: Path) -> Path:
     places = [recipe.parent / name, content_dir(FOLDER) / name]
     path = next((place for place in places if place.is_file()), None)
     if path is None:
-        raise DatasetError(f"the exclusions {name} are not there: looked in {places[0]} and {places[1]}")
+        raise DatasetError(f"the exclusions {name} were not found: looked in {places[0]} and {places[1]}")
     return path
 
 
@@ -156,8 +156,8 @@ def explain_near_copies(copies: Sequence[Copy] | None) -> str:
 def explain_duplicates(duplicates: Sequence[str]) -> str:
     """``a = b`` for each, and what to do about them."""
     return (
-        f"{len(duplicates):,} images are there more than once: {shorten_list(duplicates)}. An image counts "
-        "once: name all but one of each in an exclusions file of the recipe"
+        f"images that appear more than once ({len(duplicates):,}): {shorten_list(duplicates)}. An image "
+        "counts once: list all but one of each in an exclusions file of the recipe"
     )
 
 

@@ -73,7 +73,7 @@ def file_of(name: str, root: Path, key: str) -> Path:
     path = root / Path(name).expanduser()
     if not path.is_file():
         raise DatasetError(
-            f"the file {path} is not there: change `{key}:` in the recipe, or --data (now {root})."
+            f"the file {path} does not exist: change `{key}:` in the recipe, or --data (now {root})."
             f"{did_you_mean(path)}"
         )
     return path

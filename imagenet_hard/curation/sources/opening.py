@@ -145,7 +145,7 @@ def _coverage(spec: SourceSpec, labels: list[tuple[int, ...]]) -> list[str]:
     if not missing:
         return []
     shown = shorten_list([wnids()[c] for c in missing], SHOWN)
-    return [f"{len(expected) - len(missing)} of {len(expected)} classes are there; missing are {shown}"]
+    return [f"{len(expected) - len(missing)} of {len(expected)} classes have images; missing are {shown}"]
 
 
 def spread(names: Sequence[str], classes: Sequence[int], parts: Sequence[str], limit: int) -> list[int]:

@@ -117,7 +117,7 @@ def _row(line: str, where: str) -> tuple[str, str, dict[str, Any]]:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ResultError(f"{where}: {key} is no Unicode text: {shorten(value)}") from None
+            raise ResultError(f"{where}: {key} is not Unicode text: {shorten(value)}") from None
     return id, answer, row
 
 
@@ -218,7 +218,7 @@ def read_raw(path: Path) -> RawAnswers:
         raise ResultError(f"{path} is not a readable Parquet file: {shorten(str(error), 200)}") from None
     raw = RawAnswers(*map(tuple, columns))
     if not all(isinstance(text, str) for text in (*raw.ids, *raw.answers)):
-        raise ResultError(f"{path}: a value is no text; expected an id and an answer in each row")
+        raise ResultError(f"{path}: a value is not text; expected an id and an answer in each row")
     if list(raw.ids) != sorted(set(raw.ids)):
         raise ResultError(f"{path}: expected unique ids, sorted")
     return raw

@@ -192,11 +192,11 @@ class Endpoint:
             message = choice["message"]
             refusal, text = message.get("refusal"), message.get("content")
         except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-            raise PassingError(f"a reply that is no chat completion: {self._said(reply[:300])}") from None
+            raise PassingError(f"a reply that is not a chat completion: {self._said(reply[:300])}") from None
         if isinstance(text, list):  # of parts
             text = "".join(str(part.get("text") or "") for part in text if isinstance(part, dict))
         if not isinstance(text := text or refusal or "", str):
-            raise PassingError(f"an answer that is no text: {self._said(text)}")
+            raise PassingError(f"an answer that is not text: {self._said(text)}")
         usage = body.get("usage")
         usage = usage if isinstance(usage, dict) else {}
         return Answer(
@@ -227,8 +227,8 @@ class Endpoint:
             )
         if code in (404, 405):
             raise ClassifierError(
-                f"{self.url} has no model {self.model!r}, or is no OpenAI-compatible address, which most "
-                f"often ends in /v1 ({said})"
+                f"{self.url} has no model {self.model!r}, or is not an OpenAI-compatible address, "
+                f"which usually ends in /v1 ({said})"
             )
         if code == 402 or kind in _EMPTY_PURSE:
             raise ClassifierError(f"{self.url} wants to be paid ({said}). The answers so far are kept")

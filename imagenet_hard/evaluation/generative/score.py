@@ -307,7 +307,7 @@ def read_matched(path: Path) -> tuple[MatchedAnswers, RawAnswers]:
         ResultError: naming the file and what is wrong.
     """
     if not path.name.endswith(RECORD_SUFFIX):
-        raise ResultError(f"{path} is no record of answers: expected a name that ends in {RECORD_SUFFIX}")
+        raise ResultError(f"{path} is not a record of answers: expected a name that ends in {RECORD_SUFFIX}")
     record = read_record(path, MatchedAnswers)
     beside = path.with_name(path.name.removesuffix(RECORD_SUFFIX) + ANSWERS_SUFFIX)
     raw = read_raw(beside)

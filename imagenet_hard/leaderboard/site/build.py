@@ -70,7 +70,7 @@ def build_site(site: SiteData, out: str | Path) -> list[str]:
     written, seen = dict[str, str](), set[str]()
     for name, data in site_files(site):
         if name.casefold() in seen:  # some disks do not tell upper from lower case
-            raise ResultError(f"two files of the site would be {name}: rename an entry or a benchmark")
+            raise ResultError(f"two files of the site would be called {name}: rename an entry or a benchmark")
         seen.add(name.casefold())
         written[name] = hashlib.sha256(data).hexdigest()
         _write(out / name, data)

@@ -99,7 +99,7 @@ def _board_folder(entries: Path) -> Path:
         return entries
     if entries.resolve().name != ENTRIES:
         raise UsageError(
-            f"{entries} is no folder of entries: expected one named {ENTRIES!r}, beside which lie the gold "
+            f"{entries} is not a folder of entries: expected one named {ENTRIES!r}, next to the gold "
             "labels (benchmarks) and the reports (verified)"
         )
     return entries.resolve().parent

@@ -28,7 +28,7 @@ def publish_space(
     """
     check_upload(repo, token=token)
     if not (folder / MANIFEST).is_file():
-        raise UsageError(f"{folder} is no built site: run `imagenet-hard leaderboard build` first")
+        raise UsageError(f"{folder} is not a built site: run `imagenet-hard leaderboard build` first")
     names = [*json.loads((folder / MANIFEST).read_bytes())["files"], MANIFEST]
     files = {name: LocalFile.read(name, folder / name) for name in names}
     content = Content(

@@ -108,7 +108,7 @@ def _problem(
     if kind is None and not change.outside:
         return "is of no kind that a board holds"
     if submission and kind != "entry":
-        return "is no entry's: a request with entries changes nothing else"
+        return "does not belong to an entry: a request with entries changes nothing else"
     if kind == "correction" and not maintainer and on_board(change.path):
         return "is a correction that the board has: only maintainers change or remove one"
     if kind in ("board", "withdrawal", None) and not maintainer:

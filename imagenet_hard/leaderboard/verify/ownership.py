@@ -39,7 +39,7 @@ class Author:
                 raise ValueError
             return cls(cast(Platform, platform), TypeAdapter[str](Account).validate_python(account))
         except (ValidationError, ValueError):
-            raise UsageError(f"{text!r} is no account: expected github:LOGIN or hub:USER") from None
+            raise UsageError(f"{text!r} is not an account: expected github:LOGIN or hub:USER") from None
 
     def __str__(self) -> str:
         return f"{self.platform}:{self.account}"
@@ -143,7 +143,7 @@ def _check_model(entry: Entry, folders: Iterable[Path], where: str) -> None:
         if not same and other.benchmark.fingerprint == entry.benchmark.fingerprint:
             raise ResultError(
                 f"the {where} has this model on this benchmark already, as {other.id}: a model has one entry "
-                "a benchmark"
+                "for each benchmark"
             )
 
 

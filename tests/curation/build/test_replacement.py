@@ -49,11 +49,11 @@ def test_what_is_no_build_is_left_alone(tmp_path, files):
     (tmp_path / "out").mkdir()
     for name, data in files.items():
         (tmp_path / "out" / name).write_bytes(data)
-    with pytest.raises(DatasetError, match="is there and is no build .*: nothing is deleted"):
+    with pytest.raises(DatasetError, match="exists and is not a build .*: nothing is deleted"):
         put(tmp_path / "out")
     assert tree(tmp_path / "out") == files
     for other in (tmp_path / "out" / next(iter(files)), Path("/")):
-        with pytest.raises(DatasetError, match="is there and is no build"):
+        with pytest.raises(DatasetError, match="exists and is not a build"):
             put(other)
 
 

@@ -141,5 +141,5 @@ def test_what_is_no_build(tmp_path):
     """A missing folder, and one without a manifest."""
     with pytest.raises(UsageError, match="there is no folder"):
         verify_build(tmp_path / "none")
-    with pytest.raises(DatasetError, match="is no built data set"):
+    with pytest.raises(DatasetError, match="is not a built data set"):
         verify_build(tmp_path)

@@ -267,7 +267,7 @@ def test_decisions_about_unknown_images(tmp_path):
     path = file(tmp_path, "ann.csv", row("a"), *(row(f"x{i}") for i in range(12)))
     with pytest.raises(ResultError) as error:
         merge([path], SURVIVORS)
-    assert "12 decisions are about images that are no survivors" in str(error.value)
+    assert "12 decisions are about images that are not survivors" in str(error.value)
     assert f"{path}:3: 'x0'; " in str(error.value)
     assert "'x9'; and 2 more. Give the --work" in str(error.value)
 

@@ -164,7 +164,7 @@ def test_somebody_elses_file(tmp_path):
 def test_decisions_of_another_run(tmp_path):
     """An id that is no survivor is named with its line."""
     session(tmp_path).decide("val/0", "keep")
-    with pytest.raises(ResultError, match=r"ann.csv:2: 'val/0' is no survivor of this run"):
+    with pytest.raises(ResultError, match=r"ann.csv:2: 'val/0' is not a survivor of this run"):
         ReviewSession(SURVIVORS[1:], tmp_path / "ann.csv", "ann")
 
 

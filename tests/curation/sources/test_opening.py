@@ -69,7 +69,7 @@ def test_validation_images_have_one_id_in_every_layout(tmp_path):
     assert flat.images.ids[0] == "imagenet/ILSVRC2012_val_00000001"
     assert flat.images.labels == tuple((c,) for c in classes)
     assert flat.mask is None
-    assert any("6 of 1000 classes are there; missing are n01443537" in note for note in flat.notes)
+    assert any("6 of 1000 classes have images; missing are n01443537" in note for note in flat.notes)
 
 
 def test_v2_folders_are_numbers(tmp_path):
@@ -151,7 +151,7 @@ def test_the_200_classes_of_a_and_r_bring_their_mask(tmp_path):
     source = opened(tmp_path, variant="imagenet-a")
     assert len(source.images) == 4
     np.testing.assert_array_equal(source.mask, mask("imagenet-a"))
-    assert any("4 of 200 classes are there" in note for note in source.notes)
+    assert any("4 of 200 classes have images" in note for note in source.notes)
 
 
 @pytest.mark.parametrize(

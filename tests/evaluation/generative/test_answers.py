@@ -35,7 +35,7 @@ def test_lines_are_read_sorted_by_id(tmp_path):
         ('{"id": "x", "answer": 3}', "a.jsonl:2: answer is 3; expected text"),
         ('{"id": true, "answer": "y"}', "a.jsonl:2: id is True; expected text"),
         ('{"id": "first", "answer": "y"}', "a.jsonl:2: the id 'first' stands in line 1 already"),
-        (r'{"id": "\ud800", "answer": "y"}', "a.jsonl:2: id is no Unicode text"),
+        (r'{"id": "\ud800", "answer": "y"}', "a.jsonl:2: id is not Unicode text"),
         (json.dumps({"id": "x" * 1025, "answer": "y"}), "a.jsonl:2: id has 1,025 characters; at most 1,024"),
         (json.dumps({"id": "x", "answer": "y" * (2**20 + 1)}), "a.jsonl:2: answer has 1,048,577 characters"),
     ],
@@ -88,7 +88,7 @@ def test_other_parquet_files_are_refused(tmp_path):
         read_raw(path)
     for columns, message in (
         ({"id": ["a"]}, "expected .*'id', 'answer'"),
-        ({"id": ["a", None], "answer": ["", ""]}, "a value is no text"),
+        ({"id": ["a", None], "answer": ["", ""]}, "a value is not text"),
         ({"id": ["b", "a"], "answer": ["", ""]}, "expected unique ids, sorted"),
         ({"id": ["a", "a"], "answer": ["", ""]}, "expected unique ids, sorted"),
     ):

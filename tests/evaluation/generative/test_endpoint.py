@@ -87,16 +87,16 @@ def test_a_content_filter_is_an_answer(reply):
         (Reply(b"<html>Bad Gateway</html>", 502, {"Content-Type": "text/html"}), "502: .*Bad Gateway", False),
         (
             Reply(b"<html>Welcome</html>", 200, {"Content-Type": "text/html"}),
-            "no chat completion: <html>W",
+            "not a chat completion: <html>W",
             False,
         ),
-        (Reply(b""), "no chat completion", False),
-        (Reply(b"[" * 100_000), "no chat completion", False),
-        (Reply([]), "no chat completion", False),
-        (completion("", choices=[]), "no chat completion", False),
-        (completion("", choices=None), "no chat completion", False),
-        ({"error": {"message": "overloaded"}}, "no chat completion: .*overloaded", False),
-        (message(content=7), "an answer that is no text: 7", False),
+        (Reply(b""), "not a chat completion", False),
+        (Reply(b"[" * 100_000), "not a chat completion", False),
+        (Reply([]), "not a chat completion", False),
+        (completion("", choices=[]), "not a chat completion", False),
+        (completion("", choices=None), "not a chat completion", False),
+        ({"error": {"message": "overloaded"}}, "not a chat completion: .*overloaded", False),
+        (message(content=7), "an answer that is not text: 7", False),
         (Reply(completion("tench"), cut=True), "no connection", False),
         (Reply(completion("tench"), drop=True), "no connection", False),
         (completion("x" * 2**20), "a reply of more than 1,048,576 bytes", False),
@@ -157,7 +157,7 @@ def test_until_when_to_wait():
             r"refuses the key.*401: .*\(the key\).*--key-env",
         ),
         (error("no", 403), "refuses the key"),
-        (error("The model `toy` does not exist", 404), "has no model 'toy', or is no OpenAI-compatible"),
+        (error("The model `toy` does not exist", 404), "has no model 'toy', or is not an OpenAI-compatible"),
         (error("pay", 402), "wants to be paid"),
         (error("You exceeded your current quota", 429, code="insufficient_quota"), "wants to be paid"),
         (
@@ -188,7 +188,7 @@ def test_what_one_image_gets():
 def test_a_wrong_address_is_told():
     with serving(Chat()) as chat:
         one = Endpoint("toy", chat.url.removesuffix("/v1"), "none", {}, calls=1)
-        with closing(one), pytest.raises(ClassifierError, match="which most often ends in /v1"):
+        with closing(one), pytest.raises(ClassifierError, match="which usually ends in /v1"):
             one.ask("?", IMAGE)
 
 

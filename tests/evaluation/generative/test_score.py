@@ -81,7 +81,9 @@ def test_changed_answers_are_found(tmp_path, record):
     path = write_matched(tmp_path, "m", record, RawAnswers(RAW.ids, ("lion",) * 10))
     with pytest.raises(ResultError, match="m.answers.parquet hashes to"):
         read_matched(path)
-    with pytest.raises(ResultError, match="no record of answers: expected a name that ends in .matched.json"):
+    with pytest.raises(
+        ResultError, match="not a record of answers: expected a name that ends in .matched.json"
+    ):
         read_matched(tmp_path / "m.json")
 
 

@@ -53,7 +53,7 @@ def test_build(board, tmp_path, capsys):
         (("table", "--format", "csv", "--published", "paper-final"), 2, "need --format markdown"),
         (("table", "--published", "paper-finale"), 2, "paper-final"),
         (("table", "--write", "x", "--check", "y"), 2, "exclude each other"),
-        (("publish", "--repo", "../x"), 2, "'../x' is no Hub id: expected OWNER/NAME"),
+        (("publish", "--repo", "../x"), 2, "'../x' is not a Hub id: expected OWNER/NAME"),
         (("serve", "--port", "99999"), 2, "99999 is not in the range"),
         (("gold", "--dataset", "nonsense"), 2, "unknown data set 'nonsense'"),
     ],
