@@ -204,12 +204,20 @@ def _only_a_function(program: Any) -> None:
     if len(program.graph_signature.user_outputs) != 1:
         raise NotConvertible("it gives more than logits")
     for node in program.graph.nodes:
-        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and not _is_off(node):
             raise NotConvertible("it draws random numbers")
         arguments = node.target._schema.arguments if hasattr(node.target, "_schema") else ()
         for argument, value in zip(arguments, node.args, strict=False):
             if argument.alias_info is not None and argument.alias_info.is_write and _is_kept(value):
                 raise NotConvertible("it writes into its buffers or its input")
+
+
+def _is_off(node: Any) -> bool:
+    """Whether a node that may draw random numbers, as dropout and attention may, draws none."""
+    arguments = node.target._schema.arguments
+    given = {each.name: each.default_value for each in arguments}
+    given |= {**dict(zip(given, node.args, strict=False)), **node.kwargs}
+    return given.get("train") is False or given.get("dropout_p") == 0 or given.get("p") == 0
 
 
 def _is_kept(node: Any) -> bool:

@@ -165,6 +165,30 @@ def test_layers_whose_graph_is_no_function_of_the_batch_are_run_by_torch(layer, 
     assert one.optimizations == [f"not OpenVINO: {why}"]
 
 
+def timm_transformer():
+    import timm
+
+    return timm.create_model("vit_tiny_patch16_224", img_size=32, depth=1)
+
+
+def torchvision_transformer():
+    from torchvision.models import VisionTransformer
+
+    return VisionTransformer(32, 16, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16, dropout=0.5)
+
+
+@pytest.mark.parametrize("make", [timm_transformer, torchvision_transformer])
+def test_dropout_and_attention_that_draw_nothing_are_converted(make, pixels):
+    """Both may draw random numbers, and do not in eval mode: so it is with every transformer."""
+    torch.manual_seed(0)
+    module = make()
+    expected, _ = run(made(module), CPU, batches())
+    got, one = run(made(module), CONVERTED, batches())
+    assert one.optimizations == [RAN]
+    for a, b in zip(got, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
 def test_a_graph_that_computes_something_else_is_not_used(pixels, monkeypatch, caplog):
     """That is recorded, and told."""
 
