@@ -24,6 +24,7 @@ COMMANDS: Commands = {
     "match": ("match:command", "Score answers in words that were produced elsewhere."),
     "reproduce": ("reproduce:command", "Score models again, and compare with published accuracies."),
     "difficulty": ("difficulty:command", "Make the table of difficulties that estimates draw by."),
+    "factors": ("factors:command", "Show top-1 by factor, as ImageNet-X has them, and by superclass."),
     "doubts": ("doubts:command", "Rank a benchmark's images by how doubtful their labels are."),
     "plan-comparison": ("compare:plan_command", "Say how many images it takes to tell two models apart."),
     "copies": ("copies:command", "Find near-copies of images within and between data sets."),

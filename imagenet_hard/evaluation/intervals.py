@@ -92,3 +92,25 @@ def paired_bootstrap(
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile((draws[:, 0] - draws[:, 1]) / n_total, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def ratio_bootstrap(
+    wrong: int, n: int, all_wrong: int, n_total: int, *, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of (wrong / n) / (all_wrong / n_total), ``n`` being some of ``n_total``.
+
+    Images are drawn again, as in ``paired_bootstrap``; draws in which a share is undefined are left out.
+
+    Raises:
+        UsageError: counts that are no part of each other, or nothing is wrong.
+    """
+    if not (0 <= wrong <= n <= n_total and wrong <= all_wrong <= n_total - n + wrong and n and all_wrong):
+        raise UsageError(f"no ratio of {wrong} of {n} to {all_wrong} of {n_total}")
+    cells = np.array([wrong, n - wrong, all_wrong - wrong, n_total - n - all_wrong + wrong])
+    draws = np.random.default_rng(seed).multinomial(n_total, cells / n_total, size=RESAMPLES)
+    inside, all_ = draws[:, 0] + draws[:, 1], draws[:, 0] + draws[:, 2]
+    known = (inside > 0) & (all_ > 0)
+    ratios = (draws[known, 0] / inside[known]) / (all_[known] / n_total)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(ratios, [tail, 1 - tail])
+    return float(low), float(high)

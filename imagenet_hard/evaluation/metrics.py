@@ -21,6 +21,7 @@ from imagenet_hard.base.types import N_CLASSES, Precision, Predictions, Record, 
 from imagenet_hard.evaluation.base64_columns import pack_bits, pack_names, unpack_bits, unpack_names
 from imagenet_hard.evaluation.calibration import Calibration, Count, Share, calibrate
 from imagenet_hard.evaluation.intervals import wilson
+from imagenet_hard.imagenet.superclasses import by_superclass, superclass_of
 from imagenet_hard.tta.settings import TtaSettings
 
 NEAR_TIE_EPSILON: Mapping[Precision, float] = {"fp32": 1e-3, "fp16": 0.0625, "bf16": 0.5}
@@ -114,6 +115,12 @@ class Metrics(Record):
     top5: Rate | None = Field(None, exclude_if=says_nothing, description="not there for answers in words")
     per_origin: dict[str, Rate] = Field(description="top-1 by the variant that the image came from")
     per_label_count: dict[int, Rate] = Field(description="top-1 by the image's number of labels")
+    per_superclass: dict[str, Rate] = Field(
+        default_factory=dict,
+        exclude_if=says_nothing,
+        description="top-1 on the images with a label in each superclass of WordNet; an image with labels in "
+        "several counts in each. Not there where all are in one, or in results of earlier releases",
+    )
     per_class: PerClass
     calibration: Calibration | None = Field(None, exclude_if=says_nothing, description="as top5")
     near_ties: NearTies | None = Field(None, exclude_if=says_nothing, description="as top5")
@@ -162,6 +169,10 @@ class Metrics(Record):
             top5=Rate.of(int(right.any(axis=1).sum()), len(correct)) if scores else None,
             per_origin=rates_by(correct, origins),
             per_label_count=rates_by(correct, [len(each) for each in labels]),
+            per_superclass={
+                name: Rate.of(int(correct[inside].sum()), int(inside.sum()))
+                for name, inside in by_superclass(labels).items()
+            },
             per_class=per_class(correct, labels),
             calibration=calibrate(confidence(predictions), correct) if scores else None,
             near_ties=near_ties(predictions, epsilon) if scores else None,
@@ -196,7 +207,23 @@ class Metrics(Record):
             raise ValueError(
                 f"per_class counts {sum(self.per_class.n_total)} labels: per_label_count has {labels_given}"
             )
+        self._check_superclasses()
         return self
+
+    def _check_superclasses(self) -> None:
+        """Each holds the images of its classes: no more than they have together, no fewer than any has."""
+        of = np.array(superclass_of(), dtype=object)
+        for name, rate in self.per_superclass.items():
+            inside = of == name
+            for what, own, counts in (
+                ("images", rate.n_total, self.per_class.n_total),
+                ("right answers", rate.n_correct, self.per_class.n_correct),
+            ):
+                each = np.array(counts)[inside]
+                if not each.size or not each.max() <= own <= each.sum():
+                    raise ValueError(
+                        f"per_superclass has {own} {what} for {name!r}: per_class contradicts it"
+                    )
 
 
 def hits(top5: NDArray[np.integer], labels: Sequence[Sequence[int]]) -> NDArray[np.bool_]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
 
 from imagenet_hard.imagenet.classes import wnids
 from imagenet_hard.imagenet.wordnet import ancestors
@@ -40,6 +43,18 @@ OTHER = "everything else"
 def superclass_of() -> tuple[str, ...]:
     """The superclass of each class, in index order."""
     return tuple(_first(wnid) for wnid in wnids())
+
+
+def by_superclass(labels: Sequence[Sequence[int]]) -> dict[str, NDArray[np.bool_]]:
+    """The images with a label in each superclass, bool (n,); nothing where there is one superclass only."""
+    of = superclass_of()
+    there = [{of[label] for label in each} for each in labels]
+    found = {
+        name: np.array([name in each for each in there], np.bool_)
+        for name in (*SUPERCLASSES, OTHER)
+        if any(name in each for each in there)
+    }
+    return found if len(found) > 1 else {}
 
 
 def _first(wnid: str) -> str:

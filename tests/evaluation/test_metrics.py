@@ -204,6 +204,8 @@ def move_origin(document: dict[str, Any]) -> None:
         (lambda d: d["per_class"]["n_correct"].__setitem__(0, 7), "class 0: 7 right of"),
         (lambda d: d["per_class"]["n_total"].__setitem__(0, 41), "more images than the 40"),
         (lambda d: d["per_class"]["n_total"].__setitem__(0, 9), "per_class counts"),
+        (lambda d: d.update(per_superclass={"pets": d["top1"]}), "images for 'pets': per_class contradicts"),
+        (lambda d: d.update(per_superclass={"fish": d["top1"]}), "images for 'fish': per_class contradicts"),
         (lambda d: d["near_ties"].update(n=41), "more images than the 40"),
         (lambda d: d["near_ties"].update(epsilon=0), "greater than 0"),
         (lambda d: d.update(extra=1), "Extra inputs are not permitted"),

@@ -74,10 +74,13 @@ def test_training_data_by_the_tag_or_by_the_submitter(board: Board) -> None:
     (report,) = verify([folder], golds=board.golds)
     (check,) = (each for each in report.checks if each.name == "training data")
     assert check.outcome == "flagged"
-    assert "the tag of its weights 'ImageNet-21k" in check.detail
+    assert check.detail == (
+        "the entry states 'ImageNet-1k (1.3 M)'; the tag states 'ImageNet-21k (14.2 M); fine-tuned on "
+        "ImageNet-1k (1.3 M)'"
+    )
     change(folder, "training", "said_by", to="tag")
     (report,) = verify([folder], golds=board.golds)
-    assert "it states 'ImageNet-21k" in report.failures
+    assert "'ImageNet-1k (1.3 M)', which is to be what its tag states; the tag" in report.flags[-1].detail
 
 
 def test_the_same_submission_again_does_nothing(board: Board) -> None:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from imagenet_hard.base.text import counted
 from imagenet_hard.evaluation.metrics import Rate
-from imagenet_hard.imagenet.superclasses import OTHER, SUPERCLASSES, superclass_of
 from imagenet_hard.leaderboard.site.data import NO_CONFIDENCE, Board, Rank, Unranked
 from imagenet_hard.leaderboard.site.imagenet import ranked
 from imagenet_hard.leaderboard.stats.correctness import Correctness
@@ -154,17 +153,6 @@ def by_value(values: Sequence[Any], title: Callable[[Any], str] = str) -> Groups
     """The images of each value, bool (n,), in order of the values; nothing where there is one only."""
     given = np.array(values, dtype=object)
     found = {title(value): given == value for value in sorted(set(values))}
-    return found if len(found) > 1 else {}
-
-
-def by_superclass(right: NDArray[np.bool_]) -> Groups:
-    """The images with a label in each superclass; ``right``: bool (n, 1000). Nothing where one only."""
-    of = np.array(superclass_of(), dtype=object)
-    found: dict[str, NDArray[np.bool_]] = {}
-    for name in (*SUPERCLASSES, OTHER):
-        inside: NDArray[np.bool_] = np.any(right[:, of == name], axis=1)
-        if inside.any():
-            found[name] = inside
     return found if len(found) > 1 else {}
 
 

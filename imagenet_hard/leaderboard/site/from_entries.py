@@ -16,6 +16,7 @@ from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.evaluation.calibration import calibrate
 from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, confidence
+from imagenet_hard.imagenet.superclasses import by_superclass
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
 from imagenet_hard.leaderboard.corrections import Version
 from imagenet_hard.leaderboard.entry import Entry
@@ -25,7 +26,6 @@ from imagenet_hard.leaderboard.published import PublishedTable
 from imagenet_hard.leaderboard.rescore import Rescored
 from imagenet_hard.leaderboard.site.boards import (
     Gathering,
-    by_superclass,
     by_value,
     choice_kind,
     choice_note,
@@ -133,7 +133,7 @@ class _GoldBoard:
             viewer=viewer_of(about.source, about.split),
         )
         self._n_labels = by_value(list(map(len, gold.labels)), n_labels)
-        self._superclasses = by_superclass(gold.right)
+        self._superclasses = by_superclass(gold.labels)
         self._image, self._class = np.nonzero(gold.right)
         self._n_total = self._per_class(np.ones(len(gold.ids), np.bool_))
         self._versions: dict[str, Version] = {}

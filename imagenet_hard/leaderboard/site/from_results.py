@@ -241,6 +241,7 @@ def _model(read: _Read, name: str, origins: Mapping[str, Rate]) -> Unranked:
         top5=metrics.top5,
         origins=origins,
         n_labels=by_labels if len(by_labels) > 1 else {},
+        superclasses=metrics.per_superclass,
         per_class=metrics.per_class,
         calibration=metrics.calibration,
         words=read.result.answers,

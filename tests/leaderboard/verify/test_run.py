@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imagenet_hard.base.types import Predictions
+from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.predictions import read_predictions
 from imagenet_hard.leaderboard.answers import PREDICTIONS_FILE, TOP5_FILE, Answers, write_answers
 from imagenet_hard.leaderboard.entry import ENTRY_FILE
@@ -71,7 +72,15 @@ def test_an_honest_entry_is_rescored(board: Board) -> None:
     outcomes = {c.name: c.outcome for c in report.checks}
     assert list(outcomes) == [
         *("folder", "schema", "benchmark", "date", "predictions", "hash", "ids", "score", "metrics"),
-        *("probabilities", "curation", "plausible score", "unsolved images", "near-copies", "canaries"),
+        *(
+            "probabilities",
+            "curation",
+            "training data",
+            "plausible score",
+            "unsolved images",
+            "near-copies",
+            "canaries",
+        ),
         *("calibration", "look-alikes"),
     ]
     assert set(outcomes.values()) == {"passed", "skipped"}
@@ -431,3 +440,17 @@ def test_a_broken_board_does_not_stop_a_submission(
 def test_an_entry_that_is_not_there(board: Board) -> None:
     """A report like any other."""
     assert failure(check(board, board.entries / "no__such"))[0] == "folder"
+
+
+def test_a_result_from_before_superclasses_is_verified(board: Board) -> None:
+    """What it does not hold is not asked for; what it holds has to follow."""
+    superclasses = entry_value(board.first)["result"]["metrics"]["per_superclass"]
+    (name, rate), *_ = superclasses.items()
+    change(board.first, "result", "metrics", "per_superclass", to={})
+    assert not check(board).failed
+    one_less = {**rate, "n_correct": rate["n_correct"] - 1} if rate["n_correct"] else {**rate, "n_correct": 1}
+    made = Rate.of(one_less["n_correct"], one_less["n_total"]).model_dump()
+    change(board.first, "result", "metrics", "per_superclass", to={**superclasses, name: made})
+    name_of, detail = failure(check(board))
+    assert name_of in ("metrics", "schema")
+    assert "per_superclass" in detail
