@@ -139,7 +139,7 @@ def test_wrong_folders_are_named(board, tmp_path):
     """A missing folder, and one that is none of entries."""
     with pytest.raises(UsageError, match="there is no folder"):
         read_site(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="is no folder of entries"):
+    with pytest.raises(UsageError, match="is not a folder of entries"):
         read_site(board.golds)
 
 
