@@ -104,7 +104,7 @@ def test_an_image_that_changed_is_seen(folder, images, tmp_path):
     path = tmp_path / "x.hashes"
     write_hashes(path, images)
     (folder / "1.jpg").write_bytes(jpeg(99))
-    with pytest.raises(ResultError, match=r"the image '1.jpg' is another one by now: give another --write"):
+    with pytest.raises(ResultError, match=r"the image '1.jpg' has changed since: give another --write"):
         write_hashes(path, load_images(folder))
 
 

@@ -350,7 +350,7 @@ def removed_entry(request: Request) -> None:
         (submodule_as_entry, "'entries/X__Z' is not a plain file"),
         (program_in_an_entry, "'entries/Some-Lab__New/entry.json' is not a plain file"),
         (code_changed, "'setup.py' is the maintainers' to change"),
-        (git_attributes, "'.gitattributes' is no entry's"),
+        (git_attributes, "'.gitattributes' does not belong to an entry"),
         (removed_entry, f"{FIRST} is removed: only its proven owner"),
     ],
 )

@@ -56,7 +56,7 @@ def folder_of(spec: SourceSpec, root: Path) -> Path:
     assert spec.path is not None
     folder = root / Path(spec.path).expanduser()
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "is not there"
+        what = "is a file" if folder.exists() else "does not exist"
         raise DatasetError(
             f"the folder {folder} {what}: change `path:` in the recipe, or --data (now {root})."
             f"{did_you_mean(folder)}"

@@ -223,11 +223,11 @@ def test_a_wrong_folder_is_named_as_what_it_looks_like(tmp_path, variant, files,
 def test_a_missing_folder_or_file_says_where_it_was_looked_for(tmp_path):
     """And which keys and options choose the place."""
     with pytest.raises(
-        DatasetError, match=r"images is not there: change `path:` in the recipe, or --data \(now"
+        DatasetError, match=r"images does not exist: change `path:` in the recipe, or --data \(now"
     ):
         opened(tmp_path, variant="imagenet")
     put(tmp_path / "images/a.JPEG")
-    with pytest.raises(DatasetError, match="val.txt is not there: change `labels:` in the recipe"):
+    with pytest.raises(DatasetError, match="val.txt does not exist: change `labels:` in the recipe"):
         opened(tmp_path, variant="imagenet", labels="val.txt")
 
 
