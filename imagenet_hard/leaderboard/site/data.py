@@ -8,8 +8,8 @@ templates' part.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.types import N_CLASSES, ModelSpec, Record
 from imagenet_hard.evaluation.calibration import Calibration
 from imagenet_hard.evaluation.generative.score import AnswersInfo
@@ -344,6 +344,27 @@ class SiteData:
     left_out: tuple[str, ...] = ()
     withdrawn: tuple[Withdrawal, ...] = ()
     corrected: tuple[Corrected, ...] = ()
+
+    def with_boards(self, boards: Iterable[Board]) -> SiteData:
+        """The site of these boards."""
+        return replace(self, boards=tuple(boards))
+
+    def only(self, benchmark: str) -> SiteData:
+        """The site of one of its boards, by the benchmark's name, title or beginning of the fingerprint.
+
+        Raises:
+            UsageError: none is it, or several are.
+        """
+        found = [
+            board
+            for board in self.boards
+            if benchmark in (board.benchmark, board.title, board.slug)
+            or board.fingerprint.startswith(benchmark)
+        ]
+        if len(found) != 1:
+            known = ", ".join(f"{board.title} ({board.fingerprint[:12]}...)" for board in self.boards)
+            raise UsageError(f"{len(found)} benchmarks are {benchmark!r}: expected one of {known or 'none'}")
+        return self.with_boards(found)
 
     @property
     def preview(self) -> bool:

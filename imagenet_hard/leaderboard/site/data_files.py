@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.base.types import NO_CLASS
 from imagenet_hard.base.web import json_text
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.site.columns import fields_of, filters_of, page_columns
@@ -59,7 +60,7 @@ def entry_data(board: Board, index: int) -> dict[str, Any]:
 
 def images_data(board: Board) -> dict[str, Any]:
     """One row per image: id, labels, origin, how many entries solve it, its commonest wrong answer, and what
-    speaks against its labels: the score in thousandths and the class."""
+    speaks against its labels: the score in thousandths, and the class (-1 where nobody names another)."""
     names = board.origins or (board.image_origins[0],)
     place = {name: i for i, name in enumerate(names)}
     wrong, votes = commonest_wrong(board)
@@ -75,7 +76,7 @@ def images_data(board: Board) -> dict[str, Any]:
         "m": len(board.entries),
         "few": few(board),
         "doubt": np.rint(1000 * doubts.score).astype(int).tolist() if doubts else None,
-        "other": doubts.other.tolist() if doubts else None,
+        "other": np.where(doubts.agree > 0, doubts.other, NO_CLASS).tolist() if doubts else None,
     }
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.tables import spreadsheet_csv
-from imagenet_hard.base.types import Record
+from imagenet_hard.base.text import shorten
+from imagenet_hard.base.types import NO_CLASS, Record
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.leaderboard.site.cite import badge
 from imagenet_hard.leaderboard.site.columns import fields_of
 from imagenet_hard.leaderboard.site.data import Board, Ranked
-from imagenet_hard.leaderboard.site.data_files import images_data
 from imagenet_hard.leaderboard.site.provenance import provenance
 
 
@@ -21,7 +22,6 @@ def downloads(board: Board) -> Iterator[tuple[str, str]]:
     """(path, text) of every download of a board."""
     yield f"downloads/{board.slug}.csv", table_csv(board)
     yield f"downloads/{board.slug}.json", _json(table_json(board))
-    yield f"downloads/{board.slug}-images.csv", images_csv(images_data(board))
     for entry in board.entries:
         yield (
             f"downloads/entries/{entry.id}.json",
@@ -115,20 +115,39 @@ def images_csv(images: Mapping[str, Any], rows: Iterable[int] | None = None) -> 
     doubts = images["doubt"] is not None
 
     def line(i: int) -> list[Any]:
-        wrong, doubt = images["wrong"][i], images["doubt"][i] if doubts else 0
-        return [
+        row = [
             images["id"][i],
             " ".join(map(str, images["labels"][i])),
             images["origins"][images["origin"][i]],
             images["solvedBy"][i],
-            None if wrong < 0 else wrong,
+            _class(images["wrong"][i]),
             images["votes"][i],
-            *((doubt / 1000 if doubt % 1000 else doubt // 1000, images["other"][i]) if doubts else ()),
         ]
+        if doubts:
+            thousandths = images["doubt"][i]
+            whole = thousandths % 1000 == 0
+            row += [thousandths // 1000 if whole else thousandths / 1000, _class(images["other"][i])]
+        return row
 
     header = ("id", "labels", "origin", "solved_by", "commonest_wrong", "commonest_wrong_votes")
     more = ("doubt", "doubt_class") if doubts else ()
     return spreadsheet_csv((*header, *more), map(line, range(len(images["id"])) if rows is None else rows))
+
+
+def _class(index: int) -> int | None:
+    return None if index == NO_CLASS else index
+
+
+def ids_text(board: Board, rows: Iterable[int]) -> str:
+    """Their ids, one a line, as ``--ids`` reads them.
+
+    Raises:
+        UsageError: an id that is no line of text.
+    """
+    ids = [board.image_ids[i] for i in rows]
+    if odd := [id for id in ids if id.splitlines() != [id.strip()]]:
+        raise UsageError(f"the id {shorten(odd[0])} is no plain line of text: take the images as CSV")
+    return "".join(f"{id}\n" for id in ids)
 
 
 def _classes(entry: Ranked) -> str:

@@ -37,6 +37,8 @@ PAGES = ("image", "of")
 
 _OUTCOMES = ("right", "wrong", "none")
 _HARD = "hard"
+_NEED = ("class", "labels", ("sort", "doubt"))
+"""What needs labels."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ def image_set(board: Board, images: Mapping[str, Any], text: str) -> ImageSet:
         UsageError: a key or a value that means nothing; the message says what would.
     """
     asked = _parsed(text.partition("#")[2] if "#" in text else text)
+    if not board.labelled and (
+        lacking := [f"{k}={v}" for k, v in asked.items() if (k, v) in _NEED or k in _NEED]
+    ):
+        raise UsageError(f"{lacking[0]} needs the images' labels, which results do not hold: give --dataset")
     fits = np.ones(board.n, np.bool_)
     for key, value in asked.items():
         if key in _FILTERS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
@@ -54,27 +54,7 @@ N_EXTREME_CLASSES = 10
 def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """(path, HTML) of every page."""
     hrefs = board_hrefs(site.boards)
-    boards = [
-        {"slug": b.slug, "title": b.title, "href": hrefs[b.slug], "entries": len(b.entries)}
-        for b in site.boards
-    ]
-
-    def page(path: str, template: str, **values: Any) -> tuple[str, str]:
-        root = "../" * path.count("/")
-        most = max((row.top1 for table in site.published for row in table.rows), default=1.0)
-        common = {
-            "path": path,
-            "bar_max": max(most, 1.0),
-            "root": root,
-            "csp": CSP,
-            "nav": _nav(site),
-            "tiers": TIERS,
-            "preview": site.preview,
-        }
-        found = templates("imagenet_hard.leaderboard.site", https=https, classes=_classes)
-        html = found.get_template(f"{template}.html.jinja")
-        return path, html.render(**common, version=site.version, boards=boards, **values)
-
+    page = _maker(site, _nav(site), f"leaderboard {'preview' if site.preview else 'build'}")
     if not site.boards:
         yield page("index.html", "start", published=site.published)
     for board in site.boards:
@@ -96,6 +76,47 @@ def pages(site: SiteData, vendor: Sequence[Mapping[str, Any]]) -> Iterator[tuple
         yield page("corrections.html", "corrections", corrected=site.corrected, hrefs=hrefs)
     yield page("changes.html", "changes", changes=_changes(site), left_out=site.left_out)
     yield page("licences.html", "licences", vendor=vendor)
+
+
+def explorer_pages(
+    site: SiteData, vendor: Sequence[Mapping[str, Any]], pictures: Collection[str]
+) -> Iterator[tuple[str, str]]:
+    """(path, HTML) of the explorer alone, the first board as the index; ``pictures``: boards with some."""
+    page = _maker(site, (("Explore", "index.html"),), "explore")
+    for path, board in [
+        ("index.html", site.boards[0]),
+        *((explorer_path(board), board) for board in site.boards),
+    ]:
+        yield page(path, "explore", board=board, board_href="", pictures=board.slug in pictures)
+    yield page("licences.html", "licences", vendor=vendor)
+
+
+def _maker(site: SiteData, nav: tuple[tuple[str, str], ...], command: str) -> Callable[..., tuple[str, str]]:
+    """What makes a page of the site: its path and template, and the values of this."""
+    hrefs = board_hrefs(site.boards)
+    boards = [
+        {"slug": b.slug, "title": b.title, "href": hrefs[b.slug], "entries": len(b.entries)}
+        for b in site.boards
+    ]
+
+    def page(path: str, template: str, **values: Any) -> tuple[str, str]:
+        root = "../" * path.count("/")
+        most = max((row.top1 for table in site.published for row in table.rows), default=1.0)
+        common = {
+            "path": path,
+            "bar_max": max(most, 1.0),
+            "root": root,
+            "csp": CSP,
+            "nav": nav,
+            "command": command,
+            "tiers": TIERS,
+            "preview": site.preview,
+        }
+        found = templates("imagenet_hard.leaderboard.site", https=https, classes=_classes)
+        html = found.get_template(f"{template}.html.jinja")
+        return path, html.render(**common, version=site.version, boards=boards, **values)
+
+    return page
 
 
 def _nav(site: SiteData) -> tuple[tuple[str, str], ...]:

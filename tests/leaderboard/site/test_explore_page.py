@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import csv
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from imagenet_hard.imagenet.classes import names
-from imagenet_hard.leaderboard.site.build import build_site
+from imagenet_hard.leaderboard.site.build import build_explorer, build_site, server_of
+from imagenet_hard.leaderboard.site.data import SiteData
 from imagenet_hard.leaderboard.site.data_files import images_data
 from imagenet_hard.leaderboard.site.downloads import images_csv
+from imagenet_hard.leaderboard.site.explore import Zooms
 from imagenet_hard.leaderboard.site.image_set import image_set
+from imagenet_hard.leaderboard.site.own_copy import OwnCopy, picture_at
 from tests.leaderboard.site.boards import made_up, site
 from tests.leaderboard.site.test_image_set import CASES
+from tests.leaderboard.site.test_own_copy import own
 
 PAGE = "explore/made-up.html"
 A, B = "lab3__model-11", "lab2__model-10"
@@ -165,6 +170,48 @@ def test_a_class(board, built, visit):
     page.locator("#class-view dl a").first.press("Enter")
     page.wait_for_selector("#list:not([hidden])")
     assert page.inner_text("#count") == f"{len(own)} of 600 images"
+
+
+def test_pictures_and_zooms_on_this_machine(board, tmp_path, browser):
+    """The command's page: pictures of one's own copy, zooms of a study, nothing from elsewhere."""
+    solved = np.zeros((1, 18), np.bool_)
+    solved[0, [4, 9]] = True
+    first, second = ids(board, "")[:2]
+    zooms = Zooms(("CLIP",), (224, 256), {first: solved})
+    copies = {board.slug: OwnCopy(board, own(board))}
+    build_explorer(SiteData((board,)), tmp_path / "site", zooms=zooms, pictures=copies)
+    with server_of(tmp_path / "site", 0, lambda path: picture_at(copies, path)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        context = browser.new_context(bypass_csp=False)
+        page = context.new_page()
+        asked, wrong = [], []
+        page.on("request", lambda r: asked.append(r.url))
+        page.on("console", lambda m: m.type in ("error", "warning") and wrong.append(m.text))
+        page.on("pageerror", lambda e: wrong.append(str(e)))
+        try:
+            address = f"http://127.0.0.1:{server.server_address[1]}"
+            page.goto(f"{address}/index.html")
+            page.wait_for_selector("body[data-ready]")
+            page.wait_for_function("document.querySelector('#table img').naturalWidth === 144")
+            page.locator("#table tbody th a").first.click()
+            page.wait_for_function("document.querySelector('#image img')?.naturalWidth === 300")
+            assert page.get_attribute("#image img", "alt") == f"Image {first}"
+            text = page.inner_text("#image")
+            assert "CLIP: 2 of 18 zooms are right" in text
+            assert "scale 224 middle, scale 256 top left." in text
+            assert page.locator("#image .zoom-right").count() == 2
+            page.locator("#image .crumb a", has_text="Next").click()
+            page.wait_for_function(f"document.getElementById('image-title').textContent === 'Image {second}'")
+            assert "The study has not tried this image." in page.inner_text("#image")
+            page.goto(f"{address}/explore/made-up.html#image={first}")
+            page.wait_for_function("document.querySelector('#image img')?.naturalWidth === 300")
+        finally:
+            context.close()
+            server.shutdown()
+            thread.join()
+    assert wrong == []
+    assert all(url.startswith(f"{address}/") for url in asked)
 
 
 def test_without_javascript(built, browser):

@@ -664,7 +664,14 @@ def test_hostile_text_is_inert(tmp_path, visit):
     assert {each.tag.rpartition("}")[2] for each in badge.iter()} == {"svg", "title", "rect", "g", "text"}
     watched = visit(tmp_path)
     entry = f"entries/{board.entries[0].id}.html"
-    for path in ("index.html", entry, "images/made-up-none.html", "images/made-up-few.html", "changes.html"):
+    for path in (
+        "index.html",
+        entry,
+        "images/made-up-none.html",
+        "images/made-up-few.html",
+        "explore/made-up.html",
+        "changes.html",
+    ):
         page = watched.open(path)
         assert page.evaluate("window.hit") is None
         assert page.locator("main img:not([src^='../badges/']), main script").count() == 0

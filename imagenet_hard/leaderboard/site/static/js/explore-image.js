@@ -55,8 +55,8 @@
     const classes = [...byClass].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
     const step = (title, to) => (to === undefined ? element("span", { class: "soft", text: title }) : link({ image: images.id[to] }, title));
     const near = block.near[place].flatMap((j, k) => (j < 0 ? [] : [[j, block.shared[place][k]]]));
-    const doubt = images.doubt && fact("Doubt", element("b", { text: e.signed(images.doubt[i]) }), " for ", classLink(images.other[i]),
-      element("span", { class: "soft", text: `; what the first answers of ${counted(about.independent, "independent entry")} give it, less what they give the labels` }));
+    const doubt = images.doubt && fact("Doubt", element("b", { text: e.signed(images.doubt[i]) }), ...(images.other[i] < 0 ? [] : [" for ", classLink(images.other[i])]),
+      element("span", { class: "soft", text: `: what the first answers of ${counted(about.independent, "independent entry")} give the best other class, less what they give the labels` }));
     section.replaceChildren(
       element("p", { class: "crumb" }, link({}, "All images"), " · ", step("Previous", set.rows[set.at - 1]), " · ", step("Next", set.at < 0 ? undefined : set.rows[set.at + 1]),
         element("span", { class: "soft", text: set.at < 0 ? " · not among the chosen images" : ` · ${count(set.at + 1)} of ${count(set.rows.length)} chosen` })),

@@ -26,10 +26,11 @@
     const signed = (thousandths) => (thousandths / 1000).toFixed(3).replace("-", "−");
     const cell = (content, name = null) => element("td", { class: name }, ...[].concat(content));
     const joined = (labels) => labels.flatMap((c, k) => (k ? [", ", classLink(c)] : [classLink(c)]));
-    const heads = [...(picture ? [["Picture"]] : []), ["Image"], ["Labels"], ["Source"], ["Right", "num"], ["Commonest wrong answer"], ...(images.doubt ? [["Doubt", "num"]] : [])];
+    const sources = images.origins.length > 1;
+    const heads = [...(picture ? [["Picture"]] : []), ["Image"], ["Labels"], ...(sources ? [["Source"]] : []), ["Right", "num"], ["Commonest wrong answer"], ...(images.doubt ? [["Doubt", "num"]] : [])];
     const headRow = () => element("tr", {}, ...heads.map(([text, name]) => element("th", { scope: "col", class: name, text })));
     const row = (i) => element("tr", {}, ...(picture ? [cell(picture(i, "thumb"))] : []),
-      element("th", { scope: "row", class: "id" }, link({ image: images.id[i] }, images.id[i])), cell(images.labels[i].length ? joined(images.labels[i]) : "–"), cell(set.origin(i) || "–"),
+      element("th", { scope: "row", class: "id" }, link({ image: images.id[i] }, images.id[i])), cell(images.labels[i].length ? joined(images.labels[i]) : "–"), ...(sources ? [cell(set.origin(i) || "–")] : []),
       cell(`${count(images.solvedBy[i])} / ${count(m)}`, "num"), cell(images.wrong[i] < 0 ? "–" : [classLink(images.wrong[i]), ` (${count(images.votes[i])})`]),
       ...(images.doubt ? [cell(signed(images.doubt[i]), "num")] : []));
     const imageTable = (label, rows) => element("div", { class: "scroll card", role: "region", "aria-label": label, tabindex: "0" },

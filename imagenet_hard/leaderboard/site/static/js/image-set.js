@@ -13,6 +13,7 @@
     const origin = (i) => images.origins[images.origin[i]];
     const labels = (i) => images.labels[i].map((c) => names[c]).join(", ");
     const classOf = (text) => whole(text, 999) ?? byName.get(text.toLowerCase()) ?? null;
+    const labelled = images.labels.some((each) => each.length);
     let texts = null;
 
     /** A test of image i for a value of a key; null where the value means nothing. */
@@ -23,8 +24,8 @@
         return (i) => words.every((word) => texts[i].includes(word));
       },
       origin: (value) => (images.origins.includes(value) ? (i) => origin(i) === value : null),
-      class(value) { const c = classOf(value); return c === null ? null : (i) => images.labels[i].includes(c); },
-      labels(value) { const k = whole(value, 1000); return k === null ? null : (i) => images.labels[i].length === k; },
+      class(value) { const c = labelled ? classOf(value) : null; return c === null ? null : (i) => images.labels[i].includes(c); },
+      labels(value) { const k = labelled ? whole(value, 1000) : null; return k === null ? null : (i) => images.labels[i].length === k; },
       right(value) {
         const [low, high] = value.split("-").map((each) => whole(each, 100));
         if (low === null || high === null || high === undefined) return null;
@@ -65,7 +66,7 @@
         else meaningless.push(`${key}=${value}`);
       }
       const sort = params.get("sort") || "hard";
-      if (!Object.hasOwn(ORDERS, sort)) meaningless.push(`sort=${sort}`);
+      if (!Object.hasOwn(ORDERS, sort) || (sort === "doubt" && !images.doubt)) meaningless.push(`sort=${sort}`);
       const rows = Array.from({ length: n }, (_, i) => i).filter((i) => tests.every((test) => test(i)));
       return { rows: rows.sort(ORDERS[sort] ?? ORDERS.hard), meaningless };
     }
@@ -73,7 +74,7 @@
     const asCsv = (rows) => shared.csvText([
       ["id", "labels", "origin", "solved_by", "commonest_wrong", "commonest_wrong_votes", ...(images.doubt ? ["doubt", "doubt_class"] : [])],
       ...rows.map((i) => [images.id[i], images.labels[i].join(" "), origin(i), images.solvedBy[i], images.wrong[i] < 0 ? null : images.wrong[i], images.votes[i],
-        ...(images.doubt ? [images.doubt[i] / 1000, images.other[i]] : [])]),
+        ...(images.doubt ? [images.doubt[i] / 1000, images.other[i] < 0 ? null : images.other[i]] : [])]),
     ]);
     return { chosen, asCsv, keys: [...Object.keys(FILTERS), "sort"], classOf, labels, origin };
   }
