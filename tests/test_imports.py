@@ -37,7 +37,7 @@ LIGHT = [
     "import imagenet_hard.leaderboard.site.from_entries, imagenet_hard.leaderboard.site.build",
     *(
         f"from imagenet_hard.cli.main import group, run\nrun(group, ['{name}', '--help'], 'x')"
-        for name in ("copies", "doubts", "submit", "verify", "leaderboard")
+        for name in ("copies", "doubts", "explore", "submit", "verify", "leaderboard")
     ),
     *(
         f"from imagenet_hard.cli.main import group, run\nrun(group, ['curate', '{step}', '--help'], 'x')"
