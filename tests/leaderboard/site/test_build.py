@@ -149,7 +149,7 @@ def test_two_entries_of_one_id_are_refused(tmp_path):
         slug="other",
         entries=tuple(replace(e, id=e.id.upper()) for e in board.entries),
     )
-    with pytest.raises(ResultError, match="two files of the site would be entries/LAB1__MODEL-1.html"):
+    with pytest.raises(ResultError, match="two files of the site would be called entries/LAB1__MODEL-1.html"):
         build_site(SiteData((board, other)), tmp_path)
 
 
