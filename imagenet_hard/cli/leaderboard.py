@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from imagenet_hard.base.text import counted
+from imagenet_hard.cli.bridge import command as bridge_command
 from imagenet_hard.cli.corrections import CORRECTING
 from imagenet_hard.cli.maintainers import MAINTAINERS
 from imagenet_hard.cli.options import PATH, entries_option, path_option
@@ -22,7 +23,7 @@ def command() -> None:
     """Build, preview and publish the leaderboard's page; print its table; import and withdraw entries."""
 
 
-for each in (*MAINTAINERS, *CORRECTING):
+for each in (*MAINTAINERS, *CORRECTING, bridge_command):
     command.add_command(each)
 
 

@@ -127,7 +127,7 @@ def read_files(files: Sequence[Path], labels: Gold | Path) -> Read:
     ids: tuple[str, ...] = ()
     ballots: dict[str, Ballot] = {}
     for path in files:
-        for name, answers in _answers(path, labels):
+        for name, answers in answers_in(path, labels):
             if ids and answers.ids != ids:
                 raise ResultError(
                     f"{path}: {name} answers {counted(len(answers.ids), 'image')} that are not the "
@@ -148,8 +148,13 @@ def read_files(files: Sequence[Path], labels: Gold | Path) -> Read:
     return Read(gold, tuple(_rows(each, kept) for each in ballots.values()))
 
 
-def _answers(path: Path, labels: Gold | Path) -> list[tuple[str, Answers]]:
-    """The models of a file, by name."""
+def answers_in(path: Path, labels: Gold | Path | None = None) -> list[tuple[str, Answers]]:
+    """The models of a result (.json) or a table of classes, by name; of the images of ``labels``, if a gold.
+
+    Raises:
+        ResultError: it cannot be read, or is of other images.
+        UsageError: a result among a part of the classes.
+    """
     if path.suffix.lower() == ".json":
         result, predictions = read_result(path)
         if result.protocol.classes is not None:

