@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from imagenet_hard.imagenet.originals import original_file
 from imagenet_hard.imagenet.zoom import ANCHORS
 from imagenet_hard.leaderboard.site.data import Board
 from imagenet_hard.leaderboard.site.data_files import bits, numbers, script
@@ -68,6 +69,7 @@ def explorer_data(board: Board, extras: Extras = NOTHING) -> Iterator[tuple[str,
             "correct": None if board.labelled else bits(board.correct[:, rows].T),
             "near": near[rows].tolist(),
             "shared": shared[rows].tolist(),
+            "original": [original_file(id) for id in board.image_ids[rows]],
             "zooms": [_zooms(extras.zooms, id) for id in board.image_ids[rows]] if extras.zooms else None,
         }
         yield _file(f"{prefix}/{number}", block)

@@ -69,6 +69,7 @@
         element("dl", { class: "card pad pairs-list" },
           fact(labels.length === 1 ? "Label" : "Labels", ...(labels.length ? labels.flatMap((c, k) => (k ? [", ", classLink(c)] : [classLink(c)])) : ["not at hand"])),
           fact("Source", e.origin(i) || "one source"),
+          ...(block.original[place] ? [fact("Original file", block.original[place])] : []),
           fact("Right", element("b", { text: `${count(images.solvedBy[i])} of ${count(m)}` }), ` ${about.alone ? "results" : "entries"} (${percent(images.solvedBy[i] / m, 1)} %)`),
           fact("Commonest wrong answer", ...(images.wrong[i] < 0 ? ["none"] : [classLink(images.wrong[i]), ` (${count(images.votes[i])} of ${count(m)})`])),
           ...(doubt ? [doubt] : []))),
