@@ -26,6 +26,7 @@ COMMANDS: Commands = {
     "difficulty": ("difficulty:command", "Make the table of difficulties that estimates draw by."),
     "factors": ("factors:command", "Show top-1 by factor, as ImageNet-X has them, and by superclass."),
     "explore": ("explore:command", "Look at a benchmark's images: who is right on which, what is answered."),
+    "distractors": ("distractors:command", "Make the table of wrong names that choices are drawn from."),
     "doubts": ("doubts:command", "Rank a benchmark's images by how doubtful their labels are."),
     "plan-comparison": ("compare:plan_command", "Say how many images it takes to tell two models apart."),
     "copies": ("copies:command", "Find near-copies of images within and between data sets."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,9 @@ from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.options import PATH, path_option
 
 
-class _Benchmark(NamedTuple):
+class Labels(NamedTuple):
+    """Of a benchmark, in the order of its ids."""
+
     ids: Sequence[str]
     labels: Sequence[Sequence[int]]
     origins: Sequence[str]
@@ -47,10 +49,7 @@ def command(
     is decided by fixed rules, without a model; an answer counts as right if it names a label of the image.
     Answers that name no class, several, or a wider term are wrong, and counted apart.
     """
-    if (dataset is None) == (gold is None):
-        raise click.UsageError("give --dataset or --gold, one of them")
-    if golds is not None and gold is None:
-        raise click.UsageError("--golds goes with --gold")
+    check_which(dataset, gold, golds)
     if name is not None and not 0 < len(name) <= 256:
         raise click.UsageError("--name: expected 1 to 256 characters")
     from imagenet_hard.evaluation.generative.answers import check_same_ids, read_jsonl
@@ -60,16 +59,10 @@ def command(
 
     with at_work():
         raw = read_jsonl(answers)
-        if dataset is not None:
-            from imagenet_hard.dataset.load import load_dataset
-
-            loaded = load_dataset(dataset)
-            # Before the images are read for the fingerprint.
-            check_same_ids(raw, loaded.ids, loaded.name, str(answers))
-            info = loaded.info(loaded.fingerprint())
-            benchmark = _Benchmark(loaded.ids, loaded.labels, loaded.origins, info)
-        else:
-            benchmark = _of_gold(str(gold), golds)
+        # Ids are looked at before the images are read for the fingerprint.
+        benchmark = labels_by(
+            dataset, gold, golds, lambda ids, of: check_same_ids(raw, ids, of, str(answers))
+        )
         record = score_answers(raw, *benchmark, name=name or answers.stem, where=str(answers))
         path = write_matched(out, answers.stem, record, raw)
         about = dict(zip(benchmark.ids, zip(benchmark.labels, benchmark.origins, strict=True), strict=True))
@@ -85,9 +78,37 @@ def command(
     return 0
 
 
-def _of_gold(gold: str, golds: Path | None) -> _Benchmark:
+def check_which(dataset: str | None, gold: str | None, golds: Path | None) -> None:
+    """One of ``--dataset`` and ``--gold`` is given.
+
+    Raises:
+        click.UsageError: it is not.
+    """
+    if (dataset is None) == (gold is None):
+        raise click.UsageError("give --dataset or --gold, one of them")
+    if golds is not None and gold is None:
+        raise click.UsageError("--golds goes with --gold")
+
+
+def labels_by(
+    dataset: str | None,
+    gold: str | None,
+    golds: Path | None,
+    check: Callable[[Sequence[str], str], None] = lambda ids, name: None,
+) -> Labels:
+    """The labels of a benchmark; ``check(ids, name)`` is called before a data set's images are read."""
+    if dataset is None:
+        return _of_gold(str(gold), golds)
+    from imagenet_hard.dataset.load import load_dataset
+
+    loaded = load_dataset(dataset)
+    check(loaded.ids, loaded.name)
+    return Labels(loaded.ids, loaded.labels, loaded.origins, loaded.info(loaded.fingerprint()))
+
+
+def _of_gold(gold: str, golds: Path | None) -> Labels:
     from imagenet_hard.cli.verify import golds_folder
     from imagenet_hard.leaderboard.gold import find_gold
 
     found = find_gold(golds_folder(golds, Path("leaderboard/entries")), gold)
-    return _Benchmark(found.ids, found.labels, found.origins, found.benchmark)
+    return Labels(found.ids, found.labels, found.origins, found.benchmark)

@@ -8,14 +8,32 @@ from pathlib import Path
 import numpy as np
 
 from imagenet_hard.base.errors import ResultError, UsageError
+from imagenet_hard.base.types import Predictions
 from imagenet_hard.evaluation.draw import Difficulties, difficulties
-from imagenet_hard.evaluation.result import read_result
+from imagenet_hard.evaluation.result import Result, read_result
 
 LEAST_MODELS = 2
 
 
 def difficulties_of(files: Sequence[Path]) -> Difficulties:
     """The table of these results, two models or more.
+
+    Raises:
+        UsageError, ResultError: as ``results_on_one_benchmark``.
+    """
+    pairs = results_on_one_benchmark(files)
+    first = pairs[0][0]
+    return difficulties(
+        np.stack([result.metrics.correct() for result, _ in pairs]),
+        pairs[0][1].ids,
+        [result.model.key for result, _ in pairs],
+        benchmark=first.benchmark.name,
+        fingerprint=first.benchmark.fingerprint,
+    )
+
+
+def results_on_one_benchmark(files: Sequence[Path]) -> list[tuple[Result, Predictions]]:
+    """Those of two known models or more on all images of one benchmark.
 
     Raises:
         UsageError: too few results, or one of a part of a benchmark.
@@ -42,10 +60,4 @@ def difficulties_of(files: Sequence[Path]) -> Difficulties:
         if result.run_key in known:
             raise UsageError(f"{path} and {known[result.run_key]} are one result: each model counts once")
         known[result.run_key] = path
-    return difficulties(
-        np.stack([result.metrics.correct() for result, _ in pairs]),
-        pairs[0][1].ids,
-        [result.model.key for result, _ in pairs],
-        benchmark=first.benchmark.name,
-        fingerprint=first.benchmark.fingerprint,
-    )
+    return pairs

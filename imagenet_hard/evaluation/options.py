@@ -177,6 +177,16 @@ class Options(RunOptions, total=False):
             recorded="answers.asked",
         ),
     ]
+    distractors: Annotated[
+        str | Path | None,
+        Option(
+            None,
+            "Of api:MODEL with --protocol choices: table of what known models confuse, as `imagenet-hard "
+            "distractors` makes it [default: the nearest in WordNet].",
+            metavar="FILE",
+            recorded="answers.asked",
+        ),
+    ]
     request: Annotated[
         Mapping[str, Any] | None,
         Option(

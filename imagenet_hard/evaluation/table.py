@@ -174,7 +174,7 @@ def protocol_words(result: Result) -> str:
     """How the images went through the model, or how it was asked, in two words."""
     answers, protocol = result.answers, result.protocol
     if answers is not None:
-        return answers.asked.prompt.label if answers.asked else "in words"
+        return answers.asked.label if answers.asked else "in words"
     return f"{protocol.transform} {protocol.precision}"
 
 

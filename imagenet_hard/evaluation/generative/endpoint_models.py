@@ -12,7 +12,7 @@ from imagenet_hard.evaluation.options import Options
 
 PREFIX = f"{ENDPOINT}:"
 
-OWN = ("base_url", "protocol", "request", "concurrency", "key_env", "price")
+OWN = ("base_url", "protocol", "distractors", "request", "concurrency", "key_env", "price")
 """Options of such models alone."""
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AwareDatetime, Field
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.base.types import N_CLASSES, Record, Sha256
-from imagenet_hard.imagenet import classes, wordnet
+from imagenet_hard.base.types import N_CLASSES, Record, Sha256, says_nothing
+from imagenet_hard.evaluation.generative.distractors import Distractors, DistractorsInfo, nearest
+from imagenet_hard.imagenet import classes
 
 PromptName = Literal["open", "choices", "list"]
 OPEN: PromptName = "open"
@@ -61,9 +61,20 @@ class Asked(Record):
     encoded_anew: Count = Field(description="images that were sent as PNG, and not as they are")
     prompt_tokens: Count | None = Field(description="of all answers; null where the endpoint does not count")
     completion_tokens: Count | None
+    distractors: DistractorsInfo | None = Field(
+        None,
+        exclude_if=says_nothing,
+        description="what the wrong names to choose from are drawn from, where it is not WordNet",
+    )
     price: tuple[Price, Price] | None = Field(
         None, description="US dollars for a million tokens of prompts and of answers, as was said"
     )
+
+    @property
+    def label(self) -> str:
+        """Name and version, and the table that was drawn from: "choices 1, distractors 1f2e3d4c"."""
+        drawn = self.distractors
+        return self.prompt.label + (f", distractors {drawn.sha256[:8]}" if drawn else "")
 
     @property
     def cost(self) -> float | None:
@@ -144,37 +155,34 @@ def parse_price(text: str) -> tuple[float, float]:
     return prices[0], prices[1]
 
 
-def question(asked: Prompt, id: str, labels: Sequence[int]) -> str:
-    """The words for one image; of "choices" they depend on its id and labels, and on nothing else."""
+def question(asked: Prompt, id: str, labels: Sequence[int], distractors: Distractors | None = None) -> str:
+    """The words for one image; of "choices" they depend on its id, labels and the table alone."""
     if not asked.names:
         return asked.text
     if asked.names == N_CLASSES:
         return asked.text.replace("{names}", "\n".join(classes.distinct_names()))
     names = classes.distinct_names()
     # In quotes: some names have a comma.
-    given = "; ".join(f'"{names[i]}"' for i in choices(asked.names, id, labels))
+    given = "; ".join(f'"{names[i]}"' for i in choices(asked.names, id, labels, distractors))
     return asked.text.replace("{names}", given)
 
 
-def choices(n: int, id: str, labels: Sequence[int]) -> tuple[int, ...]:
-    """``n`` classes in an order that a hash draws: a label of the image, and the other classes that are
-    nearest to it in WordNet, none of which is a label of the image.
+def choices(
+    n: int, id: str, labels: Sequence[int], distractors: Distractors | None = None
+) -> tuple[int, ...]:
+    """``n`` classes in an order that a hash draws: a label of the image, and the other classes that known
+    models take it for, or are nearest to it in WordNet, none of which is a label of the image.
 
     >>> sorted(choices(3, "cat.jpg", [281]))  # tabby, tiger cat, Persian cat
     [281, 282, 283]
     """
     label = min(labels, key=lambda index: _drawn(id, index))
-    others = [index for index in _nearest(label) if index not in labels]
+    if distractors is not None:
+        others = distractors.of(label, labels)
+    else:
+        others = [index for index in nearest(label) if index not in labels]
     return tuple(sorted([label, *others[: n - 1]], key=lambda index: _drawn(f"order {id}", index)))
 
 
 def _drawn(key: str, index: int) -> str:
     return hashlib.sha256(f"{key}:{index}".encode()).hexdigest()
-
-
-@cache
-def _nearest(index: int) -> tuple[int, ...]:
-    """The other classes, those first that are a kind of the most things that this one is; then by index."""
-    lines = [wordnet.ancestors(wnid) | {wnid} for wnid in classes.wnids()]
-    others = sorted(set(range(N_CLASSES)) - {index})
-    return tuple(sorted(others, key=lambda other: -len(lines[index] & lines[other])))

@@ -14,7 +14,7 @@ from typing import Any
 from imagenet_hard.base.errors import DatasetError, UsageError
 from imagenet_hard.base.options import declared
 from imagenet_hard.base.text import counted, shorten
-from imagenet_hard.base.types import ModelSpec, Scored
+from imagenet_hard.base.types import N_CLASSES, ModelSpec, Scored
 from imagenet_hard.classifiers.backends import ENDPOINT
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.fingerprint import fingerprint
@@ -23,6 +23,11 @@ from imagenet_hard.evaluation.draw import DrawnBenchmark
 from imagenet_hard.evaluation.generative.answer_store import Answered, AnswerStore
 from imagenet_hard.evaluation.generative.answers import RawAnswers
 from imagenet_hard.evaluation.generative.asking import AUTOMATIC, Asking
+from imagenet_hard.evaluation.generative.distractors import (
+    Distractors,
+    DistractorsInfo,
+    read_distractors,
+)
 from imagenet_hard.evaluation.generative.endpoint import Endpoint, base_url, key_for
 from imagenet_hard.evaluation.generative.endpoint_models import OWN, PREFIX
 from imagenet_hard.evaluation.generative.images import ENCODING
@@ -61,6 +66,7 @@ class How:
     prompt: Prompt
     settings: Mapping[str, Any]
     price: tuple[float, float] | None
+    distractors: Distractors | None = None
 
     @classmethod
     def of(cls, name: str, asked: Mapping[str, Any]) -> How:
@@ -90,13 +96,18 @@ class How:
             raise UsageError(f"concurrency {n}: expected a number from 1 to {MAX_CONCURRENCY}")
         settings = {**chosen.settings, **request}
         settings = {field: value for field, value in settings.items() if value is not None}
-        return cls(model, base_url(asked["base_url"]), chosen, settings, asked["price"])
+        table = asked["distractors"]
+        if table is not None and chosen.names in (0, N_CLASSES):
+            raise UsageError(f"distractors: the protocol {chosen.name!r} draws none; it is for 'choices'")
+        drawn = None if table is None else read_distractors(table)
+        return cls(model, base_url(asked["base_url"]), chosen, settings, asked["price"], drawn)
 
     @property
     def key(self) -> str:
         """Hash of all that an answer depends on, besides the image and the words for it."""
         parts = [self.model, self.url, self.prompt.model_dump(), dict(self.settings), ENCODING]
-        return sha256(["api", 1, *parts])
+        drawn = [self.distractors.sha256] if self.distractors else []
+        return sha256(["api", 1, *parts, *drawn])
 
     @property
     def spec(self) -> ModelSpec:
@@ -127,6 +138,7 @@ class How:
             prompt_tokens=total([each.prompt_tokens for each in answers]),
             completion_tokens=total([each.completion_tokens for each in answers]),
             price=self.price,
+            distractors=DistractorsInfo.of(self.distractors) if self.distractors else None,
         )
 
 
@@ -161,7 +173,9 @@ def evaluate_endpoint(
     endpoint = Endpoint(how.model, how.url, key, how.settings, calls=concurrency or AUTOMATIC)
     store = AnswerStore(path)
     try:
-        asking = Asking(endpoint, partial(question, how.prompt), store, concurrency)
+        asking = Asking(
+            endpoint, partial(question, how.prompt, distractors=how.distractors), store, concurrency
+        )
         return _Run(how, benchmark, store, asking, on_progress).result(run_key, place)
     finally:
         store.close()

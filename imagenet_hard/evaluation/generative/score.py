@@ -182,7 +182,7 @@ class AnswersInfo(Record):
         prompt, settings = self.asked.prompt, self.asked.settings
         fields = sorted({*prompt.settings, *settings})
         changed = [field for field in fields if prompt.settings.get(field) != settings.get(field)]
-        return ", ".join([prompt.label, *(_setting(field, settings) for field in changed)])
+        return ", ".join([self.asked.label, *(_setting(field, settings) for field in changed)])
 
     @property
     def words(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from imagenet_hard.base.text import counted
 from imagenet_hard.base.types import ModelSpec
+from imagenet_hard.evaluation.generative.distractors import DistractorsInfo
 from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.result import Result
 from imagenet_hard.leaderboard.site.data import Ranked
@@ -115,6 +116,7 @@ def answers_facts(answers: AnswersInfo, before: str = "") -> Facts:
         rows += [
             ("Protocol", f"{asked.prompt.name}, version {asked.prompt.version}"),
             ("Prompt", asked.prompt.text),
+            ("Distractors", _distractors(asked.distractors)),
             ("Prompt, sha256", asked.prompt_sha256),
             ("Request", asked.settings),
             ("Endpoint", asked.endpoint),
@@ -125,6 +127,10 @@ def answers_facts(answers: AnswersInfo, before: str = "") -> Facts:
             ("US dollars", None if asked.cost is None else f"{asked.cost:.2f}"),
         ]
     return _facts("Answers in words", rows)
+
+
+def _distractors(drawn: DistractorsInfo | None) -> str:
+    return f"what {drawn.models} models confuse on {drawn.benchmark} ({drawn.sha256})" if drawn else ""
 
 
 def _facts(title: str, rows: Iterable[tuple[str, Any]]) -> Facts:
