@@ -108,7 +108,7 @@ def test_what_is_refused(files, tmp_path, capsys):
         ((answers, "--labels", few.with_suffix(".txt")), "few.txt"),
         ((answers, *here), "the ids are not those of imagenet-hard"),
         ((answers, *labels, "--truth", right), "drops the labels of 0 of the 4 images"),
-        (("--benchmark", "other", "--entries", board.entries), "are 'other'"),
+        (("--benchmark", "other", "--entries", board.entries), "are called 'other'"),
     ):
         assert command(*args) in (1, 2)
         assert said in capsys.readouterr().err
