@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from record import record
 
-from imagenet_hard.leaderboard.doubts import average_precision, labels_by_id, read_files
+from imagenet_hard.leaderboard.ballots import labels_by_id, read_files
+from imagenet_hard.leaderboard.doubts import average_precision
 from imagenet_hard.leaderboard.stats import doubts as formula
 from imagenet_hard.leaderboard.stats.doubts import Ballot, find_doubts
 

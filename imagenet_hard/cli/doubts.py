@@ -49,15 +49,10 @@ def command(
     import json
 
     from imagenet_hard.base.files import write_atomically
+    from imagenet_hard.leaderboard.ballots import labels_by_id, read_board_answers, read_files
     from imagenet_hard.leaderboard.board import BENCHMARKS
-    from imagenet_hard.leaderboard.doubts import (
-        as_csv,
-        doubt_list,
-        labels_by_id,
-        read_board_answers,
-        read_files,
-        tables,
-    )
+    from imagenet_hard.leaderboard.doubt_tables import as_csv, tables
+    from imagenet_hard.leaderboard.doubts import doubt_list
     from imagenet_hard.leaderboard.gold import find_gold
 
     if (benchmark is None) == (labels is None):

@@ -9,9 +9,9 @@ from pathlib import Path
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.dataset.versions import VERSIONS, Rows, Versions, read_rows, read_versions, rows_of_all
 from imagenet_hard.leaderboard.answers import Answers
+from imagenet_hard.leaderboard.ballots import answers_in
 from imagenet_hard.leaderboard.board import read_board
 from imagenet_hard.leaderboard.bridge import Models
-from imagenet_hard.leaderboard.doubts import answers_in
 
 
 def read_chain(build: Path) -> tuple[Versions, tuple[Rows, ...]]:

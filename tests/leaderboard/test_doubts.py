@@ -10,7 +10,7 @@ import pytest
 
 from imagenet_hard.cli.main import group, run
 from imagenet_hard.imagenet.classes import distinct_names
-from imagenet_hard.leaderboard.doubts import COLUMNS, read_doubted
+from imagenet_hard.leaderboard.doubt_tables import COLUMNS, read_doubted
 from imagenet_hard.leaderboard.stats.doubts import Ballot, find_doubts
 from tests.leaderboard.boards import standard
 

@@ -89,7 +89,7 @@ def _review_doubts(reviewer: str | None, options: dict[str, Any]) -> int:
 
     from imagenet_hard.curation.review.doubted import doubted_images
     from imagenet_hard.dataset.load import load_dataset
-    from imagenet_hard.leaderboard.doubts import read_doubted
+    from imagenet_hard.leaderboard.doubt_tables import read_doubted
 
     doubts = islice(read_doubted(options["doubts"]).items(), options["top"])
     benchmark = load_dataset(options["dataset"], labels=options["labels"], exif=True)  # for people to look at
