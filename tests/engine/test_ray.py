@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 
+import numpy as np
 import psutil
 import pytest
 import torch
@@ -22,11 +23,14 @@ from imagenet_hard.engine.openvino import converted, openvino_version
 from imagenet_hard.engine.ray.engine import RayEngine
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
+from imagenet_hard.evaluation.draw import difficulties, write_difficulties
 from imagenet_hard.imagenet.classes import wnids
 from tests.classifiers.small_transformers import save_classifier
 from tests.classifiers.test_transformers_zero_shot import save
 from tests.engine.clusters import assert_same, slow_classifier
 from tests.engine.small import benchmark, classifier, score
+from tests.evaluation.test_estimate_runs import Reads, pixels
+from tests.evaluation.test_estimate_runs import data as greys
 
 pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
 pytestmark = [
@@ -218,6 +222,29 @@ def test_options_of_one_machine_are_refused(workers):
         engine.device_type("cuda")
     with pytest.raises(UsageError, match="decode threads of this process: give the engine cpus_per_worker"):
         imagenet_hard.evaluate(classifier(), "sample", engine=engine, workers=3)
+
+
+def test_an_estimate_until_it_is_narrow_stops_where_one_machine_does(workers, tmp_path):
+    """Round after round on the cluster: the same images, predictions and interval, none scored twice."""
+    images = greys(60)
+    rng = np.random.default_rng(0)
+    table = difficulties(
+        rng.random((5, 60)) < np.linspace(0.2, 0.9, 60),
+        images.ids,
+        list("abcde"),
+        benchmark="greys",
+        fingerprint=images.fingerprint(),
+    )
+    write_difficulties(tmp_path / "table.json", table)
+    asked = {"until": 14.0, "difficulty": tmp_path / "table.json", "seed": 3, "transform": pixels}
+    here = imagenet_hard.evaluate(Reads(set(range(30))), images, device="cpu", workers=1, **asked)
+    there = imagenet_hard.evaluate(Reads(set(range(30))), images, engine=RayEngine(workers), **asked)
+    assert 24 < here.estimate.drawn < 60
+    assert there.estimate == here.estimate
+    assert there.benchmark.selection == here.benchmark.selection
+    assert there.predictions_sha256 == here.predictions_sha256
+    assert there.runtime.n_scored == there.estimate.drawn
+    assert there.runtime.device.startswith("Ray: ")
 
 
 def test_the_fastest_batch_size_is_measured_on_a_worker_and_remembered_here(workers, monkeypatch, tmp_path):
