@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from imagenet_hard.base.errors import DatasetError, ResultError, UsageError
 from imagenet_hard.curation.parent import adopt
 from imagenet_hard.curation.records import Decision
-from imagenet_hard.curation.refresh import begin, carried_records, check_successor, refresh
+from imagenet_hard.curation.refresh import begin, carried_records, refresh
 from imagenet_hard.curation.review.decisions import DecisionRow, append_decision, read_decisions
 from imagenet_hard.curation.score.run import score
 from imagenet_hard.curation.store import FILE, CurationStore, ImageRecord, Views
+from imagenet_hard.curation.successor import check_successor
 from imagenet_hard.dataset.versions import IMAGES, VERSIONS, read_rows, read_versions, rows_of_all
 from imagenet_hard.engine.forward import Forward
 from tests.curation.rolling import SOURCE, Rolling, committee, hard
