@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 
 from imagenet_hard.evaluation.generative.words import name_tokens, singular, singulars
@@ -98,23 +98,26 @@ EVERYDAY: tuple[tuple[str, int], ...] = (
 class Vocabulary:
     """Words without blanks -> meaning, as written (``exact``) and all in the singular (``stems``).
 
-    ``longest``: words of the longest entry. ``words``: all in them. ``slips``: misspelt -> the word that is
-    meant, of the long words of classes, where it is no word itself and may mean no other. ``headless``: what
-    means a class as a whole answer only.
+    ``longest``: words of the longest entry. ``words``: all in them. ``near``: each long word of classes, by
+    itself and by what is left of it without a letter; ``letters``: of the longest. ``headless``: what means a
+    class as a whole answer only.
     """
 
     exact: Mapping[str, Meaning]
     stems: Mapping[str, Meaning]
     longest: int
     words: frozenset[str]
-    slips: Mapping[str, str]
+    near: Mapping[str, tuple[str, ...]]
+    letters: int
     headless: Mapping[str, Meaning]
 
     def spelt(self, word: str) -> str:
         """``word``, or the one word of a class that it is with a slip of one letter: "dalmation"."""
-        if word in self.words or singular(word) in self.words:
+        if word in self.words or singular(word) in self.words or len(word) > self.letters + 1:
             return word
-        return self.slips.get(word, word)
+        near = {each for key in _shortened(word) for each in self.near.get(key, ())}
+        meant = [each for each in near if word in _slips(each)]
+        return meant[0] if len(meant) == 1 and word not in wordnet.alike() else word
 
     def find(self, words: Sequence[str]) -> Meaning | None:
         """The meaning of tokens, or None."""
@@ -148,24 +151,34 @@ def vocabulary() -> Vocabulary:
     for words, meaning in entries.items():
         exact.setdefault("".join(words), meaning)
         stems.setdefault("".join(map(singular, words)), meaning)
+    near = _near()
     return Vocabulary(
         exact,
         stems,
         max(map(len, entries)),
         frozenset(chain.from_iterable(entries)),
-        _slips(),
+        near,
+        max(map(len, near)),
         {"".join(words): meaning for words, meaning in _without_heads().items()},
     )
 
 
-def _slips() -> dict[str, str]:
-    names = chain(_own_names(), _lemmas())
-    meant: defaultdict[str, set[str]] = defaultdict(set)
-    for word in {word for words in names for word in words if len(word) >= wordnet.LONG and word.isalpha()}:
-        for slip in wordnet.misspellings(word):
-            meant[slip].add(word)
-    real = wordnet.alike()
-    return {slip: next(iter(words)) for slip, words in meant.items() if len(words) == 1 and slip not in real}
+_slips = lru_cache(1 << 10)(wordnet.misspellings)
+
+
+def _shortened(word: str) -> list[str]:
+    """The word, and it without one letter behind its first: two words that are a slip apart share one."""
+    return [word, *(word[:i] + word[i + 1 :] for i in range(1, len(word)))]
+
+
+def _near() -> dict[str, tuple[str, ...]]:
+    words = {word for words in chain(_own_names(), _lemmas()) for word in words}
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for word in words:
+        if len(word) >= wordnet.LONG and word.isalpha():
+            for key in set(_shortened(word)):
+                found[key].append(word)
+    return {key: tuple(words) for key, words in found.items()}
 
 
 def _gathered(pairs: Iterable[tuple[str, int]], by: str) -> dict[tuple[str, ...], Meaning]:
@@ -238,14 +251,17 @@ def _above() -> frozenset[str]:
     return frozenset().union(*map(wordnet.ancestors, classes.wnids()))
 
 
+@cache
 def _meant() -> dict[str, int]:
     """Synset above a class that the class's name means first -> the class: "couch" is a studio couch here."""
+    tokens = cache(name_tokens)  # the same few are above many
     return {
         above: index
         for index, (wnid, name) in enumerate(zip(classes.wnids(), classes.names(), strict=True))
+        for own in [tokens(name.partition("(")[0])]
         for above in wordnet.ancestors(wnid)
         for lemma, rank in wordnet.synsets()[above].lemmas.items()
-        if rank == 1 and name_tokens(lemma) == name_tokens(name.partition("(")[0])
+        if rank == 1 and tokens(lemma) == own
     }
 
 
