@@ -38,8 +38,11 @@ class LoopbackHub(MiniHub):
     """``MiniHub`` with repositories filled from the server's side, and clients."""
 
     def __init__(self, root: Path, interpreter: WarmInterpreter, **options: Any) -> None:
-        self.home, self.interpreter = root / "client", interpreter
-        super().__init__(root / "server", **options)
+        self.home, self.interpreter = interpreter.home, interpreter
+        shutil.rmtree(self.home, ignore_errors=True)
+        self.home.mkdir()
+        super().__init__(root / "server", port=interpreter.port, **options)
+        interpreter.port = self.httpd.server_port
 
     def push(
         self,
@@ -135,9 +138,9 @@ def run_client(
 
 
 @pytest.fixture(scope="session")
-def interpreter() -> Iterator[WarmInterpreter]:
+def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmInterpreter]:
     """What the clients of all hubs start from."""
-    started = WarmInterpreter()
+    started = WarmInterpreter(tmp_path_factory.mktemp("clients") / "home")
     yield started
     started.close()
 

@@ -3,6 +3,8 @@
 Most of what a client of the Hub does at its start is to import what has nothing to do with the Hub: that is
 done once. What reads the environment as it is imported (``huggingface_hub``, ``datasets``, this package) is
 left to the fork, which has the environment, the folder and the streams that it was given, and no others.
+Where a second client has the environment of an earlier one, it is the fork of a process that has that
+environment as well, and has imported what the earlier one had.
 """
 
 from __future__ import annotations
@@ -19,9 +21,18 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 ROOT = Path(__file__).resolve().parents[2]
+LATER = ("datasets", "huggingface_hub", "imagenet_hard", "open_clip", "timm", "transformers")
+"""What reads the environment as it is imported, and what imports that."""
+
+PASSING = ("HF_TOKEN", "PYTEST_CURRENT_TEST")
+"""Variables that nothing reads as it is imported."""
+
+MOST = 3
+"""Environments that have a process of their own at one time."""
+
 FIRST = (
     *("PIL.Image", "click", "concurrent.futures.thread", "dill", "filelock", "fsspec", "httpx2", "jinja2"),
     *("multiprocess.pool", "numpy", "pandas", "pyarrow.dataset", "pyarrow.parquet", "pydantic"),
@@ -32,7 +43,11 @@ FIRST = (
 class WarmInterpreter:
     """``run`` is ``subprocess.run([sys.executable, "-c", code], ...)`` without the wait."""
 
-    def __init__(self) -> None:
+    port = 0  # that the last server had: with the same one the next has the same clients
+
+    def __init__(self, home: Path) -> None:
+        """``home``: a folder for the clients' caches, emptied for each server."""
+        self.home = home
         self._process = subprocess.Popen(
             [sys.executable, "-c", "from tests.hub.warm import serve; serve()"],
             stdin=subprocess.PIPE,
@@ -74,15 +89,87 @@ def serve() -> None:
     for name in FIRST:
         with suppress(ModuleNotFoundError):  # which client the Hub's has is a matter of its version
             importlib.import_module(name)
+    known: dict[frozenset[tuple[str, str]], _Environment | list[str]] = {}
     for line in sys.stdin:
         order = json.loads(line)
         for name in order["first"]:
             importlib.import_module(name)
-        assert not {"huggingface_hub", "datasets", "imagenet_hard"} & set(sys.modules)
-        child = os.fork()
-        if child == 0:
-            _become(order)
-        print(json.dumps(_status(child, order["timeout"])), flush=True)
+        assert not set(LATER) & set(sys.modules)
+        lasting = frozenset((k, v) for k, v in order["env"].items() if k not in PASSING)
+        started = known.pop(lasting, None)
+        if isinstance(started, list):
+            started = _Environment(dict(lasting), started)
+        known[lasting] = started or []
+        if started:
+            print(started.answer(line), flush=True)
+        else:
+            print(_answer(order), flush=True)
+            known[lasting] = _imported(order)
+        running = [each for each in known.values() if isinstance(each, _Environment)]
+        for lasting in [k for k, each in known.items() if each in running[:-MOST]]:
+            known.pop(lasting).close()
+    for each in known.values():
+        if isinstance(each, _Environment):
+            each.close()
+
+
+class _Environment:
+    """A fork that has an environment, and has imported what its clients need; they are forks of it."""
+
+    def __init__(self, env: Mapping[str, str], names: Sequence[str]) -> None:
+        theirs, orders = os.pipe()
+        answers, ours = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            os.close(orders)
+            os.close(answers)
+            try:
+                with os.fdopen(theirs) as lines, os.fdopen(ours, "w") as sink:
+                    _serve_clients(env, names, lines, sink)
+            finally:
+                os._exit(0)
+        os.close(theirs)
+        os.close(ours)
+        self._orders, self._answers = os.fdopen(orders, "w"), os.fdopen(answers)
+
+    def answer(self, order: str) -> str:
+        self._orders.write(order)
+        self._orders.flush()
+        return self._answers.readline().strip()
+
+    def close(self) -> None:
+        """Killed: processes that were forked since hold the other end of its pipe as well."""
+        os.kill(self._child, signal.SIGKILL)
+        os.waitpid(self._child, 0)
+        self._orders.close()
+        self._answers.close()
+
+
+def _serve_clients(env: Mapping[str, str], names: Sequence[str], lines: TextIO, sink: TextIO) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+    for line in lines:
+        for name in names:
+            if name not in sys.modules:
+                with suppress(Exception):  # a part that is not for this environment
+                    importlib.import_module(name)
+        order = json.loads(line)
+        print(_answer(order), file=sink, flush=True)
+        names = _imported(order)
+
+
+def _answer(order: dict[str, Any]) -> str:
+    """How a fork for this order ended."""
+    child = os.fork()
+    if child == 0:
+        _become(order)
+    return json.dumps(_status(child, order["timeout"]))
+
+
+def _imported(order: dict[str, Any]) -> list[str]:
+    """What its fork had imported in the end of that which reads the environment."""
+    path = Path(order["out"] + ".imported")
+    return path.read_text().split() if path.exists() else []  # killed before it could say
 
 
 def _status(child: int, timeout: float) -> int | None:
@@ -122,6 +209,8 @@ def _become(order: dict[str, Any]) -> None:
         traceback.print_exc()
     finally:
         threading._shutdown()  # type: ignore[attr-defined]
+        names = [name for name, module in sys.modules.items() if module and name.split(".")[0] in LATER]
+        Path(order["out"] + ".imported").write_text(" ".join(names))
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
