@@ -10,11 +10,14 @@ import torch
 from PIL import Image
 
 from imagenet_hard.base.errors import UnknownModelError, UsageError, WeightsError
-from imagenet_hard.classifiers.bundled import MODELS, weights_file
+from imagenet_hard.classifiers.bundled import weights_file
 from imagenet_hard.classifiers.registry import load_classifier
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    ["efficientnet_lite0", *(pytest.param(f"efficientnet_lite{i}", marks=pytest.mark.slow) for i in (1, 2))],
+)
 def test_real_images_are_recognised(name: str, shared: Path) -> None:
     """More than 70 % of every 25th of 700 real images, whose wnids stand in their names."""
     from timm.data import ImageNetInfo

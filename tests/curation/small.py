@@ -75,7 +75,7 @@ class Made:
 
 
 @cache
-def made(n: int = 30, seeds: tuple[int, ...] = (0, 1)) -> Made:
+def made(n: int = 12, seeds: tuple[int, ...] = (0, 1)) -> Made:
     """A third solved by a zoom of the first network, a third by one of the last, a third by none."""
     classifiers = [net(seed) for seed in seeds]
     out = Made([], [], [], set())

@@ -19,7 +19,7 @@ from tests.curation.small import GRID, SETTINGS, made, net, recipe
 
 def test_a_run_says_what_it_found(tmp_path):
     """Numbers per source, who the classifiers were, and a store that build and review can read."""
-    data, seen = made(), []
+    data, seen = made(30), []
     summary = score(
         recipe(),
         [data.source()],
