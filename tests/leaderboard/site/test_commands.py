@@ -199,7 +199,7 @@ def test_publish_with_the_hub_down(minihub, built):
 
 def test_publish_needs_a_built_site(minihub, tmp_path):
     """A folder of something else is not published."""
-    assert "is no built site" in published(minihub, tmp_path)
+    assert "is not a built site" in published(minihub, tmp_path)
     assert ("space", "alice/board") not in minihub.repos
 
 
