@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed-dev
 # A process a core; each takes over what is left of another's share in the end.
 SIDE_BY_SIDE := -n auto --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-slow check docs bench gpu clean
+.PHONY: demo test test-slow test-installed check docs bench gpu clean
 
 # The stamp makes the second run quick: only a changed pyproject.toml installs again.
 $(STAMP): pyproject.toml
@@ -24,11 +24,19 @@ test: $(STAMP)  ## the whole suite without its slow part
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -q -m slow $(SIDE_BY_SIDE)
 
+test-installed:  ## demo and a part of the tests on the package that PYTHON has installed: other versions, other Pythons
+	bash .ci/installed $(PYTHON)
+
 check: $(STAMP)  ## what CI asks of the sources
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema -q --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.citation-file-format CITATION.cff
+	$(BIN)/zizmor --offline -q .github/workflows
 
 docs: $(STAMP)  ## the site of docs/, strictly: a broken link or reference is an error
 	$(BIN)/python -m sphinx -q -W --keep-going docs build/docs

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import imagenet_hard.cli
 from imagenet_hard.base.runtime import FRAMEWORKS
 from imagenet_hard.cli.leaderboard import command as leaderboard
 from imagenet_hard.cli.main import COMMANDS, STEPS
@@ -20,6 +21,7 @@ from imagenet_hard.study.matrix import Images, Matrix, MatrixInfo, write_matrix
 from tests.conftest import ROOT
 from tests.test_kept import KEPT
 
+FIXED = Path(imagenet_hard.cli.__file__).parent / "data" / "fixed.jpg"
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 LEFT_OUT = {*FRAMEWORKS.values(), "datasets", "safetensors"}
 """Dependencies that the group ``board`` is without."""
@@ -114,7 +116,7 @@ def test_the_board_is_kept(kept):
     ],
 )
 def test_a_model_says_what_to_install(line, tmp_path):
-    (tmp_path / "nothing.jpg").write_bytes((ROOT / "imagenet_hard/cli/data/fixed.jpg").read_bytes())
+    (tmp_path / "nothing.jpg").write_bytes(FIXED.read_bytes())
     done = run(line, where=tmp_path)
     assert codes(done) == {line: 1}
     assert re.search(r"Error: \w+ is not installed, and models need it: pip install torch ", done.stderr)

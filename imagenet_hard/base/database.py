@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imagenet_hard.base.errors import ResultError
@@ -27,11 +28,13 @@ class Database:
         self.path, self._what, self._option = path, what, option
         with self.explained():
             if path is not None and not exclusive:
-                self.connection = _reader(path)
+                self.connection = self._closed_in_the_end(_reader(path))
                 return
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self.connection = sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
+            self.connection = self._closed_in_the_end(
+                sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
+            )
             if exclusive:
                 self.connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             self.connection.execute("PRAGMA journal_mode=WAL")
@@ -68,6 +71,11 @@ class Database:
             for suffix in ("", "-wal", "-shm"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
+    def _closed_in_the_end(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """``connection``, closed with this object at the latest, also where opening fails halfway."""
+        weakref.finalize(self, _close, connection)
+        return connection
+
     def _advice(self, message: str) -> str:
         if "full" in message or "No space" in message:
             return "Free some space and run the same command again: it goes on from what was scored."
@@ -81,6 +89,11 @@ class Database:
         if "malformed" in message or "not a database" in message or "no such table" in message:
             return "The file is damaged: delete it, and the images in it are scored again."
         return f"Check that the folder exists and may be written, or give another {self._option}."
+
+
+def _close(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.ProgrammingError):  # in a thread that did not open it, where it may not be closed
+        connection.close()
 
 
 def _reader(path: Path) -> sqlite3.Connection:

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -185,5 +186,5 @@ def test_a_full_disk_keeps_what_was_written(tmp_path):
         store._db.execute("PRAGMA max_page_count=100000")
         assert [r.id for r in store.images()] == ["a"]
         store.write([record("c")])
-    with sqlite3.connect(tmp_path / "s") as db:
+    with closing(sqlite3.connect(tmp_path / "s")) as db, db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-import httpx2
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 from hypothesis import given
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from imagenet_hard.base.errors import ImageNetHardError
 from imagenet_hard.hub import retry as retry_module
 from imagenet_hard.hub.retry import asked_wait, retry
-from tests.hub.answers import answer
+from tests.hub.answers import answer, broken
 
 NOW = datetime(2026, 1, 31, 23, 59, 50, tzinfo=UTC)
 
@@ -70,13 +69,14 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_it_waits_as_told_or_as_planned(slept: list[float]) -> None:
     """Retry-After wins over the plan, a lost connection follows the plan, and each is said."""
     said: list[str] = []
-    attempt = failing(answer(500), answer(429, {"retry-after": "7"}), httpx2.ReadError(""), answer(412))
+    lost = broken("ReadError")
+    attempt = failing(answer(500), answer(429, {"retry-after": "7"}), lost, answer(412))
     assert retry(attempt, (1, 2, 4, 8), said.append) == 5
     assert slept == [1, 7, 4, 8]
     assert said == [
         "the Hub answered 500; trying again in 1 s",
         "the Hub answered 429; trying again in 7 s",
-        "the connection failed (ReadError); trying again in 4 s",
+        f"the connection failed ({type(lost).__name__}); trying again in 4 s",
         "another commit came first (412); trying again in 8 s",
     ]
 

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def test_an_unfinished_run(work, tmp_path):
     """Refused with numbers; with partial the images that are done are there."""
     path = tmp_path / "work"
     shutil.copytree(work, path)
-    with sqlite3.connect(path / SCORES) as db:
+    with closing(sqlite3.connect(path / SCORES)) as db, db:
         db.execute("UPDATE facts SET value = 'no' WHERE name = 'finished'")
         db.execute("DELETE FROM images WHERE id >= 'imagenet/015' AND source = 'imagenet'")
         db.execute("DELETE FROM views WHERE image = 'imagenet/003' AND classifier = 'net1/32'")
@@ -149,7 +150,7 @@ def test_rows_of_the_wrong_length_are_refused(work, tmp_path):
     """A store that was tampered with."""
     path = tmp_path / "work"
     shutil.copytree(work, path)
-    with sqlite3.connect(path / SCORES) as db:
+    with closing(sqlite3.connect(path / SCORES)) as db, db:
         row = np.zeros(9, np.float32).tobytes()
         db.execute("UPDATE views SET deficit = ? WHERE image = 'imagenet/000'", (row,))
     db.close()
@@ -161,7 +162,7 @@ def test_an_image_that_one_classifier_fails_on_is_named(work, tmp_path):
     """Solved by another one, it counts as decided: it is left out with the reason, and not shown."""
     path = tmp_path / "work"
     shutil.copytree(work, path)
-    with sqlite3.connect(path / SCORES) as db:
+    with closing(sqlite3.connect(path / SCORES)) as db, db:
         row = np.full(36, np.nan, np.float32).tobytes()
         db.execute(
             "UPDATE views SET deficit = ? WHERE classifier = 'net1/32' AND image = 'imagenet/000'", [row]

@@ -155,11 +155,10 @@ def test_eos_pooling_without_an_eos_follows_open_clip(models: dict[str, tuple[An
 
 def test_a_roberta_text_tower_runs_at_full_length(tmp_path: Path) -> None:
     """A Hugging Face tower and tokenizer, both made here: equal, by the model's own ``encode_text``."""
-    from transformers import RobertaConfig
-
+    transformers = pytest.importorskip("transformers", reason="needs the extra: pip install '.[hf]'")
     templates = ["a photo of a {} .", "the {}"]
     vocabulary = write_word_tokenizer(tmp_path, " ".join([*NAMES, *templates]).lower().split())
-    RobertaConfig(
+    transformers.RobertaConfig(
         vocab_size=vocabulary, hidden_size=32, num_hidden_layers=2, num_attention_heads=2,
         intermediate_size=64, max_position_embeddings=40, pad_token_id=1,
     ).save_pretrained(tmp_path)  # fmt: skip

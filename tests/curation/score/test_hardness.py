@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -559,7 +560,7 @@ def test_killed_at_random_moments(tmp_path):
     lines = log.read_text().splitlines()
     whole = [line for line in lines if line.count(" ") == 2]
     assert len(whole) - len(set(whole)) <= kills * SETTINGS.batch_size
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
