@@ -181,6 +181,10 @@ def test_a_thousand_entries_stay_small(tmp_path):
     assert (tmp_path / "index.html").stat().st_size < 4e6
     assert (tmp_path / "data/big/board.js").stat().st_size < 1.5e6
     assert max(p.stat().st_size for p in (tmp_path / "data/big/entries").iterdir()) < 1e5
+    explorer = {p.stem: p.stat().st_size for p in (tmp_path / "data/big/explorer").iterdir()}
+    assert explorer["head"] + (tmp_path / "data/big/images.js").stat().st_size < 1e6  # of the first view
+    assert max(size for name, size in explorer.items() if name.isdigit()) < 2e5
+    assert explorer["confusions"] < 5e5
 
 
 def _big(rng):

@@ -46,11 +46,19 @@
     const used = (values) => [...new Set(values)].sort((a, b) => a - b);
     const classes = (values) => used(values).filter((c) => c >= 0).map((c) => [String(c), names[c]]).sort((a, b) => a[1].localeCompare(b[1], "en"));
     fill("origin", images.origins.map((each) => [each, each || "one source"]));
-    fill("class", classes(images.labels.flat()));
-    fill("other", classes(images.wrong));
     fill("labels", used(images.labels.map((each) => each.length)).map((k) => [String(k), counted(k, "label")]));
-    for (const id of ["a", "b"]) fill(id, head.entries.map(([entry, name, rank]) => [entry, `${rank}. ${name}`]));
-    for (const id of ["origin", "class", "labels"]) byId(id).closest(".field").hidden = byId(id).options.length < 3;
+    for (const id of ["origin", "labels"]) byId(id).closest(".field").hidden = byId(id).options.length < 3;
+    byId("class").closest(".field").hidden = !images.doubt;
+
+    /** The long choices, thousands of names: after the list is in sight. */
+    function fillLong() {
+      for (const id of ["class", "other", "a", "b"]) byId(id).length = 1;
+      fill("class", classes(images.labels.flat()));
+      fill("other", classes(images.wrong));
+      for (const id of ["a", "b"]) fill(id, head.entries.map(([entry, name, rank]) => [entry, `${rank}. ${name}`]));
+      controls(address.params());
+      document.body.dataset.ready = "true";
+    }
 
     function showList(meaningless) {
       byId("table").tHead.replaceChildren(headRow());
@@ -85,7 +93,6 @@
       document.title = said ? `${said}, ${title}` : title;
       if (view !== null && (next !== "list" || view !== "list")) { section.querySelector("h2").focus({ preventScroll: true }); section.scrollIntoView(); }
       view = next;
-      document.body.dataset.ready = "true";
     }
 
     let typing = false;
@@ -100,7 +107,7 @@
     byId("save-csv").addEventListener("click", () => shared.save(`${slug}-chosen.csv`, set.asCsv(chosen)));
     byId("save-ids").addEventListener("click", () => shared.save(`${slug}-chosen.txt`, chosen.map((i) => `${images.id[i]}\n`).join(""), "text/plain"));
     address.follow(follow);
-    return follow();
+    follow().then(() => requestAnimationFrame(() => setTimeout(fillLong)));
   }
 
   Promise.all([shared.load(`${slug}/explorer/head`), shared.load(`${slug}/images`), shared.load("classes")]).then((all) => start(...all));
