@@ -1,12 +1,14 @@
 """The hardness filter against the paper's protocol, on the same images, in one run.
 
-    python benchmarks/curation.py [--data FOLDER] [--images N] [--protocol N] [--model NAME]... [--growth]
+    python benchmarks/curation.py [--data FOLDER] [--images N] [--protocol N] [--repeats N] [--model NAME]...
+        [--way WAY]... [--growth]
 
 The protocol looks at every image under all 324 zooms: decode, resize and crop for each zoom, batches
 of 16 through the plain network in float32, with torchvision's transforms. Ours runs in float32, with
 bfloat16 screening, and by OpenVINO where it is installed (its graph is exported once before, and kept).
 Images are taken evenly from the folder; survivors must be identical. The protocol takes the same time for
-every image, so --protocol N lets it run on N of them only. The limit is the bare forward of the crops that
+every image, 10 to 20 s on two cores, so it runs on a few of them only (--protocol N). The ways are run in
+turns, --repeats times; ratios are medians over the repeats. The limit is the bare forward of the crops that
 ours ran, plus the bare decode of the images and the bare cutting of the same zooms (each scale of an image
 resized once), each on all cores with nothing else.
 --growth shows time and memory against the number of images instead.
@@ -86,6 +88,16 @@ class Work:
 
     crops: dict[str, int]
     zooms: dict[str, list[int]]
+
+
+@dataclass
+class Runs:
+    """One way's repeats: seconds of each, of its limit, and what came of it."""
+
+    seconds: list[float]
+    limits: list[float]
+    survivors: set[str]
+    zooms: int
 
 
 FP32 = RunSettings(device="cpu")
@@ -197,7 +209,8 @@ def main() -> None:
     )
     parser.add_argument("--data", default="sample", help="folder of labelled images")
     parser.add_argument("--images", type=int, default=48)
-    parser.add_argument("--protocol", type=int, help="images for the protocol [default: all]")
+    parser.add_argument("--protocol", type=int, default=4, help="images for the protocol [default: 4]")
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--model", action="append", help="default: efficientnet_lite0")
     parser.add_argument("--way", action="append", choices=WAYS, help="default: all")
     parser.add_argument("--growth", action="store_true")
@@ -218,33 +231,41 @@ def main() -> None:
         return
     images = evenly(everything, options.images)
     n = len(images)
-    few = evenly(images, options.protocol or n)
+    few = evenly(images, min(options.protocol, n))
     expected, seconds = protocol(few, classifiers)
     slow = seconds / len(few)
     print(f"{n} images, {', '.join(models)}, {available_cores()} cores")
     print(f"protocol         {slow:7.3f} s/image on {len(few)} images", flush=True)
-    before: dict[str, tuple[set[str], float]] = {}
-    for way in ways(options.way):
+    runs: dict[str, Runs] = {way: Runs([], [], set(), 0) for way in ways(options.way)}
+    for way in runs:
         warm_up(classifiers, way)
-        settings, screening = WAYS[way]
-        found, progress, work = ours(images, classifiers, settings, screening=screening)
-        bare = sum(limit(images, classifiers, work, settings))
+    for _ in range(options.repeats):
+        for way, run in runs.items():
+            settings, screening = WAYS[way]
+            run.survivors, progress, work = ours(images, classifiers, settings, screening=screening)
+            run.zooms = progress.crops
+            run.seconds.append(progress.seconds)
+            print(f"{way:16} {progress.seconds:.1f} s", flush=True)
+            run.limits.append(sum(limit(images, classifiers, work, settings)))
+    first = next(iter(runs.values()))
+    for way, run in runs.items():
+        each = [s / n for s in run.seconds]
         record(
             f"hardness filter ({way}), a real image, against the protocol",
-            [progress.seconds / n],
-            reference=[slow],
-            limit=[bare / n],
+            each,
+            reference=[slow] * len(each),
+            limit=[s / n for s in run.limits],
         )
-        same = "identical" if found & set(few.ids) == expected else "DIFFERENT"
-        for other, (survivors, took) in before.items():
-            alike = "identical" if survivors == found else "DIFFERENT"
-            print(f"{way}: {took / progress.seconds:.2f} x {other}, survivors {alike}")
-        before[way] = found, progress.seconds
-        name = f"ours, {way}"
+        shares = [b / s for b, s in zip(run.limits, run.seconds, strict=True)]
+        times = [a / s for a, s in zip(first.seconds, run.seconds, strict=True)]
+        same = "identical" if run.survivors & set(few.ids) == expected else "DIFFERENT"
+        alike = "identical" if run.survivors == first.survivors else "DIFFERENT"
+        name, median = f"ours, {way}", statistics.median(each)
         print(
-            f"{name:16} {progress.seconds / n:7.3f} s/image  "
-            f"{slow * n / progress.seconds:6.1f} x the protocol, {bare / progress.seconds:.2f} of the limit; "
-            f"{progress.crops / n:.1f} zooms an image, {len(found)} survivors, {same} on the protocol's",
+            f"{name:16} {median:7.3f} s/image (spread {min(each):.3f}..{max(each):.3f})  "
+            f"{slow / median:6.1f} x the protocol, {statistics.median(shares):.2f} of the limit, "
+            f"{statistics.median(times):.2f} x {next(iter(runs))}; {run.zooms / n:.1f} zooms an image, "
+            f"{len(run.survivors)} survivors, {same} on the protocol's, {alike} to {next(iter(runs))}'s",
             flush=True,
         )
 

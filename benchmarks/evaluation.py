@@ -1,6 +1,7 @@
 """Evaluation: ours against the notebook's loop and timm's way, on the same images, in one run.
 
-    python benchmarks/evaluation.py [--data FOLDER] [--images N] [--repeats N] [--model NAME]
+    python benchmarks/evaluation.py [--data FOLDER] [--images N] [--repeats N] [--model NAME] [--weights FILE]
+        [--way WAY]... [--bare] [--overlap]
 
 The loop is the paper's notebook: a DataLoader of batch 32 with 2 workers over PIL images, float32.
 timm's way is that of its validate.py: the same with a batch of 256, 4 workers, channels last and
@@ -8,7 +9,9 @@ inference mode. The limit is the bare forward (channels last, batch 16, activati
 plus the bare decode-and-transform, each on all cores with nothing else. Ratios are medians over
 interleaved repeats, since machines are noisy. Without --data the 20 sample images are repeated. Where
 OpenVINO is installed (the extra cpu) it is measured as well, against a bare forward of its own and against
-torch; its graph is exported once before, and kept.
+torch; its graph is exported once before, and kept. "--weights random" writes random ones to a file, for an
+architecture of torchvision whose own are not at hand: graphs are kept only of weights that have a name.
+--overlap decodes while the network runs as well, in place of turns (docs/decisions/0002).
 """
 
 from __future__ import annotations
@@ -16,12 +19,16 @@ from __future__ import annotations
 import argparse
 import io
 import statistics
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from images import Repeated
@@ -38,6 +45,7 @@ from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.job import Job
 from imagenet_hard.engine.openvino import converted, openvino_version
+from imagenet_hard.engine.prepare import overlapped
 from imagenet_hard.engine.run import score_together
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
@@ -99,6 +107,12 @@ def ours(benchmark: Repeated, classifier: Classifier, settings: RunSettings) -> 
     return torch.tensor(scored.predictions.top5[:, 0].astype(int))  # sorted by id, as the images are
 
 
+def ours_overlapped(benchmark: Repeated, classifier: Classifier, settings: RunSettings) -> torch.Tensor:
+    """Decoding beside the network, as on an accelerator."""
+    with mock.patch("imagenet_hard.engine.run.in_turns", overlapped):
+        return ours(benchmark, classifier, settings)
+
+
 def bare_decode(examples: list[Example], classifier: Classifier) -> None:
     with ThreadPoolExecutor(available_cores()) as pool:
         for _ in pool.map(lambda e: classifier.transform.pixels(decode(e.image)), examples):
@@ -124,6 +138,18 @@ def bare_forward(n: int, classifier: Classifier, module: Callable[[torch.Tensor]
             module(x)
 
 
+def load(model: str, weights: str | None) -> Classifier:
+    """``weights``: a file, or "random"; None: the model's own."""
+    if weights != "random":
+        return load_classifier(model, weights=weights)
+    torch.manual_seed(0)
+    module = load_classifier(f"torchvision.models:{model}").module
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "random.pth"
+        torch.save(module.state_dict(), file)
+        return load_classifier(f"torchvision:{model}", weights=str(file))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -132,13 +158,15 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--model", default="efficientnet_lite0")
+    parser.add_argument("--weights", metavar="FILE", help="or random")
     parser.add_argument("--way", action="append", choices=WAYS, help="default: all")
+    parser.add_argument("--overlap", action="store_true", help="beside turns")
     parser.add_argument("--bare", action="store_true", help="without the loop and timm's way")
     options = parser.parse_args()
     n = options.images
     benchmark = Repeated(load_dataset(options.data), n)
     examples = [benchmark[i] for i in range(n)]
-    classifier = load_classifier(options.model)
+    classifier = load(options.model, options.weights)
     images = Images(examples, classifier)
     contestants: dict[str, Callable[[], Any]] = {
         "loop": lambda: loop(images, classifier),
@@ -149,8 +177,10 @@ def main() -> None:
     for way in ways:
         module = bare_module(classifier, WAYS[way])
         contestants[f"ours {way}"] = partial(ours, benchmark, classifier, WAYS[way])
+        if options.overlap:
+            contestants[f"overlap {way}"] = partial(ours_overlapped, benchmark, classifier, WAYS[way])
         contestants[f"forward {way}"] = partial(bare_forward, n, classifier, module, way)
-        contestants[f"ours {way}"]()  # whatever is made once
+        ours(Repeated(load_dataset(options.data), 16), classifier, WAYS[way])  # whatever is made once
     if options.bare:
         del contestants["loop"], contestants["timm"]
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
@@ -160,17 +190,18 @@ def main() -> None:
             start = time.perf_counter()
             answers[name] = contestant()
             seconds[name].append(time.perf_counter() - start)
+            print(f"{name}: {seconds[name][-1]:.2f} s", file=sys.stderr, flush=True)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     print(f"{options.model}, {n} images, {available_cores()} cores, medians of {options.repeats}")
     for name, values in seconds.items():
         rate = n / median[name]
         spread = f"{min(values):.2f}..{max(values):.2f}"
-        print(f"{name:<13} {median[name]:7.2f} s  {rate:6.1f} images/s  (spread {spread})")
+        print(f"{name:<16} {median[name]:7.2f} s  {rate:6.1f} images/s  (spread {spread})")
     for way in ways:
         mine = seconds[f"ours {way}"]
         limit = [d + f for d, f in zip(seconds["decode"], seconds[f"forward {way}"], strict=True)]
         said = [f"{ratio(limit, mine):.2f} of the limit"]
-        for reference in ("loop", "timm", "ours fp32"):
+        for reference in ("loop", "timm", "ours fp32", f"overlap {way}"):
             if reference in seconds and reference != f"ours {way}":
                 equal = int((answers[f"ours {way}"] == answers[reference]).sum())
                 said.append(

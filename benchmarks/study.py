@@ -4,8 +4,8 @@
 
 The matrix is random, of images of different difficulty and zooms of different worth; the plain loop counts
 every zoom again at each step, as the paper's notebook does. Both must choose the same zooms. --zoomed N
-runs every zoom of N images by torch and by OpenVINO instead, in turns: no prediction may differ, near-ties
-aside. The limit is that of benchmarks/curation.py.
+runs every zoom of N images by torch and by OpenVINO instead, in turns (an image takes 3 to 10 s by each of
+them on two cores): no prediction may differ, near-ties aside. The limit is that of benchmarks/curation.py.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ def zooms(data: str, n: int, model: str, repeats: int) -> None:
                 images, classifiers, WAYS[way][0], exhaustive=True, looked=partial(looked, way)
             )
             took.append(progress.seconds)
+            print(f"{way:10} {progress.seconds:.1f} s for {progress.crops} zooms", flush=True)
             bare[way].append(sum(limit(images, classifiers, work, WAYS[way][0])))
     for way, took in seconds.items():
         ratios = [b / s for b, s in zip(bare[way], took, strict=True)]

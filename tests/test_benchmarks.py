@@ -150,6 +150,17 @@ def test_each_part_for_a_gpu_runs_on_a_cpu(gpu, tiny, capsys):
     assert text.count("\n") >= len(rows) + 1
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_part_on_a_cluster_runs_on_a_cpu(gpu, tiny):
+    """One replica a core in place of one a GPU; the network is made here, and sent."""
+    pytest.importorskip("ray", reason="needs the extra: pip install '.[ray]'")
+    (row,) = gpu.measure(tiny, ["ray"])
+    n = gpu.available_cores()
+    assert row.good, row.said
+    assert row.said == f"{n} replicas on {n}; 16 of 16 predictions are one device's"
+
+
 def test_what_is_wrong_on_a_gpu_shows(gpu, tiny, monkeypatch):
     """Other predictions, a part that fails, and shares of the limit, by hand."""
     scored, calls = gpu.scored, []
