@@ -30,7 +30,7 @@ def command(
     """Score everybody on two versions of the refreshed set BUILD, and on the images that both have.
 
     \b
-    imagenet-hard leaderboard bridge imagenet-hard results/*.json -o bridge.html
+    imagenet-hard leaderboard bridge imagenet-hard results/A.json results/B.json -o bridge.html
     imagenet-hard leaderboard bridge imagenet-hard --entries leaderboard/entries
 
     ANSWERS are results of imagenet-hard-eval (.json), or tables with "id" and a column of class indices a

@@ -32,7 +32,7 @@ def command(
     """Show top-1 of RESULTS, .json files of imagenet-hard-eval, by factor and by superclass of WordNet.
 
     \b
-    imagenet-hard factors results/val/*.json --factors imagenet_x_val_multi_factor.jsonl
+    imagenet-hard factors results/A.json --factors imagenet_x_val_multi_factor.jsonl
 
     A factor's error ratio is the share of wrong answers among the images with it, divided by that among all
     images of the table. Images are found by id, or by the name of their original file in it.
