@@ -47,7 +47,7 @@ def hard(store):
 
 def test_survivors_are_those_of_one_machine(workers):
     """The same images, and for each of them the same deficits under each zoom."""
-    data, told = made(), []
+    data, told = made(30), []
     with CurationStore(None) as mine, CurationStore(None) as theirs:
         run_here(mine, [data.source()], NETS)
         last = run(workers, theirs, [data.source()], told=told)
@@ -78,7 +78,7 @@ def test_every_zoom_of_every_image(workers):
 
 def test_screening_keeps_the_survivors(workers, monkeypatch):
     """What the workers have compared comes together here."""
-    data = made()
+    data = made(30)
     with CurationStore(None) as store:
         run(workers, store, [data.source()], screened=("net0", "net1"))
         assert hard(store) == data.hard
@@ -88,7 +88,7 @@ def test_screening_keeps_the_survivors(workers, monkeypatch):
 
 def test_a_run_goes_on_on_the_cluster(workers, tmp_path):
     """Begun here, images half tried; nothing that was decided is tried again."""
-    data = made()
+    data = made(30)
 
     class Stop(Exception):
         pass
@@ -130,12 +130,12 @@ def test_a_classifier_that_fails_is_told(workers):
     model = net(0).model
     model = dataclasses.replace(model, module=model.module[:-1])
     with CurationStore(None) as store, pytest.raises(ClassifierError, match=r"expected logits"):
-        run(workers, store, [made().source()], [ZoomClassifier("net0", model, GRID)])
+        run(workers, store, [made(30).source()], [ZoomClassifier("net0", model, GRID)])
 
 
 def test_score_orders_the_classifiers_on_a_worker(workers, tmp_path):
     """`curate score --engine ray`: the store is as one machine leaves it."""
-    data = made()
+    data = made(30)
     summary = score(
         recipe(classifiers=[{"model": "net0"}, {"model": "net1"}]),
         [data.source()],
@@ -151,7 +151,7 @@ def test_score_orders_the_classifiers_on_a_worker(workers, tmp_path):
 def test_a_worker_that_is_killed_costs_its_shard_only(workers):
     """kill -9 in the middle: the survivors are those of one machine."""
     pid = workers.call(os.getpid)
-    data, seen = made(), []
+    data, seen = made(30), []
 
     class Killing(list):
         def append(self, progress):  # with the first shard that is done, while the others are under way
