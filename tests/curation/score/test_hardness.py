@@ -487,7 +487,7 @@ def test_fewer_huge_images_are_decoded_ahead(tmp_path, monkeypatch):
 
 def test_memory_is_bounded_by_the_window(tmp_path, monkeypatch):
     """However many images there are, only a window of them is decoded at a time."""
-    data = made()
+    data = made(30)
     most = 0
     plain = CropQueue.run
 
@@ -525,7 +525,7 @@ def slow(self, pixels, ids):
     log.flush()
     return plain(self, pixels, ids)
 Forward.logits = slow
-data, classifiers = made(), [net(0), net(1)]
+data, classifiers = made(30), [net(0), net(1)]
 print("ready", flush=True)
 with CurationStore(Path({store!r}), create=True) as store:
     HardnessFilter([data.source()], CropQueues(classifiers, SETTINGS), store, SETTINGS).run()
@@ -556,7 +556,7 @@ def test_killed_at_random_moments(tmp_path):
             break
     assert kills >= 10
     with CurationStore(path) as store:
-        assert hard(store) == made().hard
+        assert hard(store) == made(30).hard
     lines = log.read_text().splitlines()
     whole = [line for line in lines if line.count(" ") == 2]
     assert len(whole) - len(set(whole)) <= kills * SETTINGS.batch_size
