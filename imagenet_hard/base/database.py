@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from imagenet_hard.base.errors import ResultError
@@ -32,9 +32,7 @@ class Database:
                 return
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self.connection = self._closed_in_the_end(
-                sqlite3.connect(path or ":memory:", timeout=1, isolation_level=None)
-            )
+            self.connection = self._closed_in_the_end(_connect(path or ":memory:"))
             if exclusive:
                 self.connection.execute("PRAGMA locking_mode=EXCLUSIVE")
             self.connection.execute("PRAGMA journal_mode=WAL")
@@ -73,7 +71,7 @@ class Database:
 
     def _closed_in_the_end(self, connection: sqlite3.Connection) -> sqlite3.Connection:
         """``connection``, closed with this object at the latest, also where opening fails halfway."""
-        weakref.finalize(self, _close, connection)
+        weakref.finalize(self, connection.close)
         return connection
 
     def _advice(self, message: str) -> str:
@@ -91,15 +89,15 @@ class Database:
         return f"Check that the folder exists and may be written, or give another {self._option}."
 
 
-def _close(connection: sqlite3.Connection) -> None:
-    with suppress(sqlite3.ProgrammingError):  # in a thread that did not open it, where it may not be closed
-        connection.close()
+def _connect(database: str | Path, *, uri: bool = False) -> sqlite3.Connection:
+    """A connection that any thread may close: whichever drops the last reference does."""
+    return sqlite3.connect(database, timeout=1, isolation_level=None, check_same_thread=False, uri=uri)
 
 
 def _reader(path: Path) -> sqlite3.Connection:
     """A connection that reads; on a read-only disk SQLite has to be told that nobody can be writing."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, timeout=1, isolation_level=None)
+    connection = _connect(uri, uri=True)
     try:
         connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
     except sqlite3.Error as error:
@@ -107,7 +105,7 @@ def _reader(path: Path) -> sqlite3.Connection:
         unwritten = _log(path).exists() and _log(path).stat().st_size > 0
         if not _is_read_only(str(error)) or unwritten:
             raise
-        connection = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+        connection = _connect(f"{uri}&immutable=1", uri=True)
     return connection
 
 
