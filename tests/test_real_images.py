@@ -102,17 +102,20 @@ def test_predictions_are_the_protocols_on_a_few_images(shared, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("model", MODELS)
-def test_predictions_are_the_protocols_on_all_samples(model, shared, tmp_path):
-    """All three models on all 700 sample images."""
-    result = check_against_protocol(model, samples(shared), tmp_path)
-    assert 0.85 < result.metrics.top1.accuracy < 0.93
+def test_predictions_are_the_protocols_on_the_samples(model, shared, tmp_path):
+    """EfficientNet-Lite0 on all 700 sample images, its sisters on 240 of them."""
+    result = check_against_protocol(model, samples(shared, None if model == MODELS[0] else 240), tmp_path)
+    assert 0.82 < result.metrics.top1.accuracy < 0.95
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(("model", "labels"), [*((m, "val.txt") for m in MODELS), (MODELS[0], "real.json")])
 def test_validation_images_with_original_and_real_labels(model, labels, shared, tmp_path):
-    """867 validation images, by the original label and by ReaL, whose unlabelled images are left out."""
+    """867 validation images, by the original label and by ReaL, whose unlabelled images are left out.
+
+    EfficientNet-Lite0's sisters look at 240 of them.
+    """
     data = shared / "data"
     benchmark = imagenet_hard.load_dataset(
         str(data / "imagenet-val" / "images"), labels=str(data / "labels" / labels)
@@ -124,20 +127,20 @@ def test_validation_images_with_original_and_real_labels(model, labels, shared, 
         assert len(benchmark) == len(labelled)
     else:
         assert len(benchmark) == 867
-    check_against_protocol(model, benchmark, tmp_path)
+    check_against_protocol(model, benchmark if model == MODELS[0] else benchmark.take(240), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("images", ["samples", "validation"])
 def test_real_weights_in_files_alone_together_and_resumed(images, shared, tmp_path):
-    """timm's ViT-tiny and torchvision's SqueezeNet, on all samples and all validation images: sharing a
+    """timm's ViT-tiny and torchvision's SqueezeNet, on 240 samples and 240 validation images: sharing a
     pass they predict what the protocol predicts, and alone after an interruption bit for bit the same."""
     data = shared / "data"
-    benchmark = samples(shared)
+    benchmark = samples(shared, 240)
     if images == "validation":
         folder, labels = data / "imagenet-val" / "images", data / "labels" / "val.txt"
-        benchmark = imagenet_hard.load_dataset(str(folder), labels=str(labels))
+        benchmark = imagenet_hard.load_dataset(str(folder), labels=str(labels)).take(240)
     requests = [
         SuiteModel(model=model, weights=str(data / "weights" / file)) for model, file in FILES.items()
     ]
@@ -158,7 +161,7 @@ def test_real_weights_in_files_alone_together_and_resumed(images, shared, tmp_pa
             out=tmp_path / "alone",
         )
         with pytest.raises(KeyboardInterrupt):
-            alone(on_progress=interrupted_after(20))
+            alone(on_progress=interrupted_after(6))
         resumed = alone()
         assert 0 < resumed.runtime.n_resumed < len(benchmark)
         assert resumed.predictions_sha256 == result.predictions_sha256

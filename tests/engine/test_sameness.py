@@ -42,7 +42,7 @@ def data():
     """Photographs beside the checkout, or the sample images alone."""
     folder = ROOT.parent / "shared" / "data" / "imagenet-samples"
     return (
-        imagenet_hard.load_dataset(folder).take(150)
+        imagenet_hard.load_dataset(folder).take(80)
         if folder.is_dir()
         else imagenet_hard.load_dataset("sample")
     )

@@ -110,7 +110,7 @@ def test_scores_of_another_kind_are_refused(work, tmp_path):
         collect(other, work)
     with pytest.raises(ResultError, match="was scored in the mode early-exit"):
         collect(recipe(), scored(tmp_path / "early", mode="early-exit"))
-    with pytest.raises(ResultError, match="is not there"):
+    with pytest.raises(ResultError, match="does not exist"):
         collect(recipe(), tmp_path / "nowhere")
 
 
