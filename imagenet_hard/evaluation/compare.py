@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.types import NO_CLASS, SCHEMA_VERSION, ModelSpec, Predictions, Record
+from imagenet_hard.base.types import NO_CLASS, SCHEMA_VERSION, ModelSpec, Predictions, Record, SchemaVersion
 from imagenet_hard.evaluation.calibration import Count, Share
 from imagenet_hard.evaluation.intervals import RESAMPLES, kappa_of_right, mcnemar, paired_bootstrap
 from imagenet_hard.evaluation.metrics import Rate
@@ -74,7 +74,7 @@ class Flip(Record):
 class Comparison(Record):
     """A paired comparison; every difference is A minus B."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     benchmark: str
     fingerprint: str
     a: Side

@@ -22,7 +22,7 @@ from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.base.runtime import content_dir
-from imagenet_hard.base.types import SCHEMA_VERSION, Record, Sha256
+from imagenet_hard.base.types import SCHEMA_VERSION, Record, SchemaVersion, Sha256
 from imagenet_hard.dataset.benchmark import Benchmark
 from imagenet_hard.dataset.subset import draw_key, selection_of
 from imagenet_hard.evaluation.estimation import (
@@ -43,7 +43,7 @@ LEAST = 2 * STRATA
 class Difficulties(Record):
     """How many of the known models get each image of one benchmark right."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     benchmark: str = Field(description="its name")
     fingerprint: Sha256 = Field(description="of all its images")
     models: tuple[str, ...] = Field(min_length=1, description="the known models: BACKEND:NAME/TAG")

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.types import SCHEMA_VERSION, Record
+from imagenet_hard.base.types import SCHEMA_VERSION, Record, SchemaVersion
 from imagenet_hard.evaluation.compare import Pair, check_same_classes, read_pair
 from imagenet_hard.evaluation.draw import known_difficulties, whole_draw
 from imagenet_hard.evaluation.estimate import sequence, values_of
@@ -21,7 +21,7 @@ from imagenet_hard.evaluation.result import Result
 class SequentialComparison(Record):
     """What a sequential comparison came to."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     benchmark: str
     fingerprint: str
     better: Literal["a", "b"] | None = Field(description="None: not decided by the images that both have")

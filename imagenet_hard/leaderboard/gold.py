@@ -30,6 +30,7 @@ from imagenet_hard.base.types import (
     BenchmarkInfo,
     ModelSpec,
     Record,
+    SchemaVersion,
     Sha256,
 )
 from imagenet_hard.dataset.decode import is_turned
@@ -47,7 +48,7 @@ _COLUMNS = ["id", "labels", "origin", "image_sha256"]
 class GoldInfo(Record):
     """What a benchmark is, beside its labels."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     name: Name
     source: Name = Field(description="Hub id, 'folder', 'package' or 'predictions'")
     revision: Line | None = None

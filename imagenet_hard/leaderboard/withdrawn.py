@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import first_problem, read_record
-from imagenet_hard.base.types import SCHEMA_VERSION, Record, Sha256
+from imagenet_hard.base.types import SCHEMA_VERSION, Record, SchemaVersion, Sha256
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.ids import MAX_ID, model_of
 from imagenet_hard.leaderboard.plain_text import Line, check_plain
@@ -27,7 +27,7 @@ WITHDRAWN = "withdrawn"
 class Withdrawal(Record):
     """What is left of an entry that was taken back."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     entry: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=MAX_ID)]
     entry_sha256: Sha256 = Field(description="digest of the entry as it was")
     fingerprint: Sha256 = Field(description="of its benchmark")

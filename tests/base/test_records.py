@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+import imagenet_hard
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.records import read_record
-from imagenet_hard.base.types import Record
+from imagenet_hard.base.types import SCHEMA_VERSION, Record
 
 
 class Point(Record):
@@ -51,3 +54,19 @@ def test_latin_1_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b'{"x": "\xe9"}')
     with pytest.raises(ResultError, match="not JSON: invalid unicode"):
         read_record(path, Point)
+
+
+def test_no_record_of_another_version_is_read():
+    """Whichever record says its version: a later one may mean other things by the same fields."""
+    package, found = Path(imagenet_hard.__file__).parent, []
+    for file in sorted(package.rglob("*.py")):
+        if "    schema_version: " in file.read_text():
+            name = ".".join(file.relative_to(package.parent).with_suffix("").parts)
+            mine = [each for each in vars(import_module(name)).values() if isinstance(each, type)]
+            found += [each for each in mine if each.__module__ == name and issubclass(each, Record)]
+    versioned = [each for each in found if "schema_version" in each.model_fields]
+    assert len(versioned) == 14
+    for each in versioned:
+        with pytest.raises(ValidationError) as refused:
+            each.model_validate({"schema_version": SCHEMA_VERSION + 1})
+        assert ("schema_version",) in [error["loc"] for error in refused.value.errors()], each

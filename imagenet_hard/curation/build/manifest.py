@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from imagenet_hard.base.tables import exact_csv
-from imagenet_hard.base.types import SCHEMA_VERSION, Record
+from imagenet_hard.base.types import SCHEMA_VERSION, Record, SchemaVersion
 from imagenet_hard.curation.build.selection import Selected
 from imagenet_hard.dataset.fingerprint import fingerprint
 from imagenet_hard.dataset.versions import IMAGES_COLUMNS
@@ -28,7 +28,7 @@ class FileRecord(Record):
 class Manifest(Record):
     """``manifest.json``. ``fingerprint``: of ids, labels and image bytes, as results name it."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     name: str
     version: str
     recipe_sha256: str = Field(description="of the recipe's text, which the card quotes")

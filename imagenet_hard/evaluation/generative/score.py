@@ -29,6 +29,7 @@ from imagenet_hard.base.types import (
     BenchmarkInfo,
     Predictions,
     Record,
+    SchemaVersion,
     Sha256,
     says_nothing,
 )
@@ -204,7 +205,7 @@ class Origin(Record):
 class MatchedAnswers(Record):
     """What answers in words get on a benchmark."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     metrics: Literal["top-1 only"] = Field(
         default="top-1 only", description="words have no scores: no top-5, no calibration, no near-ties"
     )

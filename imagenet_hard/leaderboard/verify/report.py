@@ -16,7 +16,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import printable
-from imagenet_hard.base.types import SCHEMA_VERSION, Record, Sha256, says_nothing
+from imagenet_hard.base.types import SCHEMA_VERSION, Record, SchemaVersion, Sha256, says_nothing
 from imagenet_hard.evaluation.calibration import Share
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.leaderboard.entry import Tier
@@ -66,7 +66,7 @@ class Earlier(Record):
 class Report(Record):
     """The checks of one entry, in the order in which they were made."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     entry: Annotated[str, Field(max_length=255, description="the folder's name")]
     entry_sha256: Sha256 | None = Field(default=None, description="digest of the entry that was checked")
     predictions_sha256: Sha256 | None = None
