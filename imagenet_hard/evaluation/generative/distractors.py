@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
-from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, Predictions, Record, Sha256
+from imagenet_hard.base.types import N_CLASSES, SCHEMA_VERSION, Predictions, Record, SchemaVersion, Sha256
 from imagenet_hard.imagenet import classes, wordnet
 
 KEPT = 20
@@ -32,7 +32,7 @@ ClassIndex = Annotated[int, Field(ge=0, lt=N_CLASSES)]
 class Distractors(Record):
     """Of each class the others that known models say of its images, the most frequent first."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: SchemaVersion = SCHEMA_VERSION
     benchmark: str = Field(max_length=200, description="whose images the predictions are of")
     fingerprint: Sha256 = Field(description="of all its images")
     models: tuple[str, ...] = Field(min_length=1, description="the known models: BACKEND:NAME/TAG")
@@ -134,6 +134,12 @@ def read_distractors(path: str | Path) -> Distractors:
 @cache
 def nearest(index: int) -> tuple[int, ...]:
     """The other classes, those first that are a kind of the most things that this one is; then by index."""
-    lines = [wordnet.ancestors(wnid) | {wnid} for wnid in classes.wnids()]
+    lines = _lines()
     others = sorted(set(range(N_CLASSES)) - {index})
     return tuple(sorted(others, key=lambda other: -len(lines[index] & lines[other])))
+
+
+@cache
+def _lines() -> tuple[frozenset[str], ...]:
+    """Of each class what it is and all that it is a kind of."""
+    return tuple(wordnet.ancestors(wnid) | {wnid} for wnid in classes.wnids())
