@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from imagenet_hard.base.errors import DatasetError
 
 if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
+
     from rich.console import Console
     from tqdm import tqdm
 
@@ -26,6 +28,18 @@ def console() -> Console:
 
     found = Console(highlight=False)
     return found if found.is_terminal else Console(width=PIPE_WIDTH, highlight=False)
+
+
+def show_site(server: ThreadingHTTPServer, mark: str = "") -> None:
+    """Serve a site until Ctrl-C. Its address, with ``mark`` at its end, is the answer."""
+    import click
+
+    with server:
+        click.echo(f"http://{server.server_address[0]!s}:{server.server_address[1]}/index.html{mark}")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
 
 
 @contextmanager

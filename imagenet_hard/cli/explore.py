@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagenet_hard.base.text import counted
+from imagenet_hard.cli.console import show_site
 from imagenet_hard.cli.options import PATH, path_option
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _export(
     from imagenet_hard.leaderboard.site.own_copy import write_fiftyone
 
     images = images_data(board)
-    rows = image_set(board, images, where).rows
+    rows = image_set(board, images, where)
     if not rows:
         raise click.UsageError(f"no image of {board.title} fits --where {where!r}: nothing is written")
     if export is not None:
@@ -134,9 +135,13 @@ def _export(
 def _show(
     site: SiteData, copies: dict[str, OwnCopy], study: Path | None, where: str, out: Path | None, port: int
 ) -> int:
-    from imagenet_hard.leaderboard.site.build import HOST, build_explorer, server_of
+    from imagenet_hard.leaderboard.site.build import build_explorer, server_of
+    from imagenet_hard.leaderboard.site.data_files import images_data
+    from imagenet_hard.leaderboard.site.image_set import image_set
     from imagenet_hard.leaderboard.site.own_copy import picture_at
 
+    if where:  # of the first board, which the page begins with
+        image_set(site.boards[0], images_data(site.boards[0]), where)
     zooms = None
     if study is not None:
         from imagenet_hard.study.solving_zooms import solving_zooms
@@ -152,10 +157,5 @@ def _show(
         return 0
     with tempfile.TemporaryDirectory(prefix="imagenet-hard-explore-") as folder:
         build_explorer(site, folder, zooms=zooms, pictures=copies.keys())
-        with server_of(folder, port, lambda path: picture_at(copies, path)) as server:
-            click.echo(f"http://{HOST}:{server.server_address[1]}/index.html{mark}")
-            try:
-                server.serve_forever()
-            except KeyboardInterrupt:
-                click.echo("Stopped.", err=True)
+        show_site(server_of(folder, port, lambda path: picture_at(copies, path)), mark)
     return 0

@@ -10,6 +10,7 @@ import click
 
 from imagenet_hard.base.text import counted
 from imagenet_hard.cli.bridge import command as bridge_command
+from imagenet_hard.cli.console import show_site
 from imagenet_hard.cli.corrections import CORRECTING
 from imagenet_hard.cli.maintainers import MAINTAINERS
 from imagenet_hard.cli.options import PATH, entries_option, path_option
@@ -55,16 +56,11 @@ def build(entries: Path, out: Path) -> int:
 )
 def serve(entries: Path, port: int) -> int:
     """Build the site into a temporary folder and show it on this machine until Ctrl-C."""
-    from imagenet_hard.leaderboard.site.build import HOST, build_site, server_of
+    from imagenet_hard.leaderboard.site.build import build_site, server_of
 
     with tempfile.TemporaryDirectory(prefix="imagenet-hard-site-") as folder:
         build_site(_read(entries), folder)
-        with server_of(folder, port) as server:
-            click.echo(f"http://{HOST}:{server.server_address[1]}/index.html")
-            try:
-                server.serve_forever()
-            except KeyboardInterrupt:
-                click.echo("Stopped.", err=True)
+        show_site(server_of(folder, port))
     return 0
 
 

@@ -78,6 +78,7 @@ def test_the_page_in_a_folder(results, tmp_path, capsys):
         (("R", "--out", "x", "--export", "y"), "--out is for the page"),
         (("nowhere",), "there is no file or folder nowhere"),
         (("R", "--export", "x", "--where", "colour=red"), "'colour' chooses no images"),
+        (("R", "--out", "x", "--where", "right=x"), "right=x: expected LOW-HIGH in percent"),
         (("R", "--export", "x", "--where", "class=5"), "class=5 needs the images' labels"),
         (("R", "--export", "x", "--where", "sort=doubt"), "sort=doubt needs the images' labels"),
         (

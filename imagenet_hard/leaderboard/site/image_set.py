@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -41,17 +40,10 @@ _NEED = ("class", "labels", ("sort", "doubt"))
 """What needs labels."""
 
 
-@dataclass(frozen=True)
-class ImageSet:
-    """Images by number, in the order that was asked for. ``text``: what asked for them."""
+def image_set(board: Board, images: Mapping[str, Any], text: str) -> list[int]:
+    """The images of ``board`` that ``text`` means, by number and in the order that it asks for.
 
-    text: str
-    rows: tuple[int, ...]
-
-
-def image_set(board: Board, images: Mapping[str, Any], text: str) -> ImageSet:
-    """The images of ``board`` that ``text`` means; ``images``: what ``data_files.images_data`` says of them.
-
+    ``images``: what ``data_files.images_data`` says of them.
     ``text`` may be a whole address of the page: what stands behind its # counts.
 
     Raises:
@@ -67,7 +59,8 @@ def image_set(board: Board, images: Mapping[str, Any], text: str) -> ImageSet:
         if key in _FILTERS:
             fits &= _FILTERS[key](board, images, value)
     order = _order(images, asked.get("sort", _HARD))
-    return ImageSet(text, tuple(order[fits[order]].tolist()))
+    rows: list[int] = order[fits[order]].tolist()
+    return rows
 
 
 def _parsed(text: str) -> dict[str, str]:

@@ -39,7 +39,7 @@ def built(board, tmp_path_factory):
 
 def ids(board, text):
     """The images that the command takes it to mean."""
-    return [board.image_ids[i] for i in image_set(board, images_data(board), text).rows]
+    return [board.image_ids[i] for i in image_set(board, images_data(board), text)]
 
 
 def shown(page):
@@ -65,7 +65,7 @@ def test_the_page_and_the_command_mean_the_same_images(board, built, visit):
         page.reload()
         page.wait_for_selector("body[data-ready]")
         assert saved(page, "#save-ids").split() == ids(board, text), text
-        assert saved(page, "#save-csv") == images_csv(images, image_set(board, images, text).rows), text
+        assert saved(page, "#save-csv") == images_csv(images, image_set(board, images, text)), text
 
 
 def test_filters_by_the_keyboard(board, built, visit):

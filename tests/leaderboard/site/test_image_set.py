@@ -73,7 +73,7 @@ def test_which_images(board, plain, text):
     expected = [i for i, each in enumerate(plain) if CASES[text](each)]
     expected.sort(key=lambda i: (plain[i]["right"], -plain[i]["votes"], i))
     assert 0 < len(expected) <= board.n
-    assert list(image_set(board, images_data(board), text).rows) == expected
+    assert image_set(board, images_data(board), text) == expected
 
 
 def test_orders(board, plain):
@@ -86,15 +86,15 @@ def test_orders(board, plain):
         "doubt": lambda i: -images["doubt"][i],
     }
     for sort, key in keys.items():
-        assert list(image_set(board, images, f"sort={sort}").rows) == sorted(range(board.n), key=key)
+        assert image_set(board, images, f"sort={sort}") == sorted(range(board.n), key=key)
 
 
 def test_a_whole_address(board):
     """What stands behind the # of the page counts."""
     images = images_data(board)
     address = "http://127.0.0.1:8000/explore/made-up.html#class=5&who=wrong%3Alab2__model-10"
-    assert image_set(board, images, address).rows == image_set(board, images, address.split("#")[1]).rows
-    assert len(image_set(board, images, "http://127.0.0.1/explore/made-up.html#").rows) == board.n
+    assert image_set(board, images, address) == image_set(board, images, address.split("#")[1])
+    assert len(image_set(board, images, "http://127.0.0.1/explore/made-up.html#")) == board.n
 
 
 @pytest.mark.parametrize(
