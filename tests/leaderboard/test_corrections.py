@@ -24,7 +24,6 @@ from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.gold import gold_of
 from imagenet_hard.leaderboard.site.build import site_files
 from imagenet_hard.leaderboard.site.from_entries import read_site
-from imagenet_hard.leaderboard.stats.moved import moved
 from tests.leaderboard.boards import Board, change, standard
 
 TIME = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -262,18 +261,6 @@ def test_a_claim_is_checked_against_its_own_gold(board: Board, two: tuple[Path, 
     change(board.first, "claim", "n_correct", to=entry.claim.n_correct + 1)
     left_out: list[str] = []
     assert board.first.name not in [each.entry.id for each in read_board(board.root, left_out.append)]
-
-
-def test_moved_by_resampling_images() -> None:
-    """Against a bootstrap that draws the images themselves."""
-    rng = np.random.default_rng(0)
-    before, kept = rng.random(300) < 0.4, rng.random(300) < 0.95
-    later = before ^ (rng.random(300) < 0.1)
-    got = moved(before, later[kept], kept)
-    assert got.difference == pytest.approx(later[kept].mean() - before.mean())
-    draws = rng.integers(0, 300, (20_000, 300))
-    differences = (later & kept)[draws].sum(axis=1) / kept[draws].sum(axis=1) - before[draws].mean(axis=1)
-    assert (got.low, got.high) == pytest.approx(np.quantile(differences, [0.025, 0.975]), abs=0.004)
 
 
 def test_answers_in_words_are_read_by_the_new_labels(board: Board, two: tuple[Path, Path]) -> None:
