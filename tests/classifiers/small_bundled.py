@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from imagenet_hard.classifiers.backends import Options
+    from imagenet_hard.classifiers.backends import LoadOptions
     from imagenet_hard.classifiers.base import Classifier
 
 SHARE = 3
@@ -49,7 +49,7 @@ def made(seed: int) -> Any:
     return nn.Sequential(*body, head).eval()
 
 
-def load(name: str, options: Options) -> Classifier:
+def load(name: str, options: LoadOptions) -> Classifier:
     """One of the small networks; the real one of a name that is none, or with a file of weights."""
     from imagenet_hard.classifiers import bundled
     from imagenet_hard.classifiers.weights import weights_sha256
