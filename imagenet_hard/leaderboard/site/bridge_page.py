@@ -10,10 +10,10 @@ from imagenet_hard.base.tables import Table
 from imagenet_hard.base.text import counted, pct, points, span
 from imagenet_hard.base.web import Inline, static_text, style_with_font, templates
 from imagenet_hard.dataset.versions import REASONS
-from imagenet_hard.leaderboard.bridge import PARTS, Bridge
+from imagenet_hard.leaderboard.bridge import PARTS, Bridge, Step
 
 WORDS = {"before": "before", "common": "both", "after": "after"}
-"""The parts as the page calls them."""
+"""The parts as they are called in page and tables."""
 
 
 def write_page(found: Bridge, path: Path) -> None:
@@ -57,12 +57,9 @@ def tables(found: Bridge) -> list[Table]:
     ]
     why += [("other labels", "", "", f"{found.relabelled:,}")] if found.relabelled else []
     title = f"{found.name}: {found.before} to {found.after}, " + ", ".join(
-        f"{part} {counted(found.images[part], 'image')}" for part in PARTS
+        f"{WORDS[part]} {counted(found.images[part], 'image')}" for part in PARTS
     )
-    steps = [
-        (f"{s.first} to {s.second}", s.entries, s.swapped, "–" if s.tau is None else f"{s.tau:.3f}")
-        for s in found.steps
-    ]
+    steps = [(_words(s), s.entries, s.swapped, "–" if s.tau is None else f"{s.tau:.3f}") for s in found.steps]
     rows = [
         (
             each.name + (" (committee)" if each.committee else ""),
@@ -78,10 +75,14 @@ def tables(found: Bridge) -> list[Table]:
         )
         for each in found.entries
     ]
-    places = [f"place {s.first} to {s.second}" for s in found.steps]
-    header = ("entry", "before %", "common %", "after %", "points", *places)
+    places = [f"place {_words(s)}" for s in found.steps]
+    header = ("entry", "before %", "both %", "after %", "points", *places)
     return [
         Table(("what", "why", "classifier", "images"), why, "lllr", title),
         Table(("step", "entries", "pairs swapped", "Kendall's tau"), steps, "lrrr"),
         Table(header, rows, "lrrrr" + "r" * len(places)),
     ]
+
+
+def _words(step: Step) -> str:
+    return f"{WORDS[step.first]} to {WORDS[step.second]}"
