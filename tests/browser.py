@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,3 +28,15 @@ def browser() -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield started
         started.close()
+
+
+def until(page: Any, condition: str, seconds: float = 30) -> None:
+    """Wait until a JavaScript condition holds in the page.
+
+    Playwright's own ``wait_for_function`` evaluates its text in the page from the second look on, which
+    the pages' Content-Security-Policy forbids: it fails as soon as the condition does not hold at once.
+    """
+    end = time.monotonic() + seconds
+    while not page.evaluate(f"Boolean({condition})"):
+        assert time.monotonic() < end, f"not within {seconds} seconds: {condition}"
+        page.wait_for_timeout(20)

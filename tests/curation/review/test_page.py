@@ -20,6 +20,7 @@ from imagenet_hard.curation.review.decisions import DecisionRow, read_decisions
 from imagenet_hard.curation.review.page import serve
 from imagenet_hard.curation.review.pictures import Pictures
 from imagenet_hard.curation.review.session import ReviewSession
+from tests.browser import until
 from tests.curation.review.survivors import RECIPE, free_port, open_source, survivors
 from tests.dataset.images import encoded, picture
 
@@ -83,7 +84,7 @@ def answered(page: Any, act: Callable[[], object]) -> str:
     """Do something that the page answers; what it says."""
     before = stamp(page)
     act()
-    page.wait_for_function(f"Number(document.querySelector('#answer').dataset.stamp) > {before}")
+    until(page, f"Number(document.querySelector('#answer').dataset.stamp) > {before}")
     return str(page.locator("#answer").inner_text())
 
 
@@ -274,7 +275,7 @@ def test_a_phone_shows_it_all(browser, csv, data, scheme):
         page.locator("#relabel").scroll_into_view_if_needed()
         answered(page, lambda: page.locator("#keep").tap())
         assert said(csv) == ["one.jpg keep"]
-        page.wait_for_function("document.querySelector('#figure').dataset.id === 'imagenet/two.jpg'")
+        until(page, "document.querySelector('#figure').dataset.id === 'imagenet/two.jpg'")
         page.wait_for_timeout(300)
         top = page.evaluate("document.querySelector('#figure').getBoundingClientRect().top")
         assert -1 < top < 400

@@ -17,6 +17,7 @@ from imagenet_hard.leaderboard.site.downloads import images_csv
 from imagenet_hard.leaderboard.site.explore import Zooms
 from imagenet_hard.leaderboard.site.image_set import image_set
 from imagenet_hard.leaderboard.site.own_copy import OwnCopy, picture_at
+from tests.browser import until
 from tests.leaderboard.site.boards import made_up, site
 from tests.leaderboard.site.test_image_set import CASES
 from tests.leaderboard.site.test_own_copy import own
@@ -75,25 +76,23 @@ def test_filters_by_the_keyboard(board, built, visit):
     page.focus("#origin")
     page.keyboard.type("ObjectNet")
     page.keyboard.press("Tab")
-    page.wait_for_function("location.hash === '#origin=ObjectNet'")
+    until(page, "location.hash === '#origin=ObjectNet'")
     page.focus("#a")
     page.keyboard.type("1. Model 11")
-    page.wait_for_function("location.hash.includes('who')")
+    until(page, "location.hash.includes('who')")
     page.focus("#b")
     page.keyboard.type("2. Model 10")
     page.focus("#b-is")
     page.keyboard.type("wrong")
-    page.wait_for_function("location.hash.includes('wrong')")
+    until(page, "location.hash.includes('wrong')")
     expected = ids(board, f"origin=ObjectNet&who=right:{A},wrong:{B}")
-    page.wait_for_function(
-        f"document.getElementById('count').textContent === '{len(expected)} of 600 images'"
-    )
+    until(page, f"document.getElementById('count').textContent === '{len(expected)} of 600 images'")
     assert shown(page) == expected
     assert page.get_attribute("#count", "aria-live") == "polite"
     page.go_back()
-    page.wait_for_function("!location.hash.includes('wrong')")
+    until(page, "!location.hash.includes('wrong')")
     page.locator("button[type=reset]").press("Enter")
-    page.wait_for_function("document.getElementById('count').textContent === '600 images'")
+    until(page, "document.getElementById('count').textContent === '600 images'")
     assert page.evaluate("location.hash") == ""
 
 
@@ -142,7 +141,7 @@ def test_an_image(board, built, visit):
     j = board.image_ids.index(alike[0])
     assert alike[2] == f"{(board.predicted[:, i] == board.predicted[:, j]).sum()} of 12"
     page.locator("#image .crumb a", has_text="Next").press("Enter")
-    page.wait_for_function(f"document.getElementById('image-title').textContent === 'Image {second}'")
+    until(page, f"document.getElementById('image-title').textContent === 'Image {second}'")
     page.go_back()
     page.go_back()
     page.wait_for_selector("#list:not([hidden])")
@@ -160,7 +159,7 @@ def test_a_class(board, built, visit):
     hardest = page.locator("[aria-label='Hardest images'] tbody th").all_inner_texts()
     assert hardest == ids(board, "class=5")[:8]
     page.locator("[aria-label='Taken for'] a").first.press("Enter")
-    page.wait_for_function("document.getElementById('class-title').textContent.includes('class 50')")
+    until(page, "document.getElementById('class-title').textContent.includes('class 50')")
     taken = [
         row.split("\t")[0]
         for row in page.locator("[aria-label='What is taken for it'] tbody tr").all_inner_texts()
@@ -193,19 +192,19 @@ def test_pictures_and_zooms_on_this_machine(board, tmp_path, browser):
             address = f"http://127.0.0.1:{server.server_address[1]}"
             page.goto(f"{address}/index.html")
             page.wait_for_selector("body[data-ready]")
-            page.wait_for_function("document.querySelector('#table img').naturalWidth === 144")
+            until(page, "document.querySelector('#table img').naturalWidth === 144")
             page.locator("#table tbody th a").first.click()
-            page.wait_for_function("document.querySelector('#image img')?.naturalWidth === 300")
+            until(page, "document.querySelector('#image img')?.naturalWidth === 300")
             assert page.get_attribute("#image img", "alt") == f"Image {first}"
             text = page.inner_text("#image")
             assert "CLIP: 2 of 18 zooms are right" in text
             assert "scale 224 middle, scale 256 top left." in text
             assert page.locator("#image .zoom-right").count() == 2
             page.locator("#image .crumb a", has_text="Next").click()
-            page.wait_for_function(f"document.getElementById('image-title').textContent === 'Image {second}'")
+            until(page, f"document.getElementById('image-title').textContent === 'Image {second}'")
             assert "The study has not tried this image." in page.inner_text("#image")
             page.goto(f"{address}/explore/made-up.html#image={first}")
-            page.wait_for_function("document.querySelector('#image img')?.naturalWidth === 300")
+            until(page, "document.querySelector('#image img')?.naturalWidth === 300")
         finally:
             context.close()
             server.shutdown()

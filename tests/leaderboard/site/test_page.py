@@ -28,6 +28,7 @@ from imagenet_hard.leaderboard.site.from_results import read_results
 from imagenet_hard.leaderboard.stats.moved import Moved
 from imagenet_hard.leaderboard.verify.report import Earlier, Report
 from imagenet_hard.leaderboard.withdrawn import Withdrawal
+from tests.browser import until
 from tests.evaluation.scored import make_result, make_scored
 from tests.leaderboard.site.boards import imagenet_v2, made_up, report_of, site
 
@@ -451,7 +452,7 @@ def test_two_entries_are_compared_and_linked_to(built, visit):
     board = made_up()
     a, b = (next(i for i, e in enumerate(board.entries) if e.name == f"Model {k}") for k in (9, 6))
     page.select_option("#compare-a", str(a))
-    page.wait_for_function("location.hash.includes('lab1__model-9')")
+    until(page, "location.hash.includes('lab1__model-9')")
     page.select_option("#compare-b", str(b))
     page.locator("#compare-result dt", has_text="Only Model 6").wait_for()
     assert page.evaluate("location.hash") == "#compare=lab1__model-9,lab2__model-6"
