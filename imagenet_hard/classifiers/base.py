@@ -10,8 +10,8 @@ from imagenet_hard.base.types import DropClass, ModelSpec, OutputForm
 if TYPE_CHECKING:
     from torch import nn
 
-    from imagenet_hard.classifiers.sources import Source
     from imagenet_hard.classifiers.transform import ImageTransform
+    from imagenet_hard.classifiers.weights_source import WeightsSource
     from imagenet_hard.imagenet.mask import ClassMask
 
 
@@ -57,7 +57,7 @@ class Classifier:
     transform: ImageTransform
     outputs: Outputs = Outputs()
     remarks: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = ()
+    sources: tuple[WeightsSource, ...] = ()
 
     @property
     def warnings(self) -> list[str]:

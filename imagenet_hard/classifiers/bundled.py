@@ -10,10 +10,10 @@ from imagenet_hard.base.errors import UnknownModelError, WeightsError
 from imagenet_hard.classifiers.backends import Backend
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.normalisation import normalised
-from imagenet_hard.classifiers.sources import Source
 from imagenet_hard.classifiers.timm_models import transform_of
 from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find
+from imagenet_hard.classifiers.weights_source import WeightsSource
 
 if TYPE_CHECKING:
     import torch
@@ -45,9 +45,9 @@ def load_bundled(name: str, *, file: str | None = None) -> Classifier:
     transform = normalised(transform_of(model.pretrained_cfg), own, name)
     size = (SIZES[name], SIZES[name])
     spec = describe(model.eval(), transform, backend="bundled", name=name, tag=path.name, input_size=size)
-    source = Source(kind="package", place=MODELS[name][0], names=(f"models/{path.name}",))
+    source = WeightsSource(kind="package", place=MODELS[name][0], names=(f"models/{path.name}",))
     if file is not None:
-        source = Source(kind="file", place=file)
+        source = WeightsSource(kind="file", place=file)
     return Classifier(spec, model, transform, sources=(source,))
 
 

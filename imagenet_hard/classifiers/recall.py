@@ -29,8 +29,8 @@ from imagenet_hard.base.records import read_record
 from imagenet_hard.base.runtime import COMPUTING, FRAMEWORKS, cache_dir
 from imagenet_hard.base.types import ModelSpec, Record, Sha256
 from imagenet_hard.classifiers.base import Classifier, Outputs
-from imagenet_hard.classifiers.sources import Source
 from imagenet_hard.classifiers.weights_file import is_file_name
+from imagenet_hard.classifiers.weights_source import WeightsSource
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class _Kept(Record):
     """``sources``: of the weights, each with the hash of its bytes; ``said``: warnings of the loading."""
 
     spec: ModelSpec
-    sources: tuple[tuple[Source, Sha256], ...]
+    sources: tuple[tuple[WeightsSource, Sha256], ...]
     warnings: tuple[str, ...]
     said: tuple[str, ...]
 

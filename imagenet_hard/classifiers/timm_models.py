@@ -19,10 +19,10 @@ from imagenet_hard.classifiers.backends import Backend
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import url_file
 from imagenet_hard.classifiers.normalisation import Normalisation, normalised
-from imagenet_hard.classifiers.sources import Source
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
 from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find
+from imagenet_hard.classifiers.weights_source import WeightsSource
 from imagenet_hard.hub.read import model_file
 
 if TYPE_CHECKING:
@@ -55,17 +55,17 @@ def load_timm(
     if file is not None:
         model = timm.create_model(full, pretrained=False, num_classes=N_CLASSES)
         own = load_into(model, file, architecture=f"timm:{arch}", remap=key_filter(model))
-        source = Source(kind="file", place=file)
+        source = WeightsSource(kind="file", place=file)
     else:
         assert config is not None
         overlay: dict[str, Any] = {}
         if config.hf_hub_id:
             wanted = (config.hf_hub_filename,) if config.hf_hub_filename else WEIGHT_FILES
             overlay = {"file": str(model_file(config.hf_hub_id, wanted)), "custom_load": False}
-            source = Source(kind="hub", place=config.hf_hub_id, names=wanted)
+            source = WeightsSource(kind="hub", place=config.hf_hub_id, names=wanted)
         else:
             overlay = {"file": str(url_file(config.url, name=f"timm:{full}", progress=progress))}
-            source = Source(kind="url", place=config.url)
+            source = WeightsSource(kind="url", place=config.url)
         model = create(full, overlay["file"], pretrained=True, pretrained_cfg_overlay=overlay)
     found = classifier(model, arch, find(file)[0].name if file else tag, model.pretrained_cfg, own)
     return replace(found, sources=(source,))

@@ -12,10 +12,10 @@ from imagenet_hard.classifiers.backends import Backend
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.download import url_file
 from imagenet_hard.classifiers.normalisation import normalised
-from imagenet_hard.classifiers.sources import Source
 from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find, is_file_name
+from imagenet_hard.classifiers.weights_source import WeightsSource
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,11 @@ def load_torchvision(
         tag=find(file)[0].name if file is not None else chosen.name,
         input_size=preset.crop,
     )
-    source = Source(kind="url", place=chosen.url) if file is None else Source(kind="file", place=file)
+    source = (
+        WeightsSource(kind="url", place=chosen.url)
+        if file is None
+        else WeightsSource(kind="file", place=file)
+    )
     return Classifier(spec, model, transform, sources=(source,))
 
 

@@ -59,7 +59,7 @@ def read_label_file(path: Path) -> dict[str, tuple[int, ...]]:
     return table
 
 
-def _table(rows: Iterable[Row], file: str) -> dict[str, tuple[int, ...]]:
+def _table(rows: Iterable[LabelRow], file: str) -> dict[str, tuple[int, ...]]:
     """Checked labels by plain name; numbers that seem to be no indices are warned of."""
     table: dict[str, tuple[int, ...]] = {}
     known: dict[str, int] = {}  # 50,000 lines have 1000 different labels
@@ -124,11 +124,11 @@ _SIMPLE_LINE = re.compile(rf"(?P<name>[^\s,;|:\"']+)\s+(?P<labels>{_LABEL})", re
 # Kaggle's LOC_val_solution.csv and Tiny ImageNet's val_annotations.txt: a wnid and a box, or several.
 _BOXES = re.compile(r"(?:n\d{8}(?:\s+\d+(?:\.\d+)?){4}\s*)+")
 
-Row = tuple[str, Sequence[Any], str]
+LabelRow = tuple[str, Sequence[Any], str]
 """Name, labels as they stand there, and where, for messages."""
 
 
-def label_rows(text: str, path: Path) -> Iterable[Row]:
+def label_rows(text: str, path: Path) -> Iterable[LabelRow]:
     """The rows of a label file with this text; ``path`` gives its name and ending.
 
     Raises:
@@ -151,8 +151,8 @@ def label_rows(text: str, path: Path) -> Iterable[Row]:
     return _from_lines(lines, path.name)
 
 
-def _from_lines(lines: Iterable[tuple[int, str]], file: str) -> Iterable[Row]:
-    rows: list[Row] = []
+def _from_lines(lines: Iterable[tuple[int, str]], file: str) -> Iterable[LabelRow]:
+    rows: list[LabelRow] = []
     for number, line in lines:
         where = f"{file}, line {number}"
         found = _split(line)
@@ -201,7 +201,7 @@ def _parts(text: str) -> list[str]:
     return split_labels(text)
 
 
-def _from_csv(text: str, file: str, delimiter: str) -> Iterator[Row]:
+def _from_csv(text: str, file: str, delimiter: str) -> Iterator[LabelRow]:
     lines = text.splitlines()
     start = next(i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#"))
     reader = csv.DictReader(lines[start:], delimiter=delimiter)
@@ -218,7 +218,7 @@ def _delimiter(header: str) -> str | None:
     return None
 
 
-def _from_json(text: str, file: str) -> Iterable[Row]:
+def _from_json(text: str, file: str) -> Iterable[LabelRow]:
     try:
         data = json.loads(text, object_pairs_hook=partial(_once, file))
     except (ValueError, RecursionError) as error:
@@ -254,7 +254,7 @@ def _once(file: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _from_records(records: Sequence[Mapping[str, Any]], file: str) -> Iterator[Row]:
+def _from_records(records: Sequence[Mapping[str, Any]], file: str) -> Iterator[LabelRow]:
     name, label = _used(list(records[0]), file)
     for number, record in enumerate(records, start=1):
         where = f"{file}, record {number}"
@@ -277,7 +277,7 @@ def label_index(value: Any, where: str) -> int:
     return in_range(value, where)
 
 
-def _from_bare(labels: Sequence[str], file: str) -> Iterable[Row]:
+def _from_bare(labels: Sequence[str], file: str) -> Iterable[LabelRow]:
     """Labels without names, in the order of the validation images."""
     truth = ground_truth(labels)
     if truth is None:

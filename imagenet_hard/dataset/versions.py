@@ -47,7 +47,7 @@ else:
 Text = Annotated[str, Field(max_length=1000)]
 
 
-class Row(Record):
+class VersionRow(Record):
     """One image of a version."""
 
     id: Annotated[str, Field(min_length=1, max_length=1000)]
@@ -61,7 +61,7 @@ class Row(Record):
         return tuple(sorted(set(labels)))
 
 
-Rows = Mapping[str, Row]
+Rows = Mapping[str, VersionRow]
 """Of a version, by id."""
 
 
@@ -69,8 +69,8 @@ class Change(Record):
     """An image of which two versions say different things; ``before`` is None where it came, ``after`` where
     it left."""
 
-    before: Row | None
-    after: Row | None
+    before: VersionRow | None
+    after: VersionRow | None
     reason: Reason
     classifier: Text | None = Field(default=None, description="who solves it now, or did before")
     zoom: tuple[int, int, int] | None = Field(
@@ -192,7 +192,7 @@ def _undone(rows: Rows, version: Version, where: str) -> Rows:
     return made
 
 
-def changes_between(before: Rows, after: Rows) -> list[tuple[Row | None, Row | None]]:
+def changes_between(before: Rows, after: Rows) -> list[tuple[VersionRow | None, VersionRow | None]]:
     """What two versions say of each image on which they differ, by id."""
     ids = sorted(before.keys() | after.keys())
     pairs = ((before.get(id), after.get(id)) for id in ids)
@@ -232,11 +232,11 @@ def read_rows(folder: Path) -> Rows:
     Raises:
         ResultError: it is missing or malformed.
     """
-    found: dict[str, Row] = {}
+    found: dict[str, VersionRow] = {}
     for where, (id, sha256, labels, origin, _) in read_csv(folder / IMAGES, IMAGES_COLUMNS)[1]:
         try:
             classes = tuple(int(each) for each in labels.split())
-            found[id] = Row(id=id, origin=origin, labels=classes, image_sha256=sha256)
+            found[id] = VersionRow(id=id, origin=origin, labels=classes, image_sha256=sha256)
         except ValueError:
             raise ResultError(f"{where}: expected an id, a sha256 and class indices of an image") from None
     return found

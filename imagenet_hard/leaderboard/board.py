@@ -18,7 +18,7 @@ from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.records import read_record
 from imagenet_hard.leaderboard.answers import Answers, among
-from imagenet_hard.leaderboard.corrections import Correction, Version, read_corrections, versions
+from imagenet_hard.leaderboard.corrections import CorrectedGold, Correction, read_corrections, versions
 from imagenet_hard.leaderboard.entry import Entry, read_entry
 from imagenet_hard.leaderboard.gold import Gold, read_gold
 from imagenet_hard.leaderboard.ids import model_of
@@ -49,7 +49,7 @@ class BoardEntry:
     report: Report | None
     earlier: tuple[Earlier, ...] = ()
     """States of it that were verified before, the first first."""
-    corrected: tuple[tuple[Version, Moved], ...] = ()
+    corrected: tuple[tuple[CorrectedGold, Moved], ...] = ()
     """The versions of the gold since the one that it was submitted on, each with what it moved."""
 
 
@@ -82,7 +82,7 @@ def read_board(board: Path, leave_out: Callable[[str], None] = log.warning) -> I
     """
     folders = entry_folders(board / ENTRIES)
     twins = _twins(folder.name for folder in folders)
-    golds: dict[str, tuple[Gold, tuple[Version, ...]]] = {}
+    golds: dict[str, tuple[Gold, tuple[CorrectedGold, ...]]] = {}
     corrections = _corrections(board, leave_out)
     placed: dict[tuple[str, str], str] = {}
     for folder in folders:
@@ -126,7 +126,7 @@ def _corrections(board: Path, leave_out: Callable[[str], None]) -> dict[str, Cor
 
 def _versions(
     gold: Gold, corrections: dict[str, Correction], leave_out: Callable[[str], None]
-) -> tuple[Gold, tuple[Version, ...]]:
+) -> tuple[Gold, tuple[CorrectedGold, ...]]:
     """The gold and what it was corrected to; by itself where its corrections do not hold together."""
     try:
         return gold, versions(gold, corrections)
@@ -136,8 +136,8 @@ def _versions(
 
 
 def _by_newest(
-    answers: Answers, rescored: Rescored, later: tuple[Version, ...]
-) -> tuple[Answers, Rescored, tuple[tuple[Version, Moved], ...]]:
+    answers: Answers, rescored: Rescored, later: tuple[CorrectedGold, ...]
+) -> tuple[Answers, Rescored, tuple[tuple[CorrectedGold, Moved], ...]]:
     """Answers and score by the newest version, and what each version moved."""
     changes = []
     for version in later:

@@ -102,7 +102,7 @@ class Correction(Record):
 
 
 @dataclass(frozen=True)
-class Version:
+class CorrectedGold:
     """What a correction made: ``gold`` follows from the version before and the correction called ``name``.
 
     ``kept``: bool (n,), which of the images of the version before ``gold`` has.
@@ -174,13 +174,13 @@ def corrected(gold: Gold, correction: Correction, name: str) -> Gold:
     return made
 
 
-def versions(gold: Gold, corrections: Mapping[str, Correction]) -> tuple[Version, ...]:
+def versions(gold: Gold, corrections: Mapping[str, Correction]) -> tuple[CorrectedGold, ...]:
     """The versions after ``gold``, the newest last.
 
     Raises:
         ResultError: as ``corrected``; two corrections are of one version, or one goes back to an earlier one.
     """
-    found: list[Version] = []
+    found: list[CorrectedGold] = []
     seen = {gold.info.fingerprint}
     while next_ones := [
         name for name, each in corrections.items() if each.fingerprint == gold.info.fingerprint
@@ -199,7 +199,7 @@ def versions(gold: Gold, corrections: Mapping[str, Correction]) -> tuple[Version
         seen.add(gold.info.fingerprint)
         there = set(gold.ids)
         kept = np.array([id in there for id in before], np.bool_)
-        found.append(Version(name, corrections[name], gold, kept))
+        found.append(CorrectedGold(name, corrections[name], gold, kept))
     return tuple(found)
 
 

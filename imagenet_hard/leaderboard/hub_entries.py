@@ -13,7 +13,7 @@ from imagenet_hard.hub.read import RemoteFile, branch_point, download, files_at,
 from imagenet_hard.leaderboard.answers import MAX_CSV_BYTES, PREDICTIONS_FILE, TOP1_FILE, TOP5_FILE
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES
 from imagenet_hard.leaderboard.entry import ENTRY_FILE, MAX_ENTRY_BYTES
-from imagenet_hard.leaderboard.verify.changes import Change, RequestReview, review_of
+from imagenet_hard.leaderboard.verify.changes import ChangedPath, RequestReview, review_of
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
 from imagenet_hard.leaderboard.verify.run import Chosen
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
@@ -62,7 +62,7 @@ def fetch(repo: str, into: Path, *, pr: int | None = None) -> Chosen:
             return withdrawal_problem(submitted / record, base / ENTRIES / name, author)
 
         review = review_of(
-            map(Change, changed),
+            map(ChangedPath, changed),
             is_left=lambda name: any(p.startswith(f"{ENTRIES}/{name}/") for p in head),
             owns=lambda name: owns(base / ENTRIES / name, author),
             withdrawal=withdrawal,

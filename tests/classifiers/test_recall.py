@@ -12,7 +12,7 @@ import pytest
 from imagenet_hard.classifiers import recall as module
 from imagenet_hard.classifiers.base import Outputs
 from imagenet_hard.classifiers.recall import heard, recall, remember, untouched
-from imagenet_hard.classifiers.sources import Source
+from imagenet_hard.classifiers.weights_source import WeightsSource
 from tests.engine.small import classifier
 
 
@@ -30,7 +30,7 @@ REQUEST = {"name": "some:model", "weights": "weights.pth", "transform": "native"
 
 def loaded():
     found = classifier()
-    return replace(found, remarks=("odd",), sources=(Source(kind="file", place="weights.pth"),))
+    return replace(found, remarks=("odd",), sources=(WeightsSource(kind="file", place="weights.pth"),))
 
 
 def test_what_it_said_comes_back():
@@ -97,7 +97,10 @@ def test_another_request_is_another_model(more):
     ("request_", "found"),
     [
         (REQUEST, replace(loaded(), sources=())),
-        (REQUEST, replace(loaded(), sources=(*loaded().sources, Source(kind="file", place="gone.pth")))),
+        (
+            REQUEST,
+            replace(loaded(), sources=(*loaded().sources, WeightsSource(kind="file", place="gone.pth"))),
+        ),
         (REQUEST, replace(loaded(), outputs=Outputs("probabilities"))),
         (REQUEST | {"templates": "file.txt"}, loaded()),
         (REQUEST | {"transform": lambda image: image}, loaded()),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from imagenet_hard.base.errors import DatasetError, ResultError
 from imagenet_hard.dataset.versions import (
     Change,
-    Row,
     Version,
+    VersionRow,
     Versions,
     changes_between,
     fingerprint_of,
@@ -25,7 +25,7 @@ def sha(image: int) -> str:
     return hashlib.sha256(bytes([image])).hexdigest()
 
 
-def version(number: int, rows: dict[str, Row], before: dict[str, Row] | None = None) -> Version:
+def version(number: int, rows: dict[str, VersionRow], before: dict[str, VersionRow] | None = None) -> Version:
     """A version of ``rows``, whose reasons do not matter here."""
     return Version(
         version=f"{number}.0.0",
@@ -40,8 +40,8 @@ def version(number: int, rows: dict[str, Row], before: dict[str, Row] | None = N
     )
 
 
-def row(id: str, image: int, label: int = 0) -> Row:
-    return Row(id=id, origin=id.split("/")[0], labels=(label,), image_sha256=sha(image))
+def row(id: str, image: int, label: int = 0) -> VersionRow:
+    return VersionRow(id=id, origin=id.split("/")[0], labels=(label,), image_sha256=sha(image))
 
 
 # Of each version: image -> (the source that it is hard in, its label). Two sources share the files.
@@ -57,7 +57,7 @@ HISTORIES = st.lists(
 def test_an_id_is_one_image_for_good(history):
     """Whatever comes, goes and comes back, in whichever source: id and image stay a pair; all is proved."""
     versions: list[Version] = []
-    made: list[dict[str, Row]] = []
+    made: list[dict[str, VersionRow]] = []
     known: dict[str, str] = {}
     for number, hard in enumerate(history):
         images = {f"{source}/{image}": sha(image) for image, (source, _) in hard.items()}
@@ -65,7 +65,7 @@ def test_an_id_is_one_image_for_good(history):
         rows = {}
         for image, (source, label) in hard.items():
             id = ids[f"{source}/{image}"]
-            rows[id] = Row(id=id, origin=source, labels=(label,), image_sha256=sha(image))
+            rows[id] = VersionRow(id=id, origin=source, labels=(label,), image_sha256=sha(image))
         assert len(rows) == len(hard)
         versions.append(version(number, rows, made[-1] if made else None))
         made.append(rows)

@@ -16,9 +16,9 @@ from imagenet_hard.dataset.versions import (
     IMAGES_COLUMNS,
     VERSIONS,
     Change,
-    Row,
     Rows,
     Version,
+    VersionRow,
     Versions,
     changes_between,
     fingerprint_of,
@@ -33,9 +33,9 @@ NEW = 40
 """The first image that came later."""
 
 
-def row(i: int, label: int) -> Row:
+def row(i: int, label: int) -> VersionRow:
     sha = hashlib.sha256(bytes([i])).hexdigest()
-    return Row(id=f"s/{i:03}", origin="s", labels=(label,), image_sha256=sha)
+    return VersionRow(id=f"s/{i:03}", origin="s", labels=(label,), image_sha256=sha)
 
 
 def sets() -> tuple[Rows, Rows, Rows]:
@@ -66,7 +66,7 @@ def chain() -> Versions:
     return Versions(name="small-hard", versions=tuple(versions))
 
 
-def _change(a: Row | None, b: Row | None) -> Change:
+def _change(a: VersionRow | None, b: VersionRow | None) -> Change:
     if b is None:
         return Change(before=a, after=b, reason="solved", classifier="new", zoom=(256, 1, 1))
     return Change(before=a, after=b, reason="relabelled" if a else "new")

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.runtime import __version__, content_dir
-from imagenet_hard.curation.build.selection import Selection
+from imagenet_hard.curation.build.selection import SelectedRows
 from imagenet_hard.curation.build.shards import SPLIT, features
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import ScoreSummary
@@ -38,7 +38,7 @@ def render(
     recipe: Recipe,
     recipe_text: str,
     summary: ScoreSummary,
-    selection: Selection,
+    selection: SelectedRows,
     notes: Mapping[str, Sequence[str]],
     shards: Sequence[str],
     image_bytes: int,
@@ -155,7 +155,7 @@ def _source_datasets(recipe: Recipe) -> list[str]:
     return [each for each in dict.fromkeys(found) if each]
 
 
-def by_origin(recipe: Recipe, selection: Selection) -> dict[str, int]:
+def by_origin(recipe: Recipe, selection: SelectedRows) -> dict[str, int]:
     """Images from each source, in the recipe's order."""
     counts = {source.id: 0 for source in recipe.sources}
     for row in selection.rows:

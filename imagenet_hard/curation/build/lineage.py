@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.curation.build.selection import Selected, Selection
+from imagenet_hard.curation.build.selection import Selected, SelectedRows
 from imagenet_hard.curation.parent import Parent
 from imagenet_hard.curation.recipe import Recipe
 from imagenet_hard.curation.records import Decision, ScoreSummary, Survivor
@@ -15,9 +15,9 @@ from imagenet_hard.curation.review.actions import ACTIONS
 from imagenet_hard.curation.store import CurationStore, ImageRecord
 from imagenet_hard.dataset.versions import (
     Change,
-    Row,
     Rows,
     Version,
+    VersionRow,
     Versions,
     changes_between,
     fingerprint_of,
@@ -60,7 +60,7 @@ class Lineage:
         recipe: Recipe,
         summary: ScoreSummary,
         survivors: Iterable[Survivor],
-        selection: Selection,
+        selection: SelectedRows,
         decisions: Mapping[str, Decision],
         excluded: Mapping[str, str],
     ) -> Versions:
@@ -79,7 +79,7 @@ class Lineage:
             excluded=excluded,
         )
         after: Rows = {
-            row.id: Row(id=row.id, origin=row.source, labels=row.labels, image_sha256=row.image_sha256)
+            row.id: VersionRow(id=row.id, origin=row.source, labels=row.labels, image_sha256=row.image_sha256)
             for row in selection.rows
         }
         changes = [why.of(*pair) for pair in changes_between(self.parent.rows[-1], after)]
@@ -108,13 +108,13 @@ class _Why:
     decisions: Mapping[str, Decision]
     excluded: Mapping[str, str]
 
-    def of(self, before: Row | None, after: Row | None) -> Change:
+    def of(self, before: VersionRow | None, after: VersionRow | None) -> Change:
         """A change with its reason."""
         if before is not None and after is not None:
             return _change(before, after, "relabelled")
         return self.left(before) if before is not None else self.came(_there(after))
 
-    def left(self, row: Row) -> Change:
+    def left(self, row: VersionRow) -> Change:
         """Why an image of the parent is not in the set."""
         records = _own_first(self.lineage.now.get(row.image_sha256, ()), row.id)
         for record in (each for each in records if each.state == "hard"):
@@ -133,7 +133,7 @@ class _Why:
             return _change(row, None, "gone")
         raise ResultError(f"the scores do not say why {row.id!r} left the set: score again")
 
-    def came(self, row: Row) -> Change:
+    def came(self, row: VersionRow) -> Change:
         """Why an image is in the set that the parent does not have."""
         records = _own_first(self.lineage.then.get(row.image_sha256, ()), self.places[row.id])
         if not records:
@@ -149,7 +149,7 @@ class _Why:
             )
         return _change(None, row, "decided", note=first.error or "")
 
-    def _answered(self, row: Row, id: str) -> Change:
+    def _answered(self, row: VersionRow, id: str) -> Change:
         wanted = list(self.decisions[id].labels)
         for name, views in self.lineage.store.views(id).items():
             for zoom, predicted in enumerate(views.predicted):
@@ -167,14 +167,14 @@ class _Why:
         return name, (found.scale, found.row, found.column)
 
 
-def _there(row: Row | None) -> Row:
+def _there(row: VersionRow | None) -> VersionRow:
     assert row is not None
     return row
 
 
 def _change(
-    before: Row | None,
-    after: Row | None,
+    before: VersionRow | None,
+    after: VersionRow | None,
     reason: str,
     classifier: str | None = None,
     zoom: tuple[int, int, int] | None = None,

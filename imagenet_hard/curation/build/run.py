@@ -26,7 +26,7 @@ from imagenet_hard.curation.build.manifest import (
     rows_sha256,
 )
 from imagenet_hard.curation.build.replacement import replacing
-from imagenet_hard.curation.build.selection import NOTHING, Selection, select
+from imagenet_hard.curation.build.selection import NOTHING, SelectedRows, select
 from imagenet_hard.curation.build.shards import SelectedImages, partition, shard_names, write_shard
 from imagenet_hard.curation.build.verification import verify_build
 from imagenet_hard.curation.recipe import Recipe
@@ -46,7 +46,7 @@ class BuildReport:
     folder: Path
     manifest: Manifest
     by_origin: Mapping[str, int]
-    selection: Selection
+    selection: SelectedRows
     turned: tuple[str, ...] = ()
     near_copies: tuple[Copy, ...] | None = None
     version: Version | None = None

@@ -37,7 +37,7 @@ class Selected:
 
 
 @dataclass(frozen=True)
-class Selection:
+class SelectedRows:
     """Rows sorted by id, and what each step took out or changed.
 
     ``excluded``, ``relabelled``: numbers of images; ``relabelled`` ones are rows. ``dropped``: reason
@@ -64,7 +64,7 @@ def select(
     decisions: Mapping[str, Decision],
     excluded: Mapping[str, str],
     predicted: Mapping[str, Collection[int]] = NOTHING,
-) -> Selection:
+) -> SelectedRows:
     """Apply exclusions (id -> reason), then decisions; then make one row of what -ReaL shares with ImageNet.
 
     The same bytes hard under both of these become one row: the first source's, with the labels of
@@ -102,7 +102,7 @@ def select(
             f"there is nothing to build: {len(survivors)} survivors, {n_excluded} excluded, "
             f"{sum(dropped.values())} dropped by reviewers, {len(answered)} not hard under reviewers' labels"
         )
-    return Selection(
+    return SelectedRows(
         rows=tuple(kept),
         excluded=n_excluded,
         relabelled=len(relabelled),

@@ -23,7 +23,7 @@ from imagenet_hard.evaluation.calibration import Calibration
 from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, Rate
 from imagenet_hard.evaluation.result import Result
-from imagenet_hard.leaderboard.corrections import Version
+from imagenet_hard.leaderboard.corrections import CorrectedGold
 from imagenet_hard.leaderboard.entry import Entry, ReportedTop1, Tier
 from imagenet_hard.leaderboard.plain_text import MAX_NUMBER, Link
 from imagenet_hard.leaderboard.published import PublishedTable
@@ -326,7 +326,7 @@ class Corrected:
 
     title: str
     slug: str
-    version: Version
+    version: CorrectedGold
     entries: tuple[MovedEntry, ...]
 
 

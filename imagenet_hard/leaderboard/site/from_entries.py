@@ -18,7 +18,7 @@ from imagenet_hard.evaluation.generative.score import AnswersInfo
 from imagenet_hard.evaluation.metrics import PerClass, confidence
 from imagenet_hard.imagenet.superclasses import by_superclass
 from imagenet_hard.leaderboard.board import ENTRIES, BoardEntry, read_board
-from imagenet_hard.leaderboard.corrections import Version
+from imagenet_hard.leaderboard.corrections import CorrectedGold
 from imagenet_hard.leaderboard.entry import Entry
 from imagenet_hard.leaderboard.gold import Gold
 from imagenet_hard.leaderboard.ids import model_of
@@ -136,7 +136,7 @@ class _GoldBoard:
         self._superclasses = by_superclass(gold.labels)
         self._image, self._class = np.nonzero(gold.right)
         self._n_total = self._per_class(np.ones(len(gold.ids), np.bool_))
-        self._versions: dict[str, Version] = {}
+        self._versions: dict[str, CorrectedGold] = {}
         self._moved: dict[str, dict[str, Moved]] = defaultdict(dict)
 
     def add(self, scored: BoardEntry) -> None:
@@ -190,7 +190,7 @@ class _GoldBoard:
             )
             yield Corrected(board.title, board.slug, version, entries)
 
-    def _in_order(self) -> list[Version]:
+    def _in_order(self) -> list[CorrectedGold]:
         """The newest first: each made what the one before it corrects."""
         by_made = {each.correction.corrected: each for each in self._versions.values()}
         found, at = [], self._fingerprint

@@ -28,7 +28,7 @@ KINDS: Mapping[str, re.Pattern[str]] = {
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangedPath:
     """A changed path, relative to the board's folder or, where it lies ``outside``, to the repository.
 
     ``regular``: before and after it is a plain file, where it is there.
@@ -48,7 +48,7 @@ class RequestReview:
 
 
 def review_of(
-    changes: Iterable[Change],
+    changes: Iterable[ChangedPath],
     *,
     is_left: Callable[[str], bool],
     owns: Callable[[str], bool],
@@ -92,14 +92,14 @@ def review_of(
     return RequestReview(tuple(sorted(names - gone)), tuple(problems))
 
 
-def _kind(change: Change) -> str | None:
+def _kind(change: ChangedPath) -> str | None:
     if change.outside:
         return None
     return next((kind for kind, pattern in KINDS.items() if pattern.fullmatch(change.path)), None)
 
 
 def _problem(
-    change: Change, *, record: bool, submission: bool, maintainer: bool, on_board: Callable[[str], bool]
+    change: ChangedPath, *, record: bool, submission: bool, maintainer: bool, on_board: Callable[[str], bool]
 ) -> str:
     """``record``: it belongs to an entry which the request removes, or which a maintainer adds."""
     kind = "entry" if record and not change.outside else _kind(change)

@@ -17,7 +17,7 @@ from imagenet_hard.base.errors import ResultError
 from imagenet_hard.leaderboard.board import BENCHMARKS, ENTRIES, VERIFIED, accepted_report, read_board
 from imagenet_hard.leaderboard.corrections import CORRECTIONS, check_corrections
 from imagenet_hard.leaderboard.entry import read_entry
-from imagenet_hard.leaderboard.verify.changes import Change, RequestReview, review_of
+from imagenet_hard.leaderboard.verify.changes import ChangedPath, RequestReview, review_of
 from imagenet_hard.leaderboard.verify.ownership import Author, owns
 from imagenet_hard.leaderboard.withdrawn import WITHDRAWN, withdrawal_problem
 
@@ -27,7 +27,7 @@ BOARD = "leaderboard"
 _GONE, _PLAIN = b"000000", b"100644"
 
 
-def git_changes(request: Path, base: Path) -> tuple[Change, ...]:
+def git_changes(request: Path, base: Path) -> tuple[ChangedPath, ...]:
     """The paths that the merge of a request into ``base`` changes.
 
     ``request``: a checkout whose HEAD is the merge; ``base``: a checkout of what it is merged into.
@@ -116,12 +116,12 @@ def _record_problem(board: Path, name: str) -> str:
     return ""
 
 
-def _change(about: bytes, path: bytes) -> Change:
+def _change(about: bytes, path: bytes) -> ChangedPath:
     """``about``: ``:OLD_MODE NEW_MODE OLD_HASH NEW_HASH STATUS``."""
     modes = about.removeprefix(b":").split(b" ")[:2]
     name = os.fsdecode(path)
     inside = name.startswith(f"{BOARD}/")
-    return Change(
+    return ChangedPath(
         name.removeprefix(f"{BOARD}/") if inside else name,
         regular=all(mode in (_GONE, _PLAIN) for mode in modes),
         outside=not inside,

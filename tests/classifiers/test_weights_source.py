@@ -11,15 +11,15 @@ from pathlib import Path
 import torch
 
 from imagenet_hard.classifiers.download import place_of
-from imagenet_hard.classifiers.sources import Source
 from imagenet_hard.classifiers.weights_file import INDEX
+from imagenet_hard.classifiers.weights_source import WeightsSource
 
 URL = "https://there.example/models/net-0123abcd.pth"
 
 
 def test_an_address_has_its_place_in_torchs_cache(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
-    source = Source(kind="url", place=URL)
+    source = WeightsSource(kind="url", place=URL)
     assert source.file() is None
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints" / "net-0123abcd.pth").write_bytes(b"x")
@@ -55,7 +55,7 @@ assert list(places()) == before, (list(places()), before)
 
 def test_a_file_is_the_one_of_the_current_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    source = Source(kind="file", place="best.pth#model")
+    source = WeightsSource(kind="file", place="best.pth#model")
     assert source.file() is None
     assert source.sha256() is None
     Path("best.pth").write_bytes(b"x")
@@ -65,13 +65,13 @@ def test_a_file_is_the_one_of_the_current_folder(monkeypatch, tmp_path):
 def test_an_index_stands_for_several(monkeypatch, tmp_path):
     path = tmp_path / f"model.safetensors{INDEX}"
     path.write_text("{}")
-    assert Source(kind="file", place=str(path)).file() is None
+    assert WeightsSource(kind="file", place=str(path)).file() is None
 
 
 def test_a_package_keeps_it_beside_its_code(monkeypatch, tmp_path):
     (tmp_path / "weights_of_mine").mkdir()
     (tmp_path / "weights_of_mine" / "__init__.py").touch()
-    source = Source(kind="package", place="weights_of_mine", names=("net.pth",))
+    source = WeightsSource(kind="package", place="weights_of_mine", names=("net.pth",))
     assert source.file() is None
     monkeypatch.syspath_prepend(str(tmp_path))
     assert source.file() is None
@@ -81,4 +81,4 @@ def test_a_package_keeps_it_beside_its_code(monkeypatch, tmp_path):
 
 
 def test_a_repository_that_is_not_here_gives_none():
-    assert Source(kind="hub", place="nobody/nothing", names=("model.safetensors",)).file() is None
+    assert WeightsSource(kind="hub", place="nobody/nothing", names=("model.safetensors",)).file() is None

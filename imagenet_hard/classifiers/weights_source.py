@@ -13,7 +13,7 @@ from imagenet_hard.classifiers.weights_file import INDEX, find
 from imagenet_hard.hub.read import model_file
 
 
-class Source(Record):
+class WeightsSource(Record):
     """``place``: a path as it was given, an address, a repository of the Hub, or an installed package.
 
     ``names``: files of the last two; of a repository the first that it has.
