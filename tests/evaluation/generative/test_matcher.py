@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import hashlib
 import importlib.util
+import inspect
+import sys
 import time
 from itertools import chain
 from pathlib import Path
@@ -193,6 +196,25 @@ def test_every_change_of_the_rules_has_its_hash(monkeypatch):
     monkeypatch.setattr(matcher, "VERSION", matcher.VERSION + 1)
     assert matcher.matcher_sha256() != before
     matcher.matcher_sha256.cache_clear()
+
+
+def test_the_hash_is_over_every_module_that_a_rule_is_in():
+    """All that the matcher imports of its own folder, and what these import of it."""
+    room = matcher.__name__.rpartition(".")[0]
+    found, left = set(), [matcher.__name__]
+    while left:
+        source = inspect.getsource(sys.modules[left.pop()])
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ImportFrom) and node.module in (room, "imagenet_hard.imagenet"):
+                new = {f"{node.module}.{each.name}" for each in node.names}
+            else:
+                new = {getattr(node, "module", None) or ""} & sys.modules.keys()
+            new = {each for each in new - found if each.startswith(room)}
+            found |= new
+            left += new
+    hashed = {module.__name__ for module in matcher._MODULES}
+    assert found <= hashed
+    assert len(found) == 7
 
 
 @pytest.mark.parametrize(
