@@ -56,14 +56,7 @@ def load_record(kind: type[R], name_or_path: str | Path, folder: str) -> R:
         UsageError: no such name or file, or the file's first wrong line with what is wrong in it.
     """
     path = record_path(kind, name_or_path, folder)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"cannot read the {_what(kind)} {path}: {error.strerror or error}") from None
-    if len(data) > MAX_BYTES:
-        raise UsageError(f"the {_what(kind)} {path} has more than {MAX_BYTES} bytes")
-    return parse_record(kind, data, str(path))
+    return parse_record(kind, read_bounded(path, MAX_BYTES, error=UsageError), str(path))
 
 
 def record_path(kind: type[Record], name_or_path: str | Path, folder: str) -> Path:

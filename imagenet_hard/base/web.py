@@ -67,6 +67,14 @@ class Inline:
         return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
 
 
+def inline_policy(style: Inline, *scripts: Inline) -> str:
+    """The Content-Security-Policy of a page in one file: it loads nothing and runs no other code."""
+    return (
+        f"default-src 'none'; script-src {' '.join(each.source for each in scripts)}; "
+        f"style-src {style.source}; img-src data:; font-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
 def data_url(kind: str, data: bytes) -> str:
     """A file inside the page. ``kind``: its type, such as "image/jpeg"."""
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -105,7 +105,7 @@ def check_text_parts(text_cfg: Mapping[str, Any], name: str) -> None:
         model_file(tokenizer, TOKENIZER_FILES, what="tokenizer")
 
 
-def load_published(model: nn.Module, file: Path, name: str) -> None:
+def load_published_weights(model: nn.Module, file: Path, name: str) -> None:
     """Load a published checkpoint by open_clip's own rules, without running code from it.
 
     Raises:
@@ -174,7 +174,7 @@ class Resolved:
     quick_gelu: bool
 
 
-def resolve(arch: str, tag: str | None) -> Resolved:
+def resolve_model(arch: str, tag: str | None) -> Resolved:
     """Architecture and tag as open_clip knows them, with the GELU that the weights were trained with.
 
     ``ARCH-quickgelu`` works for every ARCH.

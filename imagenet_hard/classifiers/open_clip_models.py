@@ -14,7 +14,7 @@ from imagenet_hard.classifiers import open_clip_build as build
 from imagenet_hard.classifiers.backends import Backend, LoadOptions
 from imagenet_hard.classifiers.base import Classifier
 from imagenet_hard.classifiers.normalisation import Normalisation, normalised
-from imagenet_hard.classifiers.open_clip_build import QUICK, other_gelu_tags, resolve, tags_of
+from imagenet_hard.classifiers.open_clip_build import QUICK, other_gelu_tags, resolve_model, tags_of
 from imagenet_hard.classifiers.transform import CallableTransform, ImageTransform, Transform
 from imagenet_hard.classifiers.weights import describe, load_into
 from imagenet_hard.classifiers.weights_file import find
@@ -40,7 +40,7 @@ def load_open_clip(arch: str, tag: str | None, options: LoadOptions) -> Classifi
     """
     import open_clip
 
-    source, name = resolve(arch, tag), f"open_clip:{arch}"
+    source, name = resolve_model(arch, tag), f"open_clip:{arch}"
     weights = options.file
     if tag is None and weights is None:
         raise UsageError(f"{name} needs weights, as {name}/TAG or --weights FILE: {tags_of(arch)}")
@@ -52,7 +52,7 @@ def load_open_clip(arch: str, tag: str | None, options: LoadOptions) -> Classifi
     )
     tokenizer = build.create_tokenizer(source.config)
     if file is not None:
-        build.load_published(model, file, f"{name}/{tag}")
+        build.load_published_weights(model, file, f"{name}/{tag}")
         return from_model(model, tokenizer, name=arch, tag=tag, head=head)
     assert weights is not None
     if tag is None and (other := other_gelu_tags(source)):
@@ -90,7 +90,7 @@ def load_hub(repo: str, options: LoadOptions) -> Classifier:
     tokenizer = build.create_tokenizer(f"hf-hub:{repo_id}" if text_cfg.get("hf_tokenizer_name") else folder)
     own: Normalisation | None = None
     if file is not None:
-        build.load_published(model, file, f"hf-hub:{repo}")
+        build.load_published_weights(model, file, f"hf-hub:{repo}")
         tag = f"hf-hub:{repo_id}" + (f"@{commit}" if commit else "")
     else:
         assert weights is not None

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagenet_hard.base.errors import ClassifierError, UsageError
-from imagenet_hard.imagenet.resizing import Enlarged, resize
+from imagenet_hard.imagenet.resizing import Enlarged, resize_shorter
 
 if TYPE_CHECKING:
     import torch
@@ -88,7 +88,7 @@ class Transform:
             image = to_rgb(image)
         resized: Image.Image | Enlarged = image
         if isinstance(self.resize, int):
-            resized = resize(image, self.resize, INTERPOLATIONS[self.interpolation])
+            resized = resize_shorter(image, self.resize, INTERPOLATIONS[self.interpolation])
         elif self.resize is not None:
             resized = image.resize(self.resize[::-1], INTERPOLATIONS[self.interpolation])
         cropped = center_crop(resized, self.crop) if self.crop is not None else resized

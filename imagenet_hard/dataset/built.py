@@ -11,7 +11,7 @@ from typing import Any
 from imagenet_hard.base.errors import DatasetError, ImageNetHardError
 from imagenet_hard.base.files import MAX_JSON_BYTES, read_bounded
 from imagenet_hard.dataset.benchmark import Benchmark, Source
-from imagenet_hard.dataset.class_folders import class_in_name, class_of, wnid_class
+from imagenet_hard.dataset.class_folders import class_in_name, folder_class, wnid_class
 from imagenet_hard.dataset.files import YAML, File, state
 from imagenet_hard.dataset.rows import from_dataset, from_stream, prepared
 from imagenet_hard.dataset.splits import check_whole, choose_split, refuse_part
@@ -63,7 +63,9 @@ def _has_images(file: File) -> bool:
 def _in_class_folder(file: File) -> bool:
     """A number is a class at the top only: docs/1/figure.png is none."""
     *folders, _ = file.parts
-    return any(wnid_class(name) is not None for name in folders) or class_of((*folders, "")[0]) is not None
+    return (
+        any(wnid_class(name) is not None for name in folders) or folder_class((*folders, "")[0]) is not None
+    )
 
 
 _OTHER_SETS: Mapping[str, Callable[[File], bool]] = {

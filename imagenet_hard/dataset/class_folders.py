@@ -34,7 +34,7 @@ _WNID_FILE = re.compile(r"(n\d{8})[-_. ]", re.IGNORECASE)
 
 
 @cache
-def class_of(name: str) -> int | None:
+def folder_class(name: str) -> int | None:
     """The class index that a folder's name stands for: "n01440764", "n01440764-tench" or "17"."""
     if name.isascii() and name.isdigit():
         return int(name) if int(name) < N_CLASSES else None
@@ -68,9 +68,11 @@ def by_class_folder(folder: Path, images: Sequence[File]) -> dict[str, Labels]:
     """
     found: dict[str, Labels] = {}
     for file in images:
-        if len(file.parts) > 1 and (index := class_of(file.parts[0])) is not None:
+        if len(file.parts) > 1 and (index := folder_class(file.parts[0])) is not None:
             found[file.id] = (index,)
-    outer = places(images, lambda name: class_of(name) is not None, lambda name: wnid_class(name) is not None)
+    outer = places(
+        images, lambda name: folder_class(name) is not None, lambda name: wnid_class(name) is not None
+    )
     outside = [file for file in images if file.id not in outer]
     check_one_place(folder, outer, outside)
     if found:

@@ -19,7 +19,7 @@ from imagenet_hard.dataset.class_folders import (
     check_names,
     check_splits,
     class_in_name,
-    class_of,
+    folder_class,
     wnid_of,
 )
 from imagenet_hard.dataset.files import (
@@ -101,7 +101,7 @@ def _label_file(
             return given if given.exists() else inside
         near = did_you_mean(given) or did_you_mean(inside)
         raise DatasetError(f"the label file {given} does not exist, nor in {folder}.{near}")
-    if any(len(file.parts) > 1 and class_of(file.parts[0]) is not None for file in images):
+    if any(len(file.parts) > 1 and folder_class(file.parts[0]) is not None for file in images):
         return None
     names = [file.id for file in others if file.id in LABEL_FILES]
     if len(names) > 1:
@@ -116,7 +116,9 @@ def _labelled(
     if table is not None:
         return _by_table(folder, images, others, table, counts)
     if found := by_class_folder(folder, images):
-        counts.update(not_images(f for f in others if len(f.parts) > 1 and class_of(f.parts[0]) is not None))
+        counts.update(
+            not_images(f for f in others if len(f.parts) > 1 and folder_class(f.parts[0]) is not None)
+        )
         return found
     found = {file.id: (index,) for file in images if (index := class_in_name(file)) is not None}
     check_splits(
@@ -131,14 +133,14 @@ def _by_table(
 ) -> dict[str, Labels]:
     """Labels from a label file."""
     table = read_label_file(path)
-    names = match(images, table, folder, path.name)
+    names = match_names(images, table, folder, path.name)
     if not names:
         raise DatasetError(
             f"{folder} has no labels: {_seen([*images, *others])}, but the names in {path.name} match "
             f"none of them: it names {next(iter(table))!r}, and the folder has {images[0].id!r}"
         )
     left = set(table) - set(names.values())
-    unread = match(others, left, folder, path.name)
+    unread = match_names(others, left, folder, path.name)
     counts.update(not_images(file for file in others if file.id in unread))
     counts["labels_without_image"] = len(left) - len(unread)
     found = {id: table[name] for id, name in names.items()}
@@ -169,7 +171,7 @@ def _seen(files: Sequence[File]) -> str:
 _PICTURES = IMAGE_SUFFIXES | {".jfif", ".avif", ".heic", ".heif", ".jxl", ".jpg_original"}
 
 
-def match(files: Sequence[File], names: Iterable[str], folder: Path, source: str) -> dict[str, str]:
+def match_names(files: Sequence[File], names: Iterable[str], folder: Path, source: str) -> dict[str, str]:
     """Image id -> its name in a label file, where it has one.
 
     The exact name comes first, then the name in other letters (upper and lower case), then both without

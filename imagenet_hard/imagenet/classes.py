@@ -85,7 +85,7 @@ def devkit_order() -> tuple[int, ...]:
 
 
 @cache
-def objectnet() -> tuple[ObjectNetClass, ...]:
+def objectnet_classes() -> tuple[ObjectNetClass, ...]:
     """The 113 ObjectNet classes with an ImageNet counterpart, by ObjectNet id."""
     index = wnid_to_index()
     rows = csv.DictReader(checked_lines("objectnet.csv"))
@@ -103,10 +103,10 @@ def objectnet() -> tuple[ObjectNetClass, ...]:
 @cache
 def imagenet_to_objectnet() -> Mapping[int, int]:
     """The 125 mapped class indices -> ObjectNet id."""
-    return MappingProxyType({index: c.id for c in objectnet() for index in c.indices})
+    return MappingProxyType({index: c.id for c in objectnet_classes() for index in c.indices})
 
 
-def listed(file: str, sha256: str) -> tuple[int, ...]:
+def listed_classes(file: str, sha256: str) -> tuple[int, ...]:
     """The class indices of a data file of wnids, one a line; ``sha256``: as of those in ``_SHA256``.
 
     Raises:

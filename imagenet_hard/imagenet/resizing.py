@@ -35,7 +35,7 @@ def resized_size(size: tuple[int, int], shorter: int) -> tuple[int, int]:
     return (shorter, longer) if width <= height else (longer, shorter)
 
 
-def resize(
+def resize_shorter(
     image: Image.Image, shorter: int, resampling: Image.Resampling, most: int = MOST_PIXELS
 ) -> Image.Image | Enlarged:
     """The shorter side to ``shorter``, by torchvision's rule: something to crop from.

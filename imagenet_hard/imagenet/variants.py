@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.types import N_CLASSES
-from imagenet_hard.imagenet.classes import imagenet_to_objectnet, listed
+from imagenet_hard.imagenet.classes import imagenet_to_objectnet, listed_classes
 
 Layout = Literal["validation", "relabelled", "wnids", "numbers", "corruptions", "objects"]
 """How a release lies on disk: wnid folders, or a flat folder with its ground truth; the same with a label
@@ -75,7 +75,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                 "200 wnid folders",
                 files=re.compile(r"\d\.\d+_.+ _ .+_\d\.\d+\.\w+"),
                 classes=partial(
-                    listed,
+                    listed_classes,
                     "imagenet_a.txt",
                     "9826a24166e74ce62fb87b27889874ca26917542c745712309d6e25855d63bc2",
                 ),
@@ -105,7 +105,7 @@ VARIANTS: Mapping[str, Variant] = MappingProxyType(
                     r"|sticker|tattoo|toy|videogame)_\d+\.\w+"
                 ),
                 classes=partial(
-                    listed,
+                    listed_classes,
                     "imagenet_r.txt",
                     "a6a0729f7a99230280639cab6e51e01485a3b41a676ea35621a501c9d6e83ca4",
                 ),

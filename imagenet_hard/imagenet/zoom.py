@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from imagenet_hard.base.errors import UsageError
-from imagenet_hard.imagenet.resizing import Enlarged, resized_size
-from imagenet_hard.imagenet.resizing import resize as resize_shorter
+from imagenet_hard.imagenet.resizing import Enlarged, resize_shorter, resized_size
 
 PAPER_SIZE = 224
 """Side of the paper's crop in pixels."""

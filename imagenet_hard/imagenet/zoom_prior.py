@@ -11,7 +11,7 @@ from imagenet_hard.imagenet.zoom import ANCHORS, Zoom
 
 
 @cache
-def measured() -> Mapping[int, Sequence[float]]:
+def measured_chances() -> Mapping[int, Sequence[float]]:
     """Scale for crops of 224 -> chance of each of its 9 anchors, in [0, 1]."""
     rows = package_csv("imagenet_hard.imagenet", "zoom_prior.csv")
     return {int(row["scale"]): [float(row[f"anchor{i}"]) for i in range(len(ANCHORS))] for row in rows}
@@ -27,7 +27,7 @@ def likeliest_zooms(n: int) -> tuple[Zoom, ...]:
     """
     rated = [
         (-chance, scale, row, column)
-        for scale, chances in measured().items()
+        for scale, chances in measured_chances().items()
         for (row, column), chance in zip(ANCHORS, chances, strict=True)
     ]
     if not 1 <= n <= len(rated):

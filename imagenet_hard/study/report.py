@@ -8,7 +8,7 @@ from typing import Any
 
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.runtime import __version__
-from imagenet_hard.base.web import Inline, json_text, static_text, style_with_font, templates
+from imagenet_hard.base.web import Inline, inline_policy, json_text, static_text, style_with_font, templates
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.study.cover import TOP
 from imagenet_hard.study.figures import Figures
@@ -45,11 +45,6 @@ def render(matrix: Matrix, figures: Figures, shown: Sequence[Shown]) -> str:
         Inline(static_text("study.js", _PACKAGE)),
     ]
     style = Inline(style_with_font() + static_text("study.css", _PACKAGE))
-    scripts = " ".join(each.source for each in (*before, *after))
-    csp = (
-        f"default-src 'none'; script-src {scripts}; style-src {style.source}; img-src data:; "
-        "font-src data:; base-uri 'none'; form-action 'none'"
-    )
     variants = {each.source: each.variant for each in info.images}
     html: str = (
         templates(_PACKAGE, class_name=_class_name)
@@ -57,7 +52,7 @@ def render(matrix: Matrix, figures: Figures, shown: Sequence[Shown]) -> str:
         .render(
             info=info,
             version=__version__,
-            csp=csp,
+            csp=inline_policy(style, *before, *after),
             style=style.code,
             before=[each.code for each in before],
             after=[each.code for each in after],

@@ -10,7 +10,15 @@ from PIL import Image
 from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.types import ModelSpec
-from imagenet_hard.base.web import Inline, data_url, json_text, static_text, style_with_font, templates
+from imagenet_hard.base.web import (
+    Inline,
+    data_url,
+    inline_policy,
+    json_text,
+    static_text,
+    style_with_font,
+    templates,
+)
 from imagenet_hard.imagenet.classes import names as class_names
 from imagenet_hard.imagenet.zoom import ANCHORS
 from imagenet_hard.study.gallery import SIDE
@@ -39,11 +47,6 @@ def render(found: ZoomMap, model: ModelSpec, name: str) -> str:
     before = [Inline(static_text("js/theme.js"))]
     after = [Inline(static_text("zoom.js", _PACKAGE))]
     style = Inline(style_with_font() + static_text("study.css", _PACKAGE) + static_text("zoom.css", _PACKAGE))
-    scripts = " ".join(each.source for each in (*before, *after))
-    csp = (
-        f"default-src 'none'; script-src {scripts}; style-src {style.source}; img-src data:; "
-        "font-src data:; base-uri 'none'; form-action 'none'"
-    )
     grid, spoken = found.grid, class_names()
     shown = [found.best, *([grid.standard] if grid.has_standard and grid.standard != found.best else [])]
     html: str = (
@@ -53,7 +56,7 @@ def render(found: ZoomMap, model: ModelSpec, name: str) -> str:
             name=name,
             model=f"{model.name} ({model.tag})" if model.tag else model.name,
             version=__version__,
-            csp=csp,
+            csp=inline_policy(style, *before, *after),
             style=style.code,
             before=[each.code for each in before],
             after=[each.code for each in after],

@@ -21,7 +21,7 @@ from imagenet_hard.base.errors import ClassifierError, UnknownModelError, UsageE
 from imagenet_hard.classifiers import open_clip_build as build
 from imagenet_hard.classifiers.backends import LoadOptions
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.classifiers.open_clip_build import resolve
+from imagenet_hard.classifiers.open_clip_build import resolve_model
 from imagenet_hard.classifiers.open_clip_models import from_model, load_open_clip, names, transform_of
 from imagenet_hard.classifiers.openai_names import CLIP_ALIASES, parse_clip_alias
 from imagenet_hard.classifiers.transform import CallableTransform, Transform, fixed_images
@@ -78,7 +78,7 @@ def test_openais_names_are_open_clips() -> None:
     assert len(CLIP_ALIASES) == 9
     for alias in CLIP_ALIASES:
         assert parse_clip_alias(f"clip:{alias}") == parse_clip_alias(alias)
-        source = resolve(*parse_clip_alias(alias))
+        source = resolve_model(*parse_clip_alias(alias))
         assert source.tag == "openai"
         assert source.quick_gelu
     assert parse_clip_alias("ViT-L/14@336px") == ("ViT-L-14-336", "openai")
@@ -101,12 +101,12 @@ def test_every_tag_gets_the_gelu_it_was_trained_with() -> None:
     for arch, tag in open_clip.list_pretrained():
         entry, config = _PRETRAINED[arch][tag], open_clip.get_model_config(arch)
         expected = entry.get("quick_gelu", False) or config.get("quick_gelu", False)
-        assert resolve(arch, tag).quick_gelu == expected, (arch, tag)
-    assert resolve("ViT-B-32", "metaclip_400m").quick_gelu
-    assert resolve("ViT-H-14", "dfn5b").quick_gelu
-    assert not resolve("ViT-B-32", "laion2b_s34b_b79k").quick_gelu
-    assert resolve("roberta-ViT-B-32", "laion2b_s12b_b32k").quick_gelu
-    assert resolve("ViT-g-14-quickgelu", None).quick_gelu  # open_clip has no such file
+        assert resolve_model(arch, tag).quick_gelu == expected, (arch, tag)
+    assert resolve_model("ViT-B-32", "metaclip_400m").quick_gelu
+    assert resolve_model("ViT-H-14", "dfn5b").quick_gelu
+    assert not resolve_model("ViT-B-32", "laion2b_s34b_b79k").quick_gelu
+    assert resolve_model("roberta-ViT-B-32", "laion2b_s12b_b32k").quick_gelu
+    assert resolve_model("ViT-g-14-quickgelu", None).quick_gelu  # open_clip has no such file
 
 
 def test_unknown_names_give_the_nearest() -> None:
@@ -267,7 +267,7 @@ def test_files_that_are_no_weights(small_clip: str, weights: Path, tmp_path: Pat
     cut = tmp_path / "cut.pt"
     cut.write_bytes(weights.read_bytes()[:5000])
     with pytest.raises(WeightsError, match=r"the weights of x in .*cut\.pt cannot be loaded"):
-        build.load_published(model, cut, "x")
+        build.load_published_weights(model, cut, "x")
 
 
 def test_slips_show_before_anything_is_built(small_clip: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from imagenet_hard.classifiers.transform import (
     Transform,
     paper_transform,
 )
-from imagenet_hard.imagenet.resizing import resize as resize_shorter
+from imagenet_hard.imagenet.resizing import resize_shorter
 
 
 def image(width: int, height: int, mode: str = "RGB", seed: int = 0) -> Image.Image:
@@ -81,7 +81,7 @@ def test_a_narrow_image_made_in_parts_equals_torchvision(
     """Of what would be huge only the crop is made: here of everything that grows."""
     picture = image(*((short, long) if upright else (long, short)), mode)
     ours = Transform(resize, crop, interpolation, rgb=rgb)
-    with patch("imagenet_hard.classifiers.transform.resize", partial(resize_shorter, most=0)):
+    with patch("imagenet_hard.classifiers.transform.resize_shorter", partial(resize_shorter, most=0)):
         pixels = ours.pixels(picture)
     expected = picture.convert("RGB") if rgb == "first" else picture
     expected = transforms.Resize(resize, InterpolationMode(interpolation))(expected)

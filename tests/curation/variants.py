@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from imagenet_hard.curation.sources.imagenet_c import corrupt
-from imagenet_hard.imagenet.classes import objectnet, wnid_to_index, wnids
+from imagenet_hard.imagenet.classes import objectnet_classes, wnid_to_index, wnids
 from imagenet_hard.imagenet.variants import MASKS
 
 CORRUPTIONS = ("fog", "impulse_noise")
@@ -52,7 +52,7 @@ def lay_out_by_wnid(shared: Path, folder: Path) -> None:
 
 def _lay_out_objectnet(data: Path, folder: Path) -> None:
     answers = json.loads((data / "answers.json").read_text())
-    by_number = {c.id: c.folder for c in objectnet()}
+    by_number = {c.id: c.folder for c in objectnet_classes()}
     for name, number in answers.items():
         target = by_number.get(number, f"unmapped_{number}")
         _link(folder / target / name, data / "images" / name)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
 from imagenet_hard.dataset import load_dataset
 from imagenet_hard.dataset.files import File
-from imagenet_hard.dataset.folder import match
+from imagenet_hard.dataset.folder import match_names
 from imagenet_hard.imagenet.classes import wnid_to_index, wnids
 from tests.dataset.images import WNIDS, class_tree, jpeg
 
@@ -262,7 +262,7 @@ FOLDER = Path("/data/imagenet/val")
 
 def matched(ids: list[str], names: list[str]) -> dict[str, str]:
     """The names of images with these ids."""
-    return match([File(id, f"/x/{id}", (0, 0, 0)) for id in ids], names, FOLDER, "l.txt")
+    return match_names([File(id, f"/x/{id}", (0, 0, 0)) for id in ids], names, FOLDER, "l.txt")
 
 
 @pytest.mark.parametrize(

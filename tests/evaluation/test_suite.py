@@ -103,8 +103,8 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
             "there is no suite 'papr': did you mean paper\\? there are demo, openclip, paper, or",
         ),
         ("zzz", "there is no suite 'zzz': there are demo, openclip, paper"),
-        ("none.yaml", "cannot read the suite none.yaml: No such file"),
-        ("../paper", "cannot read the suite ../paper: No such file"),
+        ("none.yaml", "cannot read none.yaml: it is not there"),
+        ("../paper", "cannot read ../paper: it is not there"),
     ],
 )
 def test_unknown_suites(name: str, message: str) -> None:

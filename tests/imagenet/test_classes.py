@@ -80,7 +80,7 @@ def test_the_released_label_files_agree(shared: Path) -> None:
 
 def test_objectnet_maps_113_classes_to_125() -> None:
     """113 classes, 125 ImageNet ids, nine of the classes one-to-many, no id used twice."""
-    mapped = classes.objectnet()
+    mapped = classes.objectnet_classes()
     assert len(mapped) == len({c.id for c in mapped}) == len({c.folder for c in mapped}) == 113
     assert sum(len(c.indices) for c in mapped) == len(classes.imagenet_to_objectnet()) == 125
     assert sum(len(c.indices) > 1 for c in mapped) == 9
@@ -95,13 +95,13 @@ def test_objectnet_agrees_with_the_released_mapping(shared: Path) -> None:
     released = json.loads((objectnet / "imagenet_pytorch_id_to_objectnet_id.json").read_text())
     assert dict(classes.imagenet_to_objectnet()) == {int(k): v for k, v in released.items()}
     folders = json.loads((objectnet / "folder_to_objectnet_label.json").read_text())
-    assert all(folders[c.folder] == c.name for c in classes.objectnet())
+    assert all(folders[c.folder] == c.name for c in classes.objectnet_classes())
     by_name = json.loads((objectnet / "objectnet_to_imagenet_1k.json").read_text())
-    assert {c.name: len(c.indices) for c in classes.objectnet()} == {
+    assert {c.name: len(c.indices) for c in classes.objectnet_classes()} == {
         name: len(targets.split(";")) for name, targets in by_name.items()
     }
     # ObjectNet numbers its 313 classes by their sorted names.
-    assert all(sorted(folders.values())[c.id] == c.name for c in classes.objectnet())
+    assert all(sorted(folders.values())[c.id] == c.name for c in classes.objectnet_classes())
 
 
 def test_a_mask_is_read_only_bool() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imagenet_hard.imagenet import resizing
-from imagenet_hard.imagenet.resizing import MOST_PIXELS, Enlarged, resize, resized_size
+from imagenet_hard.imagenet.resizing import MOST_PIXELS, Enlarged, resize_shorter, resized_size
 
 FILTERS = [Image.Resampling.NEAREST, *resizing.FILTERS]  # Pillow 13 has more, which no transform asks for
 MODES = ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"]
@@ -81,7 +81,7 @@ def test_far_along_a_long_side(resampling):
 def test_the_size_decides_only_how_it_is_made(width, height, shorter, most):
     """As a whole where that is small or smaller than the image, else in parts; the pixels are the same."""
     image = noise(width, height)
-    found = resize(image, shorter, Image.Resampling.BICUBIC, most)
+    found = resize_shorter(image, shorter, Image.Resampling.BICUBIC, most)
     whole = image.resize(found.size, Image.Resampling.BICUBIC)
     pixels = whole.width * whole.height
     assert isinstance(found, Enlarged) == (pixels > max(most, width * height))
@@ -93,12 +93,12 @@ def test_ordinary_images_are_resized_by_pillow():
     """Up to 10 : 1 at the largest of the paper's scales, whatever only gets smaller, and other than bytes."""
     bicubic = Image.Resampling.BICUBIC
     assert MOST_PIXELS > 10 * 1024 * 1024
-    assert isinstance(resize(noise(10, 100), 1024, bicubic), Image.Image)
-    assert isinstance(resize(noise(2, 40_000), 1, bicubic), Image.Image)
+    assert isinstance(resize_shorter(noise(10, 100), 1024, bicubic), Image.Image)
+    assert isinstance(resize_shorter(noise(2, 40_000), 1, bicubic), Image.Image)
     for mode in ("I", "I;16", "F"):
-        assert isinstance(resize(Image.new(mode, (2, 9)), 4, bicubic, most=1), Image.Image)
+        assert isinstance(resize_shorter(Image.new(mode, (2, 9)), 4, bicubic, most=1), Image.Image)
     for mode in MODES:
-        assert isinstance(resize(noise(2, 9, mode), 4, bicubic, most=1), Enlarged)
+        assert isinstance(resize_shorter(noise(2, 9, mode), 4, bicubic, most=1), Enlarged)
 
 
 CODE = """

@@ -54,6 +54,6 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
 """Name -> action, in the order of page and report."""
 
 
-def state(name: str) -> str:
+def image_state(name: str) -> str:
     """An action as the state of the image; that of a row which takes back is "undecided"."""
     return UNDECIDED if name == UNDECIDED else ACTIONS[name].past

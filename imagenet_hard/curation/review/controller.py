@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
-from imagenet_hard.curation.review.actions import ACTIONS, Action, state
+from imagenet_hard.curation.review.actions import ACTIONS, Action, image_state
 from imagenet_hard.curation.review.decisions import DecisionRow
 from imagenet_hard.curation.review.pictures import Pictures
 from imagenet_hard.curation.review.session import ReviewFilter, ReviewSession
@@ -125,4 +125,4 @@ def _describe(row: DecisionRow) -> str:
     """What a row says, in words: ``relabelled: tench, goldfish (two fish)``."""
     labels = f": {', '.join(names()[i] for i in row.labels)}" if row.labels else ""
     reason = f" ({row.reason})" if row.reason else ""
-    return state(row.action) + labels + reason
+    return image_state(row.action) + labels + reason

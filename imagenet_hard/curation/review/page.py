@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
 from imagenet_hard.base.types import N_CLASSES
 from imagenet_hard.base.web import templates
-from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED, state
+from imagenet_hard.curation.review.actions import ACTIONS, UNDECIDED, image_state
 from imagenet_hard.curation.review.controller import Controller, Screen
 from imagenet_hard.curation.review.merge import DROP_REASONS
 from imagenet_hard.curation.review.session import Progress, ReviewFilter
@@ -226,7 +226,7 @@ def _filter(source: str | None, undecided_only: bool) -> ReviewFilter:
 
 def part(name: str, *values: object) -> str:
     """A part of the page as HTML: a macro of ``templates/fragments.html.jinja``, filled in."""
-    filters = {"class_name": _name, "wnid": _wnid, "state": state}
+    filters = {"class_name": _name, "wnid": _wnid, "state": image_state}
     module = templates("imagenet_hard.curation.review", **filters).get_template("fragments.html.jinja").module
     return str(getattr(module, name)(*values))
 
@@ -234,7 +234,7 @@ def part(name: str, *values: object) -> str:
 def head_of(reviewer: str, file: str, progress: Progress) -> str:
     """Title, and how far the reviewer is."""
     numbers = {**progress.decided, UNDECIDED: progress.undecided}
-    return part("head", reviewer, file, [(kind, state(kind), n) for kind, n in numbers.items()])
+    return part("head", reviewer, file, [(kind, image_state(kind), n) for kind, n in numbers.items()])
 
 
 def _name(index: int) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from imagenet_hard.base.tables import Table
-from imagenet_hard.curation.review.actions import ACTIONS, state
+from imagenet_hard.curation.review.actions import ACTIONS, image_state
 from imagenet_hard.curation.review.decisions import DecisionRow
 from imagenet_hard.curation.review.merge import Merged
 from imagenet_hard.imagenet.classes import names
@@ -42,7 +42,7 @@ def tables(merged: Merged) -> list[Table]:
         Table(
             ["", "images"],
             [
-                *((state(action), f"{n:,}") for action, n in decided.items()),
+                *((image_state(action), f"{n:,}") for action, n in decided.items()),
                 ("in conflict", f"{len(merged.conflicts):,}"),
                 ("undecided", f"{len(merged.undecided):,}"),
                 ("settled by adjudication", f"{len(merged.adjudicated):,}"),

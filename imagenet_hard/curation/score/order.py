@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from imagenet_hard.imagenet.zoom import ANCHORS, PAPER_SIZE, Zoom, ZoomGrid
 from imagenet_hard.imagenet.zoom_list import indices
-from imagenet_hard.imagenet.zoom_prior import measured
+from imagenet_hard.imagenet.zoom_prior import measured_chances
 
 PRIOR_WEIGHT = 50
 """Images that the prior counts for, against those of the run."""
@@ -106,7 +106,7 @@ class ZoomOrder:
 
 def prior(grid: ZoomGrid) -> NDArray[np.float64]:
     """float64 (zooms,): the measured chances, in [0, 1]; of the nearest measured scale for another grid."""
-    chances = measured()
+    chances = measured_chances()
     scales = sorted(chances)
     found = []
     for scale in grid.scales:

@@ -28,7 +28,7 @@ from imagenet_hard.curation.score.classifiers import (
 )
 from imagenet_hard.curation.score.order import ZoomOrder
 from imagenet_hard.curation.sources import open_source, unwanted
-from imagenet_hard.curation.sources.exclusions import hashes, near_copies, read_exclusions
+from imagenet_hard.curation.sources.exclusions import image_sha256s, near_copies, read_exclusions
 from imagenet_hard.dataset.copies import Copy
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.settings import RunSettings
@@ -127,7 +127,7 @@ def plan(
                 load_zoom_classifier(classifier, recipe.grid(classifier.size), settings.device)
             )
     excluded = read_exclusions(recipe.exclusions, path, sources)
-    found = None if quick else unwanted(sources, hashes(sources, on_progress), excluded)
+    found = None if quick else unwanted(sources, image_sha256s(sources, on_progress), excluded)
     ids = [id for source in sources for id in source.images.ids if id not in excluded]
     near = None if quick else near_copies(sources, ids, on_progress)
     workers = settings.decode_workers()

@@ -96,7 +96,7 @@ def unwanted(
     return [found for found in find_duplicates(sources, left) if not found.expected]
 
 
-def hashes(
+def image_sha256s(
     sources: Sequence[OpenSource], on_progress: Callable[[int], object] = lambda n: None
 ) -> dict[str, str]:
     """Id -> sha256 of every image's bytes, which are read for it; images that cannot be read are left out.

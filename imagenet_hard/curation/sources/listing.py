@@ -15,7 +15,7 @@ from imagenet_hard.dataset.class_folders import wnid_of
 from imagenet_hard.dataset.files import OTHER_SUFFIXES, File, did_you_mean, images_among, walk
 from imagenet_hard.dataset.left_out import not_images, told
 from imagenet_hard.dataset.load import load_dataset
-from imagenet_hard.imagenet.classes import objectnet, wnids
+from imagenet_hard.imagenet.classes import objectnet_classes, wnids
 from imagenet_hard.imagenet.variants import VARIANTS
 
 assert VARIANTS["imagenet"].files is not None
@@ -152,7 +152,7 @@ def recognise(images: Sequence[File]) -> Recognised:
         return Recognised("other", None, f"a folder of other folders ({below}) that hold wnid folders")
     if all(top.isascii() and top.isdigit() for top in tops):
         return _of("numbers", f"{len(tops)} numbered folders")
-    if known := tops & {c.folder for c in objectnet()}:
+    if known := tops & {c.folder for c in objectnet_classes()}:
         return _of("objects", f"folders such as {sorted(known)[0]}")
     return Recognised("other", None, f"folders named {below}, none of which is a class")
 

@@ -18,7 +18,7 @@ from imagenet_hard.curation.sources.listing import Listing, file_of, folder_of, 
 from imagenet_hard.dataset.class_folders import check_depth, check_one_set, places
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.files import File, read_file, state
-from imagenet_hard.imagenet.classes import objectnet as mapped_classes
+from imagenet_hard.imagenet.classes import objectnet_classes
 from imagenet_hard.imagenet.variants import VARIANTS
 
 
@@ -34,7 +34,7 @@ def objectnet(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     if spec.labels is not None:
         found = _by_number(images, file_of(spec.labels, root, "labels"))
     else:
-        by_folder = {c.folder: c.indices for c in mapped_classes()}
+        by_folder = {c.folder: c.indices for c in objectnet_classes()}
         outer = places(images, by_folder.__contains__)
         check_one_set(folder, outer)
         check_depth(folder, images, outer)
@@ -105,7 +105,7 @@ def _by_number(images: list[File], path: Path) -> dict[str, tuple[int, ...]]:
         raise DatasetError(
             f"{path}: expected a JSON object of file names and ObjectNet class numbers in 0..312"
         )
-    by_number = {c.id: c.indices for c in mapped_classes()}
+    by_number = {c.id: c.indices for c in objectnet_classes()}
     missing = [file.id for file in images if file.parts[-1] not in table]
     if missing:
         raise DatasetError(f"{path} lacks {len(missing)} of {len(images)} images (first {missing[0]})")

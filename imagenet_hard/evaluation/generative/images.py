@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from io import BytesIO
 
 from PIL import Image
 
+from imagenet_hard.base import web
 from imagenet_hard.base.errors import ImageError
 from imagenet_hard.dataset.decode import FORMATS, decode
 
@@ -27,10 +27,10 @@ def data_url(data: bytes, *, id: str = "") -> tuple[str, bool]:
     except Exception:  # ``decode`` has a word for each
         form = None
     if form in _AS_THEY_ARE:
-        return f"data:{_AS_THEY_ARE[form]};base64,{b64encode(data).decode()}", False
+        return web.data_url(_AS_THEY_ARE[form], data), False
     png = BytesIO()
     try:
         decode(data, id=id).convert("RGB").save(png, "PNG")
     except OSError as error:
         raise ImageError(f"image {id!r} cannot be encoded as PNG: {error}") from None
-    return f"data:image/png;base64,{b64encode(png.getvalue()).decode()}", True
+    return web.data_url("image/png", png.getvalue()), True

@@ -8,7 +8,7 @@ from imagenet_hard.base.files import write_atomically
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.tables import Table
 from imagenet_hard.base.text import counted, pct, points, span
-from imagenet_hard.base.web import Inline, static_text, style_with_font, templates
+from imagenet_hard.base.web import Inline, inline_policy, static_text, style_with_font, templates
 from imagenet_hard.dataset.versions import REASONS
 from imagenet_hard.leaderboard.bridge import PARTS, Bridge, Step
 
@@ -40,8 +40,7 @@ def render(found: Bridge) -> str:
             version=__version__,
             style=style.code,
             script=theme.code,
-            csp=f"default-src 'none'; script-src {theme.source}; style-src {style.source}; img-src data:; "
-            "font-src data:; base-uri 'none'; form-action 'none'",
+            csp=inline_policy(style, theme),
             licence=static_text("vendor/archivo.LICENSE.txt"),
         )
     )

@@ -47,7 +47,7 @@ def csv(boards: Sequence[Board], top: int | None = None) -> str:
     return "\n".join(table_csv(board, top) for board in boards)
 
 
-def json_text(boards: Sequence[Board], top: int | None = None) -> str:
+def json_tables(boards: Sequence[Board], top: int | None = None) -> str:
     """One JSON array with an object per benchmark."""
     return json.dumps([table_json(board, top) for board in boards], indent=2) + "\n"
 
@@ -60,7 +60,7 @@ def latex(boards: Sequence[Board], top: int | None = None) -> str:
 FORMATS: Mapping[str, Callable[[Sequence[Board], int | None], str]] = {
     "markdown": markdown,
     "csv": csv,
-    "json": json_text,
+    "json": json_tables,
     "latex": latex,
 }
 

@@ -110,7 +110,7 @@ def _share_alone(correct: NDArray[np.bool_], solvers: NDArray[np.integer], allow
     return int((correct & unsolved).sum()), int(unsolved.sum())
 
 
-def near_copies(entry: Rescored, predictions_sha256: str, peers: Sequence[Peer]) -> Finding:
+def errs_alike(entry: Rescored, predictions_sha256: str, peers: Sequence[Peer]) -> Finding:
     """Entries that err alike: the same weights under another name, or a copied file.
 
     By the same wrong answers, or by being wrong on the same images with whatever answers.

@@ -147,7 +147,7 @@ def _look_for_anomalies(checklist: Checklist, it: Examined, peers: Peers, canari
     for name, finding in (
         (anomalies.SCORE, anomalies.plausible_score(it.rescored)),
         (anomalies.UNSOLVED, anomalies.unsolved_images(it.rescored, others)),
-        ("near-copies", anomalies.near_copies(it.rescored, it.answers.sha256, others)),
+        ("near-copies", anomalies.errs_alike(it.rescored, it.answers.sha256, others)),
         (anomalies.CANARIES, anomalies.canaries(it.rescored, it.gold, canaries)),
         ("calibration", anomalies.calibration(it.rescored, it.answers)),
     ):

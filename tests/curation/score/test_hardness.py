@@ -36,7 +36,7 @@ from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.openvino import openvino_version
 from imagenet_hard.engine.settings import RunSettings
-from imagenet_hard.imagenet.resizing import resize
+from imagenet_hard.imagenet.resizing import resize_shorter
 from imagenet_hard.imagenet.zoom import PAPER_SCALES, ZoomGrid
 from tests.curation.small import GRID, SETTINGS, Made, by_protocol, made, net, run
 
@@ -294,7 +294,7 @@ def test_lines_of_pixels_are_decided_like_any_image(tmp_path):
     seen = [set(by_protocol(each, net(0)).tolist()) for each in out]
     labels = [(min(seen[0]),), (next(c for c in range(1000) if c not in seen[1]),)]
     data = Made(["imagenet/0", "imagenet/1"], out, labels, {"imagenet/1"})
-    whole = partial(resize, most=0)
+    whole = partial(resize_shorter, most=0)
     with patch("imagenet_hard.imagenet.zoom.resize_shorter", whole), open_store(tmp_path) as store:
         run(store, [data.source()], [net(0)])
         assert hard(store) == data.hard

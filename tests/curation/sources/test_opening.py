@@ -17,13 +17,13 @@ from PIL import Image
 from imagenet_hard.base.errors import DatasetError, ImageError, UsageError
 from imagenet_hard.curation.recipe import Recipe, SourceSpec, load_recipe
 from imagenet_hard.curation.sources import find_duplicates, open_source, open_sources, unwanted
-from imagenet_hard.curation.sources.exclusions import explain_near_copies, hashes, near_copies
+from imagenet_hard.curation.sources.exclusions import explain_near_copies, image_sha256s, near_copies
 from imagenet_hard.curation.sources.imagenet_c import corrupt, corruptions
 from imagenet_hard.curation.sources.listing import Listing
 from imagenet_hard.curation.sources.objectnet import unframed, without_border
 from imagenet_hard.curation.sources.opening import spread
 from imagenet_hard.dataset.decode import decode
-from imagenet_hard.imagenet.classes import objectnet, wnids
+from imagenet_hard.imagenet.classes import objectnet_classes, wnids
 from imagenet_hard.imagenet.variants import MASKS, mask
 from tests.curation.small import sha256
 from tests.curation.variants import lay_out, lay_out_by_wnid
@@ -343,7 +343,7 @@ def png(size: tuple[int, int], mode: str = "RGBA") -> bytes:
 
 def test_objectnet_folders_map_to_imagenet(tmp_path):
     """Mapped classes with one to three labels; the others are left out and counted; no red is left."""
-    several = next(c for c in objectnet() if len(c.indices) > 1)
+    several = next(c for c in objectnet_classes() if len(c.indices) > 1)
     put(tmp_path / f"images/{several.folder}/a.png", png((20, 14)))
     put(tmp_path / "images/air_freshener/b.png", png((20, 14)))
     source = opened(tmp_path, variant="objectnet")
@@ -360,10 +360,10 @@ def test_objectnet_flat_with_its_numbers(tmp_path):
     """ObjectNet's own class numbers by file name."""
     put(tmp_path / "images/a.png", png((20, 14)))
     put(tmp_path / "images/b.png", png((20, 14)))
-    table = {"a.png": objectnet()[3].id, "b.png": 0}
+    table = {"a.png": objectnet_classes()[3].id, "b.png": 0}
     (tmp_path / "answers.json").write_text(json.dumps(table))
     source = opened(tmp_path, variant="objectnet", labels="answers.json", border=0)
-    assert source.images.labels == (objectnet()[3].indices,)
+    assert source.images.labels == (objectnet_classes()[3].indices,)
     assert source.images[0].image == png((20, 14))
     (tmp_path / "answers.json").write_text(json.dumps({"a.png": 1}))
     with pytest.raises(DatasetError, match=r"lacks 1 of 2 images \(first b.png\)"):
@@ -402,7 +402,7 @@ def test_objectnet_turns_by_exif_before_the_frame_is_cut(tmp_path):
     image, out = Image.fromarray(pixels), io.BytesIO()
     image.getexif()[0x0112] = 6  # to be turned by 90 degrees clockwise
     image.save(out, "PNG", exif=image.getexif())
-    put(tmp_path / f"images/{objectnet()[0].folder}/a.png", out.getvalue())
+    put(tmp_path / f"images/{objectnet_classes()[0].folder}/a.png", out.getvalue())
     spec = SourceSpec(variant="objectnet", path="images", border=3)
     for exif, expected in ((False, pixels), (True, np.rot90(pixels, -1))):
         source = open_source(spec, tmp_path, exif=exif)
@@ -553,7 +553,7 @@ def test_hashes_are_those_of_what_can_be_read(tmp_path):
     )
     (tmp_path / "images/ILSVRC2012_val_00000002.JPEG").unlink()
     seen = []
-    found = hashes([clean, made], seen.append)
+    found = image_sha256s([clean, made], seen.append)
     assert found == {f"imagenet/ILSVRC2012_val_0000000{i}": sha256(jpeg(i)) for i in (1, 3)}
     assert sum(seen) == 3
 

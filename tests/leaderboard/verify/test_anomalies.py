@@ -18,7 +18,7 @@ from imagenet_hard.leaderboard.verify.anomalies import (
     _kappa,
     calibration,
     canaries,
-    near_copies,
+    errs_alike,
     plausible_score,
     separation,
     unsolved_images,
@@ -121,12 +121,12 @@ def test_near_copies() -> None:
     for differing, expected in ((5, True), (20, False)):
         other = wrong.copy()
         other[120 : 120 + differing] = 999
-        flagged, detail = near_copies(rescored(correct, wrong), "x", [peer("copy", first(220, 100), other)])
+        flagged, detail = errs_alike(rescored(correct, wrong), "x", [peer("copy", first(220, 100), other)])
         assert flagged is expected
         assert f"most alike is copy: the same wrong answer on {100 - differing}.0 % of 100 images" in detail
-    assert near_copies(rescored(correct), "copy", [peer("copy", correct)])[0] is True
-    assert near_copies(rescored(correct), "x", []) == "there is no other entry on the benchmark"
-    assert near_copies(rescored(first(200, 195)), "x", [peer("a", first(200, 195))]) == (
+    assert errs_alike(rescored(correct), "copy", [peer("copy", correct)])[0] is True
+    assert errs_alike(rescored(correct), "x", []) == "there is no other entry on the benchmark"
+    assert errs_alike(rescored(first(200, 195)), "x", [peer("a", first(200, 195))]) == (
         "no other entry shares 20 wrong images with it"
     )
 
@@ -136,11 +136,11 @@ def test_copies_with_other_wrong_answers() -> None:
     correct = honest(2)[0]
     answers = np.where(correct, 0, 5)
     same = peer("original", correct, np.where(correct, 0, 7))
-    assert near_copies(rescored(correct, answers), "x", [same]) == (
+    assert errs_alike(rescored(correct, answers), "x", [same]) == (
         True,
         "wrong on the images that original is wrong on: Cohen's kappa is 1.000",
     )
-    assert near_copies(rescored(correct, answers), "x", [peer("b", honest(2)[1])])[0] is False
+    assert errs_alike(rescored(correct, answers), "x", [peer("b", honest(2)[1])])[0] is False
     a, b = honest(3)[:2]
     assert _kappa(a, b) == pytest.approx(cohen_kappa_score(a, b))
 
