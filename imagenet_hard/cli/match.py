@@ -53,8 +53,12 @@ def command(
     if name is not None and not 0 < len(name) <= 256:
         raise click.UsageError("--name: expected 1 to 256 characters")
     from imagenet_hard.evaluation.generative.answers import check_same_ids, read_jsonl
+    from imagenet_hard.evaluation.generative.matched_answers import (
+        matched_tables,
+        score_answers,
+        write_matched,
+    )
     from imagenet_hard.evaluation.generative.result_of_answers import result_of_others
-    from imagenet_hard.evaluation.generative.score import matched_tables, score_answers, write_matched
     from imagenet_hard.evaluation.result import write_result
 
     with at_work():

@@ -13,14 +13,14 @@ from imagenet_hard.base.types import BenchmarkInfo
 from imagenet_hard.cli import main as cli
 from imagenet_hard.dataset.load import load_dataset
 from imagenet_hard.evaluation.generative.answers import RawAnswers
-from imagenet_hard.evaluation.generative.matcher import VERSION
-from imagenet_hard.evaluation.generative.score import (
+from imagenet_hard.evaluation.generative.matched_answers import (
     check_recomputed,
     matched_tables,
     read_matched,
     score_answers,
     write_matched,
 )
+from imagenet_hard.evaluation.generative.matcher import VERSION
 from imagenet_hard.evaluation.result import read_result
 from imagenet_hard.evaluation.table import results_table
 from imagenet_hard.imagenet import classes
