@@ -17,10 +17,10 @@ from statsmodels.stats.proportion import proportion_confint
 from imagenet_hard.evaluation.metrics import Rate
 from imagenet_hard.evaluation.result import write_result
 from imagenet_hard.leaderboard.corrections import (
+    CorrectedGold,
     CorrectedImage,
     Correction,
     PairAgreement,
-    Version,
 )
 from imagenet_hard.leaderboard.site.build import build_site
 from imagenet_hard.leaderboard.site.data import Corrected, Elsewhere, MovedEntry
@@ -122,7 +122,7 @@ def corrected(board):
         )
         for i, e in enumerate(board.entries, start=1)
     ]
-    return Corrected(board.title, board.slug, Version("first-look", made, None, None), tuple(entries))
+    return Corrected(board.title, board.slug, CorrectedGold("first-look", made, None, None), tuple(entries))
 
 
 @pytest.fixture(scope="module")
