@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,7 @@ class Answers:
         """The name of the file that holds them."""
         return WORDS_FILE if self.words else answers_file(self.predictions is not None, self.places)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash of the values, independent of the file's encoding."""
         if self.predictions is not None:

@@ -11,7 +11,7 @@ import pytest
 
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.imagenet.superclasses import superclass_of
-from imagenet_hard.leaderboard.board import accept, read_board
+from imagenet_hard.leaderboard.board import accept
 from imagenet_hard.leaderboard.entry import read_entry
 from imagenet_hard.leaderboard.importing import write_imported
 from imagenet_hard.leaderboard.published import load_published, published_on
@@ -180,12 +180,12 @@ def test_imagenet_v2_end_to_end(shared, tmp_path):
     """
     folder = shared / "data" / "predictions" / "imagenetv2-matched-frequency"
     write_imported(tmp_path, import_v2(folder), accepted=True)
-    flagged = [(e.entry.id, c.detail) for e in read_board(tmp_path) if e.report for c in e.report.flags]
-    assert not flagged
-    (board,) = read_site(tmp_path / "entries").boards
+    site = read_site(tmp_path / "entries")
+    (board,) = site.boards
+    assert [(e.id, c.detail) for e in board.entries if e.report for c in e.report.flags] == []
     entry = next(e for e in board.entries if e.name == "resnet50")
     assert (entry.top1.n_correct, entry.top5.n_correct, entry.tier) == (6333, 8465, "re-scored")
     assert entry.calibration is None
     assert (len(board.entries), board.neighbours_apart) == (67, 6)
-    page = dict(site_files(read_site(tmp_path / "entries")))[f"entries/{entry.id}.html"].decode()
+    page = dict(site_files(site))[f"entries/{entry.id}.html"].decode()
     assert "carry no probabilities" in page
