@@ -18,7 +18,16 @@ GRID = ZoomGrid()
 
 def by_protocol(image: Image.Image, scale: int, row: int, column: int, size: int = 224) -> np.ndarray:
     """One zoom by the letter of the protocol: torchvision's resize, then pixels copied row by row."""
-    resized = np.asarray(transforms.Resize(scale, InterpolationMode.BICUBIC)(image))
+    return cut(resized(image, scale), row, column, size)
+
+
+def resized(image: Image.Image, scale: int) -> np.ndarray:
+    """uint8 (h, w, 3): by torchvision, as all nine zooms of a scale see the image."""
+    return np.asarray(transforms.Resize(scale, InterpolationMode.BICUBIC)(image))
+
+
+def cut(resized: np.ndarray, row: int, column: int, size: int = 224) -> np.ndarray:
+    """uint8 (size, size, 3): the square around the centre of one cell, copied row by row."""
     height, width = resized.shape[:2]
     tile_w, tile_h = width // 3, height // 3
     left = column * tile_w + tile_w // 2 - size // 2

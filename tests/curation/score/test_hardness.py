@@ -5,14 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
-import random
-import signal
-import sqlite3
-import subprocess
-import sys
-import time
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -35,12 +27,8 @@ from imagenet_hard.curation.store import CurationStore
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.openvino import openvino_version
-from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.imagenet.resizing import resize_shorter
-from imagenet_hard.imagenet.zoom import PAPER_SCALES, ZoomGrid
 from tests.curation.small import GRID, SETTINGS, Made, by_protocol, made, net, run
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def hard(store: CurationStore) -> set[str]:
@@ -503,137 +491,3 @@ def test_memory_is_bounded_by_the_window(tmp_path, monkeypatch):
         filter_ = HardnessFilter([data.source()], CropQueues([net(0)], one), store, one)
         filter_.run()
     assert 0 < most <= 8
-
-
-KILLED = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {root!r})
-import torch
-torch.set_num_threads(1)
-from imagenet_hard.curation.score.hardness import HardnessFilter
-from imagenet_hard.curation.score.verdicts import CropQueues
-from imagenet_hard.curation.store import CurationStore
-from imagenet_hard.engine.forward import Forward
-from tests.curation.small import SETTINGS, net, made
-import time
-plain = Forward.logits
-log = open({log!r}, "a")
-def slow(self, pixels, ids):
-    time.sleep(0.02)
-    for id, p in zip(ids, pixels) if len(ids) > 1 else ():  # single crops are near-ties being settled
-        log.write(f"{{self.classifier is net(0).model}} {{id}} {{hash(p.tobytes())}}\\n")
-    log.flush()
-    return plain(self, pixels, ids)
-Forward.logits = slow
-data, classifiers = made(30), [net(0), net(1)]
-print("ready", flush=True)
-with CurationStore(Path({store!r}), create=True) as store:
-    HardnessFilter([data.source()], CropQueues(classifiers, SETTINGS), store, SETTINGS).run()
-print("done", flush=True)
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_killed_at_random_moments(tmp_path):
-    """`kill -9` twenty times: the same survivors, and nothing scored twice but the batches in flight."""
-    log, path = tmp_path / "log", tmp_path / "scores.sqlite"
-    code = KILLED.format(root=str(ROOT), log=str(log), store=str(path))
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
-    kills = 0
-    rng = random.Random(0)
-    for _ in range(60):
-        process = subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment
-        )
-        assert process.stdout.readline() == "ready\n"
-        if kills < 20:
-            time.sleep(rng.uniform(0.02, 0.3))
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        rest = process.communicate()[0]
-        if "done" in rest:
-            break
-    assert kills >= 10
-    with CurationStore(path) as store:
-        assert hard(store) == made(30).hard
-    lines = log.read_text().splitlines()
-    whole = [line for line in lines if line.count(" ") == 2]
-    assert len(whole) - len(set(whole)) <= kills * SETTINGS.batch_size
-    with closing(sqlite3.connect(path)) as db, db:
-        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_real_images_survive_as_in_the_protocol(shared, tmp_path):
-    """20 real images, two real networks: the survivors of the exhaustive protocol, by either runtime."""
-    images, source, classifiers = _real(shared, PAPER_SCALES)
-    expected = _protocol_survivors(images, classifiers)
-    for runtime in ("torch", "openvino") if openvino_version() else ("torch",):
-        with open_store(tmp_path / runtime) as store:
-            run(store, [source], classifiers, RunSettings(device="cpu", runtime=runtime))
-            assert hard(store) == expected, runtime
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_real_images_survive_the_screening(shared, tmp_path):
-    """With bfloat16 before, under every sixth scale: CPUs without units for it take half a second a zoom."""
-    images, source, classifiers = _real(shared, PAPER_SCALES[::6])
-    with open_store(tmp_path) as store:
-        run(store, [source], classifiers, RunSettings(device="cpu"), [each.id for each in classifiers])
-        assert hard(store) == _protocol_survivors(images, classifiers)
-
-
-def _real(shared, scales):
-    """20 photographs, as a benchmark and a source, and two networks that look at them under these scales."""
-    from imagenet_hard.classifiers.registry import load_classifier
-    from imagenet_hard.classifiers.transform_policy import with_policy
-    from imagenet_hard.curation.recipe import SourceSpec
-    from imagenet_hard.curation.records import OpenSource
-    from imagenet_hard.curation.score.classifiers import ZoomClassifier
-    from imagenet_hard.dataset.load import load_dataset
-
-    images = load_dataset(shared / "data/imagenet-samples").take(20)
-    policy, grid = {"crop": 224, "interpolation": "bicubic"}, ZoomGrid(scales)
-    classifiers = [
-        ZoomClassifier(name, with_policy(load_classifier(name), policy), grid)
-        for name in ("efficientnet_lite0", "efficientnet_lite1")
-    ]
-    return images, OpenSource(SourceSpec(variant="imagenet", path="x"), images, None), classifiers
-
-
-def _protocol_survivors(images, classifiers) -> set[str]:
-    """Ids of the images that no zoom solves; of these photographs there is one at least."""
-    found = {id for id, solved in _protocol_solves(images, classifiers).items() if not solved}
-    assert found
-    return found
-
-
-def _protocol_solves(images, classifiers) -> dict[str, bool]:
-    """Every zoom resized and cropped for itself, plain networks, batches of 16; stops at no right answer.
-
-    An image that the standard view solves is solved: the other zooms need not be looked at.
-    """
-    from tests.imagenet.test_zoom import by_protocol as crop
-
-    solved = {}
-    for example in images:
-        image: Image.Image = decode(example.image, id=example.id).convert("RGB")
-        solved[example.id] = False
-        for who in classifiers:
-            # The nearest to the standard view first: most images are solved there, and the rest is saved.
-            zooms = sorted(who.grid, key=lambda z: (abs(z.scale - 256), abs(z.row - 1) + abs(z.column - 1)))
-            for start in (None, *range(0, len(zooms), 16)):
-                some = zooms[:1] if start is None else zooms[start : start + 16]
-                pixels = [crop(image, z.scale, z.row, z.column) for z in some]
-                with torch.inference_mode():
-                    logits = who.model.module(who.model.transform.batch(pixels, "cpu"))
-                if np.isin(logits.argmax(dim=1).numpy(), example.labels).any():
-                    solved[example.id] = True
-                    break
-            if solved[example.id]:
-                break
-    return solved
