@@ -1,4 +1,4 @@
-"""The study of 25 real images equals the reference: the protocol's predictions under all 324 zooms."""
+"""The study of real images equals the reference: the protocol's predictions under all 324 zooms."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ CLEAR = 1e-3
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_matrix_equals_the_reference(shared: Path, tmp_path: Path):
-    """Every prediction and every bit of the matrix, near-ties aside."""
+    """Every prediction and every bit of the matrix, near-ties aside, of every sixth of its 25 images."""
     golden = json.loads((shared / "reference/golden_zoom_efficientnet_lite0.json").read_text())
-    for name in golden["files"]:
+    assert len(golden["files"]) == 25
+    files = golden["files"][::6]
+    for name in files:
         folder = tmp_path / "images" / name[:9]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(shared / "data/imagenet-samples" / name)
@@ -42,7 +44,7 @@ def test_the_matrix_equals_the_reference(shared: Path, tmp_path: Path):
     matrix = collect(recipe, tmp_path / "work")
     correct = matrix.correct(golden["model"])
     ids = matrix.info.images[0].ids
-    assert len(ids) == len(golden["files"]) == 25
+    assert len(ids) == len(files) == 5
     expected = dict(
         zip(golden["files"], zip(golden["predictions"], golden["margin"], strict=True), strict=True)
     )
