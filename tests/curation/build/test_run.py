@@ -159,11 +159,14 @@ def test_the_set_is_a_benchmark_of_the_hub(tmp_path):
         UsageError, match="licence_link of the recipe small is '#terms', which the Hub refuses"
     ):
         parts.build(tmp_path / "out")
-    other = other.model_copy(update={"licence_link": "https://example.org/terms"})
+    links = {"licence_link": "https://example.org/terms", "homepage": "https://example.org/set?a=<b>"}
+    other = other.model_copy(update=links)
     parts.recipe = parts.recipe.model_copy(update={"output": other})
     parts.build(tmp_path / "out")
     assert not (tmp_path / "out/eval.yaml").exists()
-    assert "license_link: https://example.org/terms" in (tmp_path / "out/README.md").read_text()
+    card = (tmp_path / "out/README.md").read_text()
+    assert "license_link: https://example.org/terms" in card
+    assert "\nHomepage: https://example.org/set?a=&lt;b&gt;\n\n" in card
     assert "Terms of the collection: https://example.org/terms" in (tmp_path / "out/LICENSE.md").read_text()
 
 
