@@ -92,6 +92,11 @@ def samples(shared: Path, n: int | None = None):
     return benchmark if n is None else benchmark.take(n)
 
 
+def validation(shared: Path, labels: str):
+    folder = shared / "data" / "imagenet-val" / "images"
+    return imagenet_hard.load_dataset(str(folder), labels=str(shared / "data" / "labels" / labels))
+
+
 def test_predictions_are_the_protocols_on_a_few_images(shared, tmp_path):
     """EfficientNet-Lite0 on 20 sample images: two batches, the last of which is not full."""
     result = check_against_protocol("efficientnet_lite0", samples(shared, 20), tmp_path)
@@ -103,44 +108,42 @@ def test_predictions_are_the_protocols_on_a_few_images(shared, tmp_path):
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("model", MODELS)
 def test_predictions_are_the_protocols_on_the_samples(model, shared, tmp_path):
-    """EfficientNet-Lite0 on all 700 sample images, its sisters on 240 of them."""
-    result = check_against_protocol(model, samples(shared, None if model == MODELS[0] else 240), tmp_path)
-    assert 0.82 < result.metrics.top1.accuracy < 0.95
+    """EfficientNet-Lite0 on 240 sample images, its sisters on 96 of them."""
+    result = check_against_protocol(model, samples(shared, 240 if model == MODELS[0] else 96), tmp_path)
+    assert 0.82 < result.metrics.top1.accuracy < 0.98
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("model", "labels"), [*((m, "val.txt") for m in MODELS), (MODELS[0], "real.json")])
-def test_validation_images_with_original_and_real_labels(model, labels, shared, tmp_path):
-    """867 validation images, by the original label and by ReaL, whose unlabelled images are left out.
+@pytest.mark.parametrize("model", MODELS)
+def test_validation_images(model, shared, tmp_path):
+    """EfficientNet-Lite0 on 400 validation images, its sisters on 96 of them."""
+    benchmark = validation(shared, "val.txt")
+    assert len(benchmark) == 867
+    result = check_against_protocol(model, benchmark.take(400 if model == MODELS[0] else 96), tmp_path)
+    assert 0.6 < result.metrics.top1.accuracy < 0.9
 
-    EfficientNet-Lite0's sisters look at 240 of them.
-    """
-    data = shared / "data"
-    benchmark = imagenet_hard.load_dataset(
-        str(data / "imagenet-val" / "images"), labels=str(data / "labels" / labels)
-    )
-    if labels == "real.json":
-        real = json.loads((data / "labels" / "real.json").read_text())
-        names = sorted(p.name for p in (data / "imagenet-val" / "images").iterdir())
-        labelled = [n for n in names if real[int(n.split("_")[-1].split(".")[0]) - 1]]
-        assert len(benchmark) == len(labelled)
-    else:
-        assert len(benchmark) == 867
-    check_against_protocol(model, benchmark if model == MODELS[0] else benchmark.take(240), tmp_path)
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_validation_images_with_real_labels(shared, tmp_path):
+    """By ReaL, whose unlabelled images are left out: of the others EfficientNet-Lite0 looks at 96."""
+    benchmark = validation(shared, "real.json")
+    real = json.loads((shared / "data" / "labels" / "real.json").read_text())
+    names = sorted(p.name for p in (shared / "data" / "imagenet-val" / "images").iterdir())
+    labelled = [n for n in names if real[int(n.split("_")[-1].split(".")[0]) - 1]]
+    assert len(benchmark) == len(labelled) < 867
+    check_against_protocol(MODELS[0], benchmark.take(96), tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("images", ["samples", "validation"])
 def test_real_weights_in_files_alone_together_and_resumed(images, shared, tmp_path):
-    """timm's ViT-tiny and torchvision's SqueezeNet, on 240 samples and 240 validation images: sharing a
+    """timm's ViT-tiny and torchvision's SqueezeNet, on 112 samples and 112 validation images: sharing a
     pass they predict what the protocol predicts, and alone after an interruption bit for bit the same."""
     data = shared / "data"
-    benchmark = samples(shared, 240)
-    if images == "validation":
-        folder, labels = data / "imagenet-val" / "images", data / "labels" / "val.txt"
-        benchmark = imagenet_hard.load_dataset(str(folder), labels=str(labels)).take(240)
+    benchmark = samples(shared, 112) if images == "samples" else validation(shared, "val.txt").take(112)
     requests = [
         SuiteModel(model=model, weights=str(data / "weights" / file)) for model, file in FILES.items()
     ]
@@ -161,7 +164,7 @@ def test_real_weights_in_files_alone_together_and_resumed(images, shared, tmp_pa
             out=tmp_path / "alone",
         )
         with pytest.raises(KeyboardInterrupt):
-            alone(on_progress=interrupted_after(6))
+            alone(on_progress=interrupted_after(3))
         resumed = alone()
         assert 0 < resumed.runtime.n_resumed < len(benchmark)
         assert resumed.predictions_sha256 == result.predictions_sha256
