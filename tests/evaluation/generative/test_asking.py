@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing
@@ -18,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imagenet_hard import evaluate
 from imagenet_hard.base.errors import ClassifierError, ImageError
 from imagenet_hard.base.types import Example
 from imagenet_hard.evaluation.generative import asking, endpoint
@@ -25,6 +22,7 @@ from imagenet_hard.evaluation.generative.answer_store import AnswerStore
 from imagenet_hard.evaluation.generative.asking import Asking, Gate, StoppedError
 from imagenet_hard.evaluation.generative.endpoint import Endpoint, PassingError
 from imagenet_hard.evaluation.generative.prompts import PROMPTS, question
+from tests.base.forked import started
 from tests.evaluation.generative.chat_server import Chat, Reply, completion, serving
 
 
@@ -263,11 +261,9 @@ def test_an_automatic_gate_settles_where_the_endpoint_is_content(quick, status):
         assert sum(chat.calls.values()) < 300 * 1.5
 
 
-RUN = """
-import sys
-from imagenet_hard import evaluate
-evaluate("api:toy", sys.argv[1], base_url=sys.argv[2], out=sys.argv[3], concurrency=64)
-"""
+def run(images: Path, url: str, out: Path) -> None:
+    evaluate("api:toy", images, base_url=url, out=out, concurrency=64)
+
 
 WINDOW = 0.5
 """Seconds from when an answer was sent until it is surely on disk, on a machine that is busy."""
@@ -282,18 +278,18 @@ def test_kill_9_costs_no_answer(tmp_path: Path, quick):
         (folder / f"{i:04}.png").write_bytes(picture(i))
     killed = []
     with serving(Chat(fault=trouble, wait=0.05)) as chat:
-        command = [sys.executable, "-c", RUN, str(folder.parent), chat.url, str(tmp_path / "out")]
         for goal in (80, 250, 400, None):
-            run = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
+            process = started(run, folder.parent, chat.url, tmp_path / "out")
             if goal is None:
-                assert run.wait(240) == 0
+                process.join(240)
+                assert process.exitcode == 0
                 continue
             while len(chat.good) < goal:
-                assert run.poll() is None
+                assert process.is_alive()
                 time.sleep(0.005)
             killed.append(time.monotonic())
-            run.send_signal(signal.SIGKILL)
-            run.wait()
+            process.kill()
+            process.join()
         assert len(chat.good) == 600
     for times in chat.good.values():
         if len(times) > 1:  # one was on its way when the run was killed
