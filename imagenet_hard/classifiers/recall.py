@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,8 +148,10 @@ def _version(name: str) -> str | None:
 def _package_sha256() -> str:
     """Of the files of this package, whose version does not change with every change in a checkout."""
     digest, root = hashlib.sha256(), Path(imagenet_hard.__file__).parent
-    for path in sorted(root.rglob("*")):
-        if path.suffix != ".pyc" and path.is_file():
+    walked = ((folder, name) for folder, _, names in os.walk(root) for name in names)
+    # Not `rglob`, which took two thirds of this.
+    for place in sorted(os.path.join(*each) for each in walked if not each[1].endswith(".pyc")):  # noqa: PTH118
+        if (path := Path(place)).is_file():
             data = path.read_bytes()
-            digest.update(f"{path.relative_to(root).as_posix()}\0{len(data)}\0".encode() + data)
+            digest.update(f"{place.removeprefix(str(root))}\0{len(data)}\0".encode() + data)
     return digest.hexdigest()

@@ -21,7 +21,7 @@ from imagenet_hard.engine.openvino import (
     may_convert,
     openvino_version,
 )
-from imagenet_hard.engine.optimize import compiled, difference, fold_batch_norms, layout_of
+from imagenet_hard.engine.optimize import TRIED, compiled, difference, fold_batch_norms, layout_of
 
 if TYPE_CHECKING:
     import torch
@@ -226,7 +226,7 @@ class Forward:
         import torch
 
         self._may_fold = False
-        batch = batch[:2]  # enough to tell a wrong fold from rounding, and quick
+        batch = batch[:TRIED]
         with torch.autocast(self.device.type, enabled=False):
             try:
                 folded, n = fold_batch_norms(self._module, batch)
@@ -261,26 +261,30 @@ class Forward:
     def _converted(self, batch: torch.Tensor) -> torch.Tensor | None:
         """The logits of the first batch by OpenVINO, which runs the others then as well, under the same rule.
 
-        None where torch is to run them; it is recorded what came of it.
+        None where torch is to run them; it is recorded what came of it. A kept graph that has agreed with
+        torch on a whole batch before is compared on a part of this one.
         """
         name = self.classifier.spec.name
         log.info("%s: OpenVINO, which takes some seconds to begin", name)
         with undisturbed(self._module):
-            expected = self._run(batch.clone())
-            self._may_convert = False  # not before: as above
             try:
                 module = converted(self.classifier, self._module, batch, self.precision)
                 logits: torch.Tensor = module(batch).clone()
-                if (found := difference(logits, expected)) > REWRITE_TOLERANCE[self.precision]:
+                some = batch[:TRIED] if module.has_agreed else batch
+                expected = self._run(some.clone())
+                if (found := difference(logits[: len(some)], expected)) > REWRITE_TOLERANCE[self.precision]:
                     module.forget()
                     raise NotConvertible(f"its logits differ by {found:.1e}")
+                module.agrees()
                 if self._must_be_faster and not self._is_faster(module, batch):
                     raise NotConvertible("it is not faster here")
             except NotConvertible as error:
                 level = logging.INFO if self._must_be_faster else logging.WARNING
                 log.log(level, "%s is run by torch, not by OpenVINO: %s", name, error)
                 self.optimizations.append(f"not OpenVINO: {error}")
+                self._may_convert = False
                 return None
+        self._may_convert = False  # not before: as above
         self._torch_module, self._module = self._module, module
         self.optimizations.append(f"OpenVINO {openvino_version()}")
         return logits

@@ -1,7 +1,8 @@
 """Graphs of networks in the cache folder, so that an export, which takes seconds, is paid for once.
 
 A graph's folder is named by all that it depends on. One that cannot be read is exported again, and whoever
-uses one checks it; those that were not used for longest make room.
+uses one checks it, on fewer images where it says that it has agreed before; those that were not used for
+longest make room.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class KeptGraph:
         ]
         name = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         self._folder = cache_dir() / "openvino" / name
+        self._agreed = self._folder / "agreed.txt"
 
     def read(self, core: Any) -> Any:
         """The graph that an earlier run has left; None where there is none that can be read."""
@@ -75,6 +77,24 @@ class KeptGraph:
             _make_room(every, self._folder)
         except (OSError, RuntimeError) as error:
             log.debug("a graph is not kept: %s", error)
+
+    def has_agreed(self, how: str) -> bool:
+        """Whether these files have agreed with the module on a whole batch, run as ``how`` says."""
+        try:
+            return self._agreed.read_text() == self._state(how)
+        except (OSError, ValueError):
+            return False
+
+    def agrees(self, how: str) -> None:
+        """It has, this time."""
+        try:
+            self._agreed.write_text(self._state(how))
+        except OSError as error:
+            log.debug("that a graph agrees is not kept: %s", error)
+
+    def _state(self, how: str) -> str:
+        found = (self._folder / "graph.bin").stat()
+        return f"{how}, {found.st_size} bytes of {found.st_mtime_ns}"
 
     def remove(self) -> None:
         """Export it anew next time."""

@@ -77,12 +77,13 @@ def may_convert(settings: RunSettings, device_type: str) -> bool:
 class OpenVinoModule:
     """A compiled graph for batches of one ``shape``; called like the module that it is made of.
 
-    ``threads``: that it takes; ``kept``: the graph, if it is.
+    ``threads``: that it takes; ``kept``: the graph, if it is; ``how``: what runs it here.
     """
 
-    def __init__(self, compiled: Any, shape: tuple[int, ...], kept: KeptGraph | None) -> None:
+    def __init__(self, compiled: Any, shape: tuple[int, ...], kept: KeptGraph | None, how: str) -> None:
         self._request, self.shape, self._kept = compiled.create_infer_request(), shape, kept
         self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
+        self._how = f"{how}, {self.threads} threads"
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """float32 (n, 3, H, W), read and not written -> float32 (n, classes)."""
@@ -90,6 +91,16 @@ class OpenVinoModule:
 
         pixels = batch.permute(0, 2, 3, 1).contiguous().numpy()  # no copy where they are channels last
         return torch.from_numpy(self._request.infer([pixels], share_inputs=True)[0])
+
+    @property
+    def has_agreed(self) -> bool:
+        """Whether an earlier run has found on a whole batch that it computes what the module does."""
+        return self._kept is not None and self._kept.has_agreed(self._how)
+
+    def agrees(self) -> None:
+        """This one has, for those to come."""
+        if self._kept is not None:
+            self._kept.agrees(self._how)
 
     def forget(self) -> None:
         """Export it anew next time."""
@@ -135,7 +146,8 @@ def converted(classifier: Classifier, module: nn.Module, batch: torch.Tensor, pr
                 "ENABLE_CPU_PINNING": False,  # or several workers would share a core
             },
         )
-        return OpenVinoModule(compiled, tuple(batch.shape), kept)
+        how = f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, {precision}"
+        return OpenVinoModule(compiled, tuple(batch.shape), kept, how)
     except NotConvertible:
         raise
     except Exception as error:  # anything may go wrong in an exporter or a compiler

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 from functools import partial
@@ -38,6 +39,12 @@ def made(module):
 def batches(n=3, size=32):
     torch.manual_seed(1)
     return [list(torch.randn(4, 3, size, size).unbind()) for _ in range(n)]
+
+
+def known(seed):
+    """A small classifier of a backend, whose record says all of it."""
+    model = classifier(seed)
+    return dataclasses.replace(model, spec=model.spec.model_copy(update={"backend": "timm"}))
 
 
 @pytest.fixture
@@ -327,11 +334,6 @@ def test_a_graph_is_kept_where_the_record_says_all_of_it(tmp_path, monkeypatch, 
         return export(*args, **kwargs)
 
     monkeypatch.setattr(torch.export, "export", noting)
-
-    def known(seed):
-        model = classifier(seed)
-        return dataclasses.replace(model, spec=model.spec.model_copy(update={"backend": "timm"}))
-
     first, _ = run(known(0), CONVERTED, batches(1))
     again, one = run(known(0), CONVERTED, batches(1))
     assert len(exported) == 1
@@ -352,6 +354,34 @@ def test_a_graph_is_kept_where_the_record_says_all_of_it(tmp_path, monkeypatch, 
     for file in tmp_path.glob("openvino/*/graph.xml"):  # it cannot be read: exported at once
         file.write_text("<net")
     assert run(known(0), CONVERTED, batches(1))[1].runtime == "openvino"
+
+
+def test_a_kept_graph_that_has_agreed_is_compared_on_two_images(tmp_path, monkeypatch, pixels):
+    """As long as its file and what runs it are the same; it is not used where it differs on these."""
+    monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path))
+    run_by_torch, real = [], Forward._run
+
+    def noting(self, batch):
+        if self.runtime == "torch":
+            run_by_torch.append(len(batch))
+        return real(self, batch)
+
+    monkeypatch.setattr(Forward, "_run", noting)
+    assert all(run(known(0), CONVERTED, batches(1))[1].runtime == "openvino" for _ in range(3))
+    assert run_by_torch == [4, 2, 2]
+    (file,) = tmp_path.glob("openvino/*/graph.bin")
+    agreed = file.with_name("agreed.txt")
+    assert ", fp32, " in agreed.read_text()
+    agreed.write_text(agreed.read_text().replace("fp32", "bf16"))
+    run(known(0), CONVERTED, batches(1))
+    os.utime(file, (0, 0))
+    for _ in range(2):
+        run(known(0), CONVERTED, batches(1))
+    assert run_by_torch[3:] == [4, 4, 2]
+    plain = openvino.OpenVinoModule.__call__
+    monkeypatch.setattr(openvino.OpenVinoModule, "__call__", lambda self, batch: plain(self, batch) + 1)
+    assert run(known(0), CONVERTED, batches(1))[1].runtime == "torch"
+    assert not file.exists()
 
 
 def test_nothing_is_reported_to_anybody():
