@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.runtime import extending_points
 from imagenet_hard.base.text import reason
 
 
@@ -45,7 +46,7 @@ def extensions(group: str, taken: Collection[str]) -> Mapping[str, Extension]:
         UsageError: a name is one of ``taken``, the project's own, or two packages bring it.
     """
     found: dict[str, Extension] = {}
-    for entry in sorted(entry_points(group=f"imagenet_hard.{group}"), key=lambda each: each.name):
+    for entry in sorted(extending_points(group), key=lambda each: each.name):
         origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist else "(unknown package)"
         holder = "imagenet-hard itself" if entry.name in taken else None
         if entry.name in found and found[entry.name].entry.value != entry.value:

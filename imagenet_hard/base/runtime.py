@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import PackageNotFoundError, entry_points, version
+import sys
+from functools import lru_cache
+from importlib.metadata import EntryPoints, PackageNotFoundError, entry_points, version
 from pathlib import Path, PurePosixPath
 
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
@@ -23,6 +25,9 @@ FRAMEWORKS = {"torch": "torch", "torchvision": "torchvision", "timm": "timm", "o
 EXTENDED = ("backends", "tta", "metrics")
 """Closed sets that installed packages may add to (``base.extensions``)."""
 
+Folders = tuple[tuple[str, int], ...]
+"""Where packages may lie, each with its time of change."""
+
 _PACKAGE = Path(__file__).resolve().parents[1]
 _CGROUPS = (
     ("memory.max", "memory.current"),
@@ -35,20 +40,46 @@ def package_versions() -> dict[str, str]:
 
     None of them is imported.
     """
-    versions = {"imagenet-hard": __version__}
+    return {"imagenet-hard": __version__, **_versions(_package_folders()), **extending_packages()}
+
+
+def extending_packages() -> dict[str, str]:
+    """Versions of the installed packages that bring backends, TTA methods or metrics by entry point."""
+    points = [each for group in EXTENDED for each in extending_points(group)]
+    return dict(sorted((each.dist.name, each.dist.version) for each in points if each.dist))
+
+
+def extending_points(group: str) -> EntryPoints:
+    """What installed packages bring for ``imagenet_hard.GROUP``; nothing is imported."""
+    return _points(_package_folders()).select(group=f"imagenet_hard.{group}")
+
+
+def _package_folders() -> Folders:
+    """Those of this process: to install or remove a package changes one."""
+    found = []
+    for path in sys.path:
+        try:
+            found.append((path, Path(path).stat().st_mtime_ns))
+        except OSError:
+            found.append((path, 0))
+    return tuple(found)
+
+
+# Both read the metadata of installed packages, a tenth of a second: only where a folder changed.
+@lru_cache(maxsize=1)
+def _versions(folders: Folders) -> dict[str, str]:
+    versions = {}
     for name in PACKAGES:
         try:
             versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return versions | extending_packages()
+    return versions
 
 
-def extending_packages() -> dict[str, str]:
-    """Versions of the installed packages that bring backends, TTA methods or metrics by entry point."""
-    installed = entry_points()  # reads every package's metadata: once for all groups
-    points = [each for group in EXTENDED for each in installed.select(group=f"imagenet_hard.{group}")]
-    return dict(sorted((each.dist.name, each.dist.version) for each in points if each.dist))
+@lru_cache(maxsize=1)
+def _points(folders: Folders) -> EntryPoints:
+    return entry_points()
 
 
 def lacks_framework(error: BaseException) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -256,13 +257,19 @@ def _before(length: int, crop: int) -> int:
 
 
 def fixed_images() -> list[Image.Image]:
-    """Two fixed images, made by integer arithmetic: 500 x 375 and 120 x 200."""
-    images = []
+    """Two fixed images, made by integer arithmetic: 500 x 375 and 120 x 200. A caller may write into them."""
+    return [Image.fromarray(pixels) for pixels in _fixed_pixels()]
+
+
+@cache
+def _fixed_pixels() -> list[NDArray[np.uint8]]:
+    """uint8 (H, W, 3) each."""
+    found = []
     for width, height in ((500, 375), (120, 200)):
         y, x = np.mgrid[0:height, 0:width]
         rgb = np.stack([(x * 7 + y * 3) % 256, (x * y) % 251, (x * 5 ^ y * 9) % 256], axis=2)
-        images.append(Image.fromarray(rgb.astype(np.uint8)))
-    return images
+        found.append(rgb.astype(np.uint8))
+    return found
 
 
 def output_sha256(transform: ImageTransform) -> str:

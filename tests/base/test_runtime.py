@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from imagenet_hard.base import runtime
 from imagenet_hard.base.errors import ImageNetHardError, UsageError
-from imagenet_hard.base.runtime import cache_dir, content_dir, free_memory
+from imagenet_hard.base.runtime import cache_dir, content_dir, free_memory, package_versions
+from tests.base.packages import install
 
 
 def package(root: Path, *folders: str, checkout: bool) -> Path:
@@ -86,3 +88,17 @@ def test_a_machine_without_meminfo(tmp_path: Path) -> None:
     """As macOS: half of what there is, a guess on the safe side."""
     found = free_memory(tmp_path / "none", tmp_path)
     assert found is None or found > 1 << 20
+
+
+def test_versions_are_those_of_what_is_installed_now(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metadata is read again when a package comes or goes, and only then."""
+    before = package_versions()
+    assert "of-others" not in before
+    install(site, "of-others", {}, "seven = of_others:value", group="tta")
+    assert package_versions() == before | {"of-others": "1.2"}
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime, "version", None)
+        patched.setattr(runtime, "entry_points", None)
+        assert package_versions() == before | {"of-others": "1.2"}
+    shutil.rmtree(site / "of_others-1.2.dist-info")
+    assert package_versions() == before

@@ -54,11 +54,12 @@ def small_clip(monkeypatch: pytest.MonkeyPatch) -> str:
     return "Small-CLIP"
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of the small model, as a training script saves it."""
-    model, _ = small_model(tmp_path / "model", CONFIGS["clip"])
-    path = tmp_path / "epoch_1.pt"
+    folder = tmp_path_factory.mktemp("weights")
+    model, _ = small_model(folder / "model", CONFIGS["clip"])
+    path = folder / "epoch_1.pt"
     torch.save({"epoch": 1, "state_dict": {f"module.{k}": v for k, v in model.state_dict().items()}}, path)
     return path
 
