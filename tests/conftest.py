@@ -5,11 +5,15 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from imagenet_hard.engine.ray.pool import WorkerPool
 
 # How long an example takes depends on what else the machine does; the whole test has its timeout.
 settings.register_profile("any machine", deadline=None)
@@ -27,9 +31,9 @@ sys.dont_write_bytecode = False
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+# None of them, nor this file, imports a framework: the process that only hands out tests reads them as well.
 pytest_plugins = [
-    *("tests.base.packages", "tests.browser", "tests.classifiers.small_bundled", "tests.engine.clusters"),
-    "tests.hub.server",
+    *("tests.base.packages", "tests.browser", "tests.classifiers.small_bundled", "tests.hub.server"),
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -69,3 +73,14 @@ def shared() -> Path:
     pytest.skip(
         "needs real images: no ../shared/data beside the checkout and IMAGENET_HARD_SHARED is not set"
     )
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[WorkerPool]:
+    """Two workers, one on each of two machines."""
+    from imagenet_hard.engine.ray.pool import WorkerPool
+    from tests.engine.clusters import two_machines
+
+    with two_machines(), WorkerPool() as found:
+        found.wait_for_all(60)
+        yield found

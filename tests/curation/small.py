@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 import torch
 
+from imagenet_hard.classifiers.transform import Transform
 from imagenet_hard.curation.recipe import Recipe, SourceSpec
 from imagenet_hard.curation.records import OpenSource
 from imagenet_hard.curation.score.classifiers import ZoomClassifier
@@ -34,17 +35,20 @@ def net(seed: int = 0) -> ZoomClassifier:
 
 def by_protocol(data: bytes, who: ZoomClassifier, mask: np.ndarray | None = None) -> np.ndarray:
     """int (27,): the class under each zoom; one crop a forward pass of the plain network, masked argmax."""
+    logits = _plain_logits(data, who.model.module, who.model.transform)
+    return (logits if mask is None else np.where(mask, logits, -np.inf)).argmax(axis=1)
+
+
+@cache
+def _plain_logits(data: bytes, module: torch.nn.Module, transform: Transform) -> np.ndarray:
+    """float32 (27, 1000): many tests ask for the same."""
     image = decode(data).convert("RGB")
     found = []
     for number in range(len(GRID)):
         ((_, pixels),) = GRID.crops(image, [number])
-        x = who.model.transform.batch([pixels], "cpu")
         with torch.inference_mode():
-            logits = who.model.module.eval()(x)[0].numpy().copy()
-        if mask is not None:
-            logits[~mask] = -np.inf
-        found.append(int(logits.argmax()))
-    return np.array(found)
+            found.append(module.eval()(transform.batch([pixels], "cpu"))[0].numpy().copy())
+    return np.stack(found)
 
 
 @dataclass

@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
 from torch import nn
 
 from imagenet_hard.classifiers.base import Classifier
-from imagenet_hard.engine.ray.pool import WorkerPool
 from tests.engine.small import classifier
 
 
@@ -60,14 +58,6 @@ def two_machines() -> Iterator[tuple[Any, Any]]:
     finally:
         ray.shutdown()
         cluster.shutdown()
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[WorkerPool]:
-    """Two workers, one on each of two machines."""
-    with two_machines(), WorkerPool() as found:
-        found.wait_for_all(60)
-        yield found
 
 
 def assert_same(scored, expected):

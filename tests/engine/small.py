@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from imagenet_hard.base.types import Example, ModelSpec, Scored
@@ -87,6 +89,25 @@ def classifier(seed: int = 0, classes: int = 1000) -> Classifier:
         head=None,
     )
     return Classifier(spec, module, TRANSFORM)
+
+
+def keep_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenVINO's exporter takes seconds for any network: what it has made of one serves all tests."""
+    from imagenet_hard.engine import openvino
+
+    plain = openvino._exported
+
+    def exported(module: Any, batch: Any) -> Any:
+        state = [(name, each.numpy().tobytes()) for name, each in module.state_dict().items()]
+        key = pickle.dumps((str(module), tuple(batch.shape), state))
+        if key not in _graphs:
+            _graphs[key] = plain(module, batch)
+        return _graphs[key].clone()
+
+    monkeypatch.setattr(openvino, "_exported", exported)
+
+
+_graphs: dict[bytes, Any] = {}
 
 
 def score(

@@ -21,7 +21,7 @@ from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from imagenet_hard.tta.settings import build_predictor, tta_settings
-from tests.engine.small import benchmark, classifier, score
+from tests.engine.small import benchmark, classifier, keep_graphs, score
 
 # Not importorskip: that would import its telemetry.
 pytestmark = pytest.mark.skipif(openvino.openvino_version() is None, reason="needs pip install '.[cpu]'")
@@ -63,8 +63,9 @@ def run(model, settings, given):
     return [one.launch(each, ["x"] * len(each)) for each in given], one
 
 
-def test_predictions_are_the_same_but_for_near_ties():
+def test_predictions_are_the_same_but_for_near_ties(monkeypatch):
     """Of whole batches and of the last one, which is filled up; the record says what ran."""
+    keep_graphs(monkeypatch)
     expected, plain = score(classifier(), benchmark(22), CPU, Store(None, "k"))
     scored, report = score(classifier(), benchmark(22), CONVERTED, Store(None, "k"))
     assert (plain.optimizations, report.optimizations) == (("2 batch norms folded",), (RAN,))
@@ -75,6 +76,7 @@ def test_predictions_are_the_same_but_for_near_ties():
 
 def test_zoomed_views_are_the_same(monkeypatch):
     """Test-time augmentation runs through the same passes; MEMO's step needs torch's weights."""
+    keep_graphs(monkeypatch)
     build = partial(build_predictor, tta_settings("zoom", views=3))
     expected, _ = score(classifier(), benchmark(10), CPU, Store(None, "k"), build=build)
     scored, report = score(classifier(), benchmark(10), CONVERTED, Store(None, "k"), build=build)
@@ -86,8 +88,9 @@ def test_zoomed_views_are_the_same(monkeypatch):
         score(classifier(), benchmark(2), automatic, Store(None, "k"), build=memo)
 
 
-def test_what_it_takes_is_not_changed_and_what_it_gives_is_kept(pixels):
+def test_what_it_takes_is_not_changed_and_what_it_gives_is_kept(pixels, monkeypatch):
     """Neither the pixels, nor the logits of the batch before, lie in memory that it writes to."""
+    keep_graphs(monkeypatch)
     given = batches()
     before = [torch.stack(each).clone() for each in given]
     got, one = run(classifier(), CONVERTED, given)
@@ -198,6 +201,7 @@ def test_dropout_and_attention_that_draw_nothing_are_converted(make, pixels):
 
 def test_a_graph_that_computes_something_else_is_not_used(pixels, monkeypatch, caplog):
     """That is recorded, and told."""
+    keep_graphs(monkeypatch)
 
     class Other(openvino.OpenVinoModule):
         def __call__(self, batch):
@@ -222,8 +226,9 @@ def test_what_cannot_be_exported_is_run_by_torch(pixels, monkeypatch):
     assert one.optimizations == ["not OpenVINO: RuntimeError: no such operator", "2 batch norms folded"]
 
 
-def test_batches_of_another_shape_are_run_by_torch(pixels):
+def test_batches_of_another_shape_are_run_by_torch(pixels, monkeypatch):
     """Images of several sizes at a batch size of 1, and smaller batches after memory ran out."""
+    keep_graphs(monkeypatch)
     given = [batches(1, size)[0][:1] for size in (32, 32, 40, 32)]
     settings = dataclasses.replace(CPU, batch_size=1)
     expected, _ = run(classifier(), settings, given)
@@ -258,6 +263,7 @@ def test_arithmetic_that_the_processor_has_not_is_torchs(precision, pixels, monk
 
 def test_it_takes_the_threads_that_torch_has(monkeypatch):
     """A Ray worker of one core gives torch one; by itself it would take all of the machine."""
+    keep_graphs(monkeypatch)
     package, taken = openvino._without_telemetry(), []
     compile_model = package.Core.compile_model
 
@@ -280,6 +286,7 @@ def test_it_takes_the_threads_that_torch_has(monkeypatch):
 
 def test_auto_takes_the_faster_one_and_remembers_it(tmp_path, monkeypatch):
     """A second run finds the same, whatever the clock says; where it is not installed nothing is measured."""
+    keep_graphs(monkeypatch)
     monkeypatch.setenv("IMAGENET_HARD_CACHE", str(tmp_path))
     model, engine = classifier(), LocalEngine()
     for seconds, expected in ((False, "torch"), (True, "torch")):

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from imagenet_hard.base.errors import ResultError, UsageError
@@ -134,12 +135,17 @@ def read_distractors(path: str | Path) -> Distractors:
 @cache
 def nearest(index: int) -> tuple[int, ...]:
     """The other classes, those first that are a kind of the most things that this one is; then by index."""
-    lines = _lines()
-    others = sorted(set(range(N_CLASSES)) - {index})
-    return tuple(sorted(others, key=lambda other: -len(lines[index] & lines[other])))
+    order = np.argsort(-_in_common()[index], kind="stable")
+    return tuple(order[order != index].tolist())
 
 
 @cache
-def _lines() -> tuple[frozenset[str], ...]:
-    """Of each class what it is and all that it is a kind of."""
-    return tuple(wordnet.ancestors(wnid) | {wnid} for wnid in classes.wnids())
+def _in_common() -> NDArray[np.float32]:
+    """float32 (1000, 1000): of how many things two classes both are a kind, each a kind of itself too."""
+    lines = [wordnet.ancestors(wnid) | {wnid} for wnid in classes.wnids()]
+    column = {wnid: i for i, wnid in enumerate(set().union(*lines))}
+    belongs = np.zeros((N_CLASSES, len(column)), np.float32)
+    for row, line in zip(belongs, lines, strict=True):
+        row[[column[wnid] for wnid in line]] = 1
+    common: NDArray[np.float32] = belongs @ belongs.T
+    return common

@@ -29,6 +29,7 @@ from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.openvino import openvino_version
 from imagenet_hard.imagenet.resizing import resize_shorter
 from tests.curation.small import GRID, SETTINGS, Made, by_protocol, made, net, run
+from tests.engine.small import keep_graphs
 
 
 def hard(store: CurationStore) -> set[str]:
@@ -61,6 +62,7 @@ def test_survivors_are_those_of_the_protocol(tmp_path):
 @pytest.mark.parametrize("runtime", ["openvino", "auto"])
 def test_the_runtime_changes_no_verdict(tmp_path, monkeypatch, runtime):
     """Near-ties are settled by torch: were all of them near, each number that is kept would be torch's."""
+    keep_graphs(monkeypatch)
     data, seen = made(), {}
     for name, how in (("torch", SETTINGS), ("other", replace(SETTINGS, runtime=runtime))):
         with open_store(tmp_path / name) as store:
