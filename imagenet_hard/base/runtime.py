@@ -79,7 +79,7 @@ def _versions(folders: Folders) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _points(folders: Folders) -> EntryPoints:
-    return entry_points()
+    return entry_points()  # type: ignore[return-value]  # Python 3.11: a dict of them with the same select
 
 
 def lacks_framework(error: BaseException) -> str | None:
