@@ -6,14 +6,12 @@ import csv
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import pytest
+import torch
 
 import imagenet_hard
 from imagenet_hard.classifiers.transform import to_rgb
@@ -24,6 +22,7 @@ from imagenet_hard.curation.store import FILE, CurationStore
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.versions import VERSIONS, read_rows, read_versions, rows_of_all
 from imagenet_hard.imagenet.zoom import ZoomGrid
+from tests.base.forked import started
 
 NETWORKS = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 for _name in NETWORKS:
@@ -34,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 RECIPE = """\
 name: rolling-{version}
 version: {version}.0.0
-scales: [64, 96]
+scales: [64]
 sources:
   - {{variant: imagenet, path: val, labels: truth.csv}}
 classifiers: [{classifiers}]
@@ -42,29 +41,32 @@ output: {{name: rolling-hard}}
 """
 
 
-def truth(images: list[Any]) -> list[int]:
-    """Labels: of four images in turn, what no network says, and what each of the three says at scale 64."""
-    grid, found = ZoomGrid((64,)), []
+@pytest.fixture(scope="module")
+def labelled() -> list[tuple[bytes, int]]:
+    """The sample images with labels that make some of them hard for each of the networks.
+
+    Of four images in turn: what no network says, and what each of the three says at scale 64.
+    """
+    images, grid = list(imagenet_hard.load_dataset("sample")), ZoomGrid((64,))
     networks = [load_zoom_classifier(ClassifierSpec(model=each), grid).model for each in NETWORKS]
-    for i, example in enumerate(images):
-        ((_, pixels),) = grid.crops(to_rgb(decode(example.image, id=example.id)), [4])
-        said = [int(each.module(each.transform.batch([pixels], "cpu")).argmax()) for each in networks]
-        found.append(said[i % 4 - 1] if i % 4 else (max(said) + 1) % 1000)
-    return found
+    middles = [dict(grid.crops(to_rgb(decode(each.image, id=each.id)), [4]))[4] for each in images]
+    with torch.inference_mode():
+        logits = [each.module(each.transform.batch(middles, "cpu")) for each in networks]
+    answers = zip(*(each.argmax(dim=1).tolist() for each in logits), strict=True)
+    labels = [said[i % 4 - 1] if i % 4 else (max(said) + 1) % 1000 for i, said in enumerate(answers)]
+    return [(each.image, label) for each, label in zip(images, labels, strict=True)]
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The sample images with labels that make some of them hard for each of the networks."""
-    examples = list(imagenet_hard.load_dataset("sample"))
-    labels = truth(examples)
+def place(labelled: list[tuple[bytes, int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with those images."""
     (tmp_path / "data/val").mkdir(parents=True)
     with (tmp_path / "data/truth.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "label"])
-        for i, example in enumerate(examples):
-            (tmp_path / f"data/val/{i}.png").write_bytes(example.image)
-            writer.writerow([f"{i}.png", labels[i]])
+        for i, (image, label) in enumerate(labelled):
+            (tmp_path / f"data/val/{i}.png").write_bytes(image)
+            writer.writerow([f"{i}.png", label])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
     return tmp_path
@@ -77,12 +79,19 @@ def recipe(version: int, networks: tuple[str, ...]) -> str:
 
 
 def curate(step: str, file: str, *more: str) -> list[str]:
-    device = ["--device", "cpu"] if step != "build" else []
+    device = ["--device", "cpu", "--batch-size", "4"] if step != "build" else []
     return ["curate", step, "--recipe", file, "--data", "data", "--quiet", *device, *more]
 
 
 def call(*args: str) -> None:
     assert run(group, list(args), "imagenet-hard") == 0
+
+
+def command(folder: Path, args: list[str]) -> None:
+    """What a terminal would run, in a process of its own."""
+    os.chdir(folder)
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        call(*args)
 
 
 def hard(work: str) -> set[str]:
@@ -127,31 +136,26 @@ def test_killed_in_the_middle(place):
     """Four times, wherever it stands: the same images as of a refresh that nobody disturbed."""
     call(*curate("score", recipe(1, NETWORKS[:1])))
     call(*curate("build", "1.yaml", "-o", "built-1"))
-    parent = ("--parent", "1.yaml", "--parent-build", "built-1", "--workers", "1", "--batch-size", "8")
-    command = curate("refresh", recipe(2, NETWORKS[:2]), *parent)
-    call(*command, "--work", "whole")
-    started, rng, kills = time.monotonic(), random.Random(0), 0
-    while kills < 4 and time.monotonic() - started < 600:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "imagenet_hard.cli.main", *command, "--work", "killed"],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
+    parent = ("--parent", "1.yaml", "--parent-build", "built-1", "--workers", "1")
+    refresh = curate("refresh", recipe(2, NETWORKS[:2]), *parent)
+    call(*refresh, "--work", "whole")
+    rng, kills = random.Random(0), 0
+    while kills < 4:
+        process = started(command, place, [*refresh, "--work", "killed"])
         begun = time.monotonic()
-        while process.poll() is None and not (place / "killed/parent").is_dir():
+        while process.is_alive() and not (place / "killed/parent").is_dir():
             time.sleep(0.01)
         if kills % 2:  # as it begins, or after some batches
-            while process.poll() is None and not (place / "killed" / FILE).is_file():
+            while process.is_alive() and not (place / "killed" / FILE).is_file():
                 time.sleep(0.01)
             time.sleep(rng.uniform(0.0, 2.0) * (time.monotonic() - begun) / 5)
-        if process.poll() is not None:
+        if not process.is_alive():
             break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         kills += 1
     assert kills >= 2
-    call(*command, "--work", "killed")
+    call(*refresh, "--work", "killed")
     assert hard("killed") == hard("whole")
     for work in ("killed", "whole"):
         call(*curate("build", "2.yaml", "--work", work, "-o", f"built-{work}"))
