@@ -1,6 +1,7 @@
 """Many images asked about at once: as many as the endpoint bears, and every answer kept as it comes.
 
-Threads read images and wait for answers; this one writes them down. A call that failed in passing is made
+Threads read images and wait for answers, and read the next image while an answer is on its way, so that the
+endpoint waits for nothing; this one writes them down. A call that failed in passing is made
 again; an image that fails for good is named in the end, and then there is no result. The first call is made
 alone, so that what is wrong with all of them is said once, and costs one call.
 """
@@ -13,6 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -21,6 +23,7 @@ from imagenet_hard.base.text import counted, shorten_list
 from imagenet_hard.base.types import Example
 from imagenet_hard.engine.store import Row
 from imagenet_hard.evaluation.generative.answer_store import Answered, AnswerStore
+from imagenet_hard.evaluation.generative.connection import Connection
 from imagenet_hard.evaluation.generative.endpoint import Endpoint, PassingError
 from imagenet_hard.evaluation.generative.images import data_url
 
@@ -29,7 +32,7 @@ AUTOMATIC = 64
 
 FIRST = 4
 AHEAD = 4
-"""Images that are read and ready, while as many calls as may be are out."""
+"""Images more than calls that may be out at once: where some fail in passing, others take their turns."""
 
 LONGEST_PAUSE = 30.0
 """Seconds between two calls for one image, where the endpoint says nothing."""
@@ -123,6 +126,16 @@ class _Done:
     answer: Answered | None = None
     error: Exception | None = None
     calls: int = 0
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """An image to ask about. ``question``: hash of all that is asked; ``request``: what is sent."""
+
+    row: Row
+    question: str
+    request: bytes
+    encoded_anew: bool
 
 
 Question = Callable[[str, Sequence[int]], str]
@@ -254,69 +267,86 @@ class Asking:
 
     def _work(self) -> None:
         """One thread: images until there are no more."""
-        while (task := self._tasks.get()) is not None:
-            try:
-                self._done.put(self._one(task))
-            except Exception as error:
-                own = isinstance(error, _Unreadable | StoppedError)
-                first = not own and not self._gate.began and not self._known
-                if first or not isinstance(error, PassingError | ImageError | StoppedError):
-                    self._gate.stop()  # the next would fail as well
-                self._done.put(_Done(error=error))
+        ahead = list[_Ready]()  # one at the most
 
-    def _one(self, task: Callable[[], Example]) -> _Done:
+        def read_ahead() -> None:
+            if ahead:
+                return
+            with suppress(queue.Empty):
+                if (task := self._tasks.get_nowait()) is None:
+                    self._tasks.put(None)  # the end, which this thread comes to later
+                else:
+                    ahead.extend(self._read(task))
+
+        with closing(self._endpoint.connection()) as connection:
+            while True:
+                while not ahead:
+                    if (task := self._tasks.get()) is None:
+                        return
+                    ahead.extend(self._read(task))
+                ready = ahead.pop()
+                try:
+                    self._done.put(self._ask(connection, ready, read_ahead))
+                except Exception as error:
+                    self._give_up(error)
+
+    def _read(self, task: Callable[[], Example]) -> list[_Ready]:
+        """The image of a task, unless it is known, or cannot be read."""
         try:
             example = task()
-        except ImageError as error:
-            raise _Unreadable(str(error)) from error
-        row = Row.of(example)
-        text = self._question(example.id, example.labels)
-        question = hashlib.sha256(f"{row.image_sha256} {text}".encode()).hexdigest()
-        if self._known.get(example.id) == question:
-            return _Done(row)
-        try:
+            row = Row.of(example)
+            text = self._question(example.id, example.labels)
+            question = hashlib.sha256(f"{row.image_sha256} {text}".encode()).hexdigest()
+            if self._known.get(example.id) == question:
+                self._done.put(_Done(row))
+                return []
             url, anew = data_url(example.image, id=example.id)
+            return [_Ready(row, question, self._endpoint.request(text, url), anew)]
         except ImageError as error:
-            raise _Unreadable(str(error)) from error
+            self._give_up(_Unreadable(str(error)))
+        except Exception as error:
+            self._give_up(error)
+        return []
+
+    def _give_up(self, error: Exception) -> None:
+        """There is no answer for one image."""
+        own = isinstance(error, _Unreadable | StoppedError)
+        first = not own and not self._gate.began and not self._known
+        if first or not isinstance(error, PassingError | ImageError | StoppedError):
+            self._gate.stop()  # the next would fail as well
+        self._done.put(_Done(error=error))
+
+    def _ask(self, connection: Connection, ready: _Ready, meanwhile: Callable[[], None]) -> _Done:
+        """The answer about one image; ``meanwhile`` is called while it is on its way.
+
+        Raises:
+            StoppedError, PassingError, ImageError, ClassifierError: there is none.
+        """
+        id = ready.row.id
         for calls in count(1):
-            turn = _Turn(self._gate)
+            entered = self._gate.enter()
             try:
-                answer = self._endpoint.ask(text, url, turn.wait)
+                answer = self._endpoint.ask(connection, ready.request, meanwhile)
             except PassingError as error:
-                turn.end(error)
+                self._gate.leave(entered, error)
                 if calls >= error.tries:
                     raise PassingError(
-                        f"image {example.id!r}: {error}, after {calls} calls", advice=error.advice
+                        f"image {id!r}: {error}, after {calls} calls", advice=error.advice
                     ) from None
                 pause = min(LONGEST_PAUSE, 0.5 * 2 ** (calls - 1)) * random.uniform(0.75, 1.25)  # noqa: S311
                 self._gate.pause(error.wait or pause)
                 continue
             except ImageError as error:
-                turn.end(failed=True)
-                raise ImageError(f"image {example.id!r}: {error}") from None
+                self._gate.leave(entered, failed=True)
+                raise ImageError(f"image {id!r}: {error}") from None
             except BaseException:
-                turn.end(failed=True)
+                self._gate.leave(entered, failed=True)
                 raise
-            turn.end()
+            self._gate.leave(entered)
             kept = (answer.text, answer.finish, answer.prompt_tokens, answer.completion_tokens, answer.model)
-            return _Done(row, Answered(example.id, question, *kept, anew, time.time()), calls=calls)
+            answered = Answered(id, ready.question, *kept, ready.encoded_anew, time.time())
+            return _Done(ready.row, answered, calls=calls)
         raise AssertionError("the last call returns or raises")
-
-
-class _Turn:
-    """Of one call: waited for when its request is made, so that no turn passes with making it."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-        self._entered: float | None = None
-
-    def wait(self) -> None:
-        self._entered = self._gate.enter()
-
-    def end(self, error: PassingError | None = None, *, failed: bool = False) -> None:
-        """The call is over, if it was ever made."""
-        if self._entered is not None:
-            self._gate.leave(self._entered, error, failed=failed)
 
 
 class _Unreadable(ImageError):

@@ -10,40 +10,29 @@ from __future__ import annotations
 import email.utils
 import json
 import os
-import ssl
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from http.client import HTTPException
+from typing import Any
+from urllib.parse import urlsplit
 
 from imagenet_hard.base.errors import ClassifierError, ImageError, UsageError
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import printable, shorten
 from imagenet_hard.evaluation.generative.answers import MAX_FINISH_LENGTH
+from imagenet_hard.evaluation.generative.connection import Connection, Reply, Route, TooLongError
 from imagenet_hard.evaluation.generative.score import FILTERED
-
-if TYPE_CHECKING:
-    import urllib3
-    from urllib3 import BaseHTTPResponse
 
 DEFAULT_URL = "https://api.openai.com/v1"
 DEFAULT_KEY = "OPENAI_API_KEY"
 NO_KEY = "none"
 """Sent where there is none: local servers want something."""
 
-TIMEOUT = 300.0
-"""Seconds for one answer."""
-
-CONNECT_TIMEOUT = 15.0
-"""Seconds until there is a connection."""
-
 TRIES = 8
 PATIENT_TRIES = 40
 """Where the endpoint only says that it is asked too much."""
 
-MAX_REPLY_BYTES = 2**20
 MAX_WAIT = 600.0
 """Seconds that a server may ask to wait: longer is for another day."""
 
@@ -110,13 +99,15 @@ def key_for(url: str, name: str | None, environment: Mapping[str, str] = os.envi
     """The key from the environment; ``OPENAI_API_KEY`` goes nowhere but to OpenAI and ``OPENAI_BASE_URL``.
 
     Raises:
-        UsageError: there is none where one is needed, or it would go over the net in plain text.
+        UsageError: there is none where one is needed, is no key, or would go over the net in plain text.
     """
     its_own = (DEFAULT_URL, (environment.get("OPENAI_BASE_URL") or "").rstrip("/"))
     asked, name = name is not None, name or (DEFAULT_KEY if url in its_own else None)
     key = environment.get(name, "").strip() if name else ""
     if name and not key and (asked or url == DEFAULT_URL):
         raise UsageError(f"no key for {url}: set the environment variable {name} to it")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(f"the key of {name} has characters that no key has, such as a line break")
     parts = urlsplit(url)
     if key and parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
         raise UsageError(f"{url} is not encrypted, and the key of {name} would be sent to it: give https")
@@ -124,15 +115,16 @@ def key_for(url: str, name: str | None, environment: Mapping[str, str] = os.envi
 
 
 class Endpoint:
-    """``model`` at ``url``, asked with ``settings`` (fields of the request). May be asked from many threads.
+    """``model`` at ``url``, asked with ``settings`` (fields of the request). Many threads may ask it, each by
+    a connection of its own.
 
     Raises:
-        UsageError: the extra ``api`` is not installed.
+        UsageError: the extra ``api`` is not installed, or the environment names a proxy that makes no sense.
     """
 
-    def __init__(self, model: str, url: str, key: str, settings: Mapping[str, Any], *, calls: int) -> None:
+    def __init__(self, model: str, url: str, key: str, settings: Mapping[str, Any]) -> None:
         try:
-            self._pool = connections(url, calls)
+            self._route = Route.to(f"{url}/chat/completions")
         except ImportError as error:
             raise UsageError(
                 f"api:{model} needs the extra: pip install 'imagenet-hard[api]' ({error})"
@@ -145,44 +137,46 @@ class Endpoint:
         self._head, _, rest = body.partition('"TEXT"')
         self._between, _, self._tail = rest.partition("IMAGE")
 
-    def close(self) -> None:
-        """Close its connections."""
-        self._pool.clear()
+    def connection(self) -> Connection:
+        """A new one, for one thread."""
+        return Connection(self._route, self._headers)
 
-    def ask(self, text: str, image: str, wait: Callable[[], None] = lambda: None) -> Answer:
-        """The answer to ``text`` about the image of a data URL; ``wait`` comes back when it may be sent.
+    def request(self, text: str, image: str) -> bytes:
+        """What is sent to ask ``text`` about the image of a data URL."""
+        return "".join((self._head, json.dumps(text), self._between, image, self._tail)).encode()
+
+    def ask(
+        self, connection: Connection, request: bytes, meanwhile: Callable[[], None] = lambda: None
+    ) -> Answer:
+        """The answer to a ``request``; ``meanwhile`` is called while it is on its way.
 
         Raises:
             PassingError: it may be asked again.
             ImageError: this image is refused.
             ClassifierError: all of them would be.
         """
-        import urllib3
-
-        body = "".join((self._head, json.dumps(text), self._between, image, self._tail)).encode()
-        wait()
         try:
-            # No redirect is followed: to wherever the key and the images would be sent.
-            reply = self._pool.urlopen(
-                "POST",
-                f"{self.url}/chat/completions",
-                body=body,
-                headers=self._headers,
-                redirect=False,
-                retries=False,  # ``asking`` knows how the other calls fare
-                preload_content=False,
-            )
-            said = _bounded(reply)
-        except urllib3.exceptions.ReadTimeoutError:
-            raise PassingError(f"no answer within {TIMEOUT:g} s", pushed_back=True, tries=3) from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise PassingError(
-                f"no connection: {self._said(error)}",
-                advice="Is a server running there, and is --base-url its address?",
-            ) from None
+            connection.send(request)
+        except (HTTPException, OSError) as error:
+            raise self._unconnected(error) from None
+        meanwhile()
+        try:
+            reply = connection.receive()
+        except TooLongError as error:
+            raise PassingError(str(error)) from None
+        except TimeoutError as error:
+            raise PassingError(str(error), pushed_back=True, tries=3) from None
+        except (HTTPException, OSError) as error:
+            raise self._unconnected(error) from None
         if not 200 <= reply.status < 300:
-            return self._status(reply, said)
-        return self._read(said)
+            return self._status(reply)
+        return self._read(reply.body)
+
+    def _unconnected(self, error: Exception) -> PassingError:
+        return PassingError(
+            f"no connection: {self._said(error)}",
+            advice="Is a server running there, and is --base-url its address?",
+        )
 
     def _read(self, reply: bytes) -> Answer:
         """The answer in the body of a reply."""
@@ -207,9 +201,9 @@ class Endpoint:
             _word(body.get("model"), 200),
         )
 
-    def _status(self, reply: BaseHTTPResponse, body: bytes) -> Answer:
+    def _status(self, reply: Reply) -> Answer:
         """What a reply means that is no success."""
-        code, headers = reply.status, reply.headers
+        code, headers, body = reply.status, reply.headers, reply.body
         detail = _error_in(body)
         kind = str(detail.get("code") or detail.get("type") or "")
         said = f"{code}: {self._said(detail.get('message') or body or reply.reason)}"
@@ -252,25 +246,6 @@ class Endpoint:
         return text if len(text) <= 200 else f"{text[:197]}..."
 
 
-def connections(url: str, calls: int) -> urllib3.PoolManager:
-    """Connections to ``url`` for ``calls`` at once, by the proxy that the environment names, if any."""
-    import truststore
-    import urllib3
-
-    parts, proxies = urlsplit(url), urllib.request.getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    how: dict[str, Any] = {
-        "maxsize": calls,
-        "timeout": urllib3.Timeout(connect=CONNECT_TIMEOUT, read=TIMEOUT),
-        "ssl_context": truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT),  # what the system trusts
-    }
-    if not proxy or urllib.request.proxy_bypass(parts.netloc):
-        return urllib3.PoolManager(**how)
-    account = urllib3.util.parse_url(proxy).auth
-    headers = urllib3.make_headers(proxy_basic_auth=unquote(account)) if account else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **how)
-
-
 def _headers(url: str, key: str, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Of every request; what the environment says of an account at OpenAI is for OpenAI alone."""
     headers = {
@@ -285,21 +260,6 @@ def _headers(url: str, key: str, environment: Mapping[str, str] = os.environ) ->
             if environment.get(variable):
                 headers[name] = environment[variable]
     return headers
-
-
-def _bounded(reply: BaseHTTPResponse) -> bytes:
-    """The body of a reply; no more of it is read than an answer has, compressed or not."""
-    parts, size = list[bytes](), 0
-    if reply.headers.get("content-encoding", "identity") == "identity":
-        for part in reply.stream(2**16, decode_content=False):
-            parts.append(part)
-            size += len(part)
-            if size > MAX_REPLY_BYTES:
-                break
-        else:
-            return b"".join(parts)
-    reply.close()
-    raise PassingError(f"a reply of more than {MAX_REPLY_BYTES:,} bytes")
 
 
 def _error_in(body: bytes) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from imagenet_hard.engine.job import RunReport
 from imagenet_hard.evaluation.draw import DrawnBenchmark
 from imagenet_hard.evaluation.generative.answer_store import Answered, AnswerStore
 from imagenet_hard.evaluation.generative.answers import RawAnswers
-from imagenet_hard.evaluation.generative.asking import AUTOMATIC, Asking
+from imagenet_hard.evaluation.generative.asking import Asking
 from imagenet_hard.evaluation.generative.distractors import (
     Distractors,
     DistractorsInfo,
@@ -170,7 +170,7 @@ def evaluate_endpoint(
             return _by_this_matcher(finished[0], benchmark, place)
         path = folder_of(out, benchmark.name) / f"{how.stem}.answers.sqlite"
     concurrency = asked["concurrency"]
-    endpoint = Endpoint(how.model, how.url, key, how.settings, calls=concurrency or AUTOMATIC)
+    endpoint = Endpoint(how.model, how.url, key, how.settings)
     store = AnswerStore(path)
     try:
         asking = Asking(
@@ -179,7 +179,6 @@ def evaluate_endpoint(
         return _Run(how, benchmark, store, asking, on_progress).result(run_key, place)
     finally:
         store.close()
-        endpoint.close()
 
 
 class _Run:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import threading
 import time
-from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 
@@ -43,9 +42,8 @@ def words(id, labels):
 
 
 def ask(chat: Chat, store: AnswerStore, images, concurrency=None, on_answer=lambda answer, n: None):
-    one = Endpoint("toy", chat.url, "none", {}, calls=concurrency or 64)
-    with closing(one):
-        return Asking(one, words, store, concurrency).run("toy", [lambda e=e: e for e in images], on_answer)
+    one = Endpoint("toy", chat.url, "none", {})
+    return Asking(one, words, store, concurrency).run("toy", [lambda e=e: e for e in images], on_answer)
 
 
 @pytest.fixture
@@ -170,9 +168,31 @@ def test_an_image_without_an_answer_is_named_and_the_others_kept(quick):
         with pytest.raises(ClassifierError, match="1 of 40 images"):
             ask(chat, store, images, 8)
         assert chat.calls[bad] == 2
-        one = Endpoint("toy", chat.url, "none", {}, calls=1)
-        with closing(one), pytest.raises(ClassifierError, match="image 'x' of toy cannot be read: gone"):
+        one = Endpoint("toy", chat.url, "none", {})
+        with pytest.raises(ClassifierError, match="image 'x' of toy cannot be read: gone"):
             Asking(one, words, store).run("toy", [broken], lambda answer, n: None)
+    assert chat.repeated() == {}
+
+
+def test_the_next_image_is_read_while_an_answer_is_on_its_way(monkeypatch):
+    """By the thread that waits; where that image is broken, the answer is kept."""
+    monkeypatch.setattr(asking, "AHEAD", 0)
+    images, store, read = examples(3), AnswerStore(None), threading.Event()
+    first = hashlib.sha256(images[0].image).hexdigest()
+
+    def broken():
+        read.set()
+        raise ImageError("image 'x' of toy cannot be read: gone")
+
+    def fault(n, image, request):
+        assert image != first or read.wait(10)
+
+    tasks = [lambda: images[0], broken, lambda: images[1], lambda: images[2]]
+    with serving(Chat(fault=fault)) as chat:
+        alone = Asking(Endpoint("toy", chat.url, "none", {}), words, store, 1)
+        with pytest.raises(ClassifierError, match="1 of 4 images of toy got no answer"):
+            alone.run("toy", tasks, lambda answer, n: None)
+    assert len(store.questions()) == 3
     assert chat.repeated() == {}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from contextlib import closing
 
 import numpy as np
 import pytest
@@ -161,14 +160,12 @@ def test_a_model_chooses_among_them(tmp_path):
 
 def test_the_command_makes_a_table_of_results(tmp_path, capsys):
     """Of answers of two models in words on a folder; results on other images are refused."""
-    from imagenet_hard.evaluation.generative.endpoint import Endpoint
-
     for folder, n in (("toy", 3), ("other", 2)):
         place = tmp_path / folder / "n01440764"
         place.mkdir(parents=True)
         for i in range(n):
             (place / f"{i}.png").write_bytes(picture(i))
-    with serving(Chat()) as chat, closing(Endpoint("toy", chat.url, "none", {}, calls=1)):
+    with serving(Chat()) as chat:
         for said in ("goldfish", "tench"):
             chat.fault = lambda n, image, request, said=said: _good(said)
             evaluate(f"api:{said}", str(tmp_path / "toy"), base_url=chat.url, out=tmp_path / "out")

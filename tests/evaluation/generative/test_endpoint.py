@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
+import threading
 import time
 from contextlib import closing
 from email.utils import formatdate
@@ -12,13 +12,12 @@ from email.utils import formatdate
 import pytest
 
 from imagenet_hard.base.errors import ClassifierError, ImageError, UsageError
-from imagenet_hard.evaluation.generative import endpoint
+from imagenet_hard.evaluation.generative import connection, endpoint
 from imagenet_hard.evaluation.generative.endpoint import (
     Answer,
     Endpoint,
     PassingError,
     base_url,
-    connections,
     key_for,
 )
 from tests.evaluation.generative.chat_server import Chat, Reply, completion, serving
@@ -31,14 +30,17 @@ def error(message: str, status: int, headers=None, **about) -> Reply:
     return Reply({"error": {"message": message, **about}}, status, headers)
 
 
+def ask(one: Endpoint, text: str = "?") -> Answer:
+    with closing(one.connection()) as connection:
+        return one.ask(connection, one.request(text, IMAGE))
+
+
 def call(reply: Reply | dict, key: str = KEY, model: str = "toy") -> Answer:
     reply = reply if isinstance(reply, Reply) else Reply(reply)
     with serving(Chat(fault=lambda n, image, request: reply)) as chat:
-        one = Endpoint(model, chat.url, key, {"temperature": 0, "seed": 7}, calls=1)
         try:
-            return one.ask("What is it?", IMAGE)
+            return ask(Endpoint(model, chat.url, key, {"temperature": 0, "seed": 7}), "What is it?")
         finally:
-            one.close()
             (request,) = chat.requests
             assert {k: v for k, v in request.items() if k != "messages"} == {
                 **{"model": model, "temperature": 0, "seed": 7},
@@ -115,12 +117,11 @@ def test_what_passes(reply, said, pushed_back):
 
 
 def test_a_slow_answer_and_no_server(monkeypatch):
-    monkeypatch.setattr(endpoint, "TIMEOUT", 0.2)
+    monkeypatch.setattr(connection, "TIMEOUT", 0.2)
     with pytest.raises(PassingError, match="no answer within 0.2 s"):
         call(Reply(completion("tench"), wait=1))
-    one = Endpoint("toy", "http://127.0.0.1:9/v1", "none", {}, calls=1)
-    with closing(one), pytest.raises(PassingError, match="no connection"):
-        one.ask("What?", IMAGE)
+    with pytest.raises(PassingError, match="no connection"):
+        ask(Endpoint("toy", "http://127.0.0.1:9/v1", "none", {}))
 
 
 @pytest.mark.parametrize(
@@ -187,9 +188,9 @@ def test_what_one_image_gets():
 
 def test_a_wrong_address_is_told():
     with serving(Chat()) as chat:
-        one = Endpoint("toy", chat.url.removesuffix("/v1"), "none", {}, calls=1)
-        with closing(one), pytest.raises(ClassifierError, match="which usually ends in /v1"):
-            one.ask("?", IMAGE)
+        one = Endpoint("toy", chat.url.removesuffix("/v1"), "none", {})
+        with pytest.raises(ClassifierError, match="which usually ends in /v1"):
+            ask(one)
 
 
 def test_the_address_is_checked():
@@ -228,13 +229,18 @@ def test_a_key_goes_where_it_belongs():
             key_for(url, "MINE", environment)
 
 
+@pytest.mark.parametrize("wrong", ["two\nlines", "sk-\u2019", "a\x7f"])
+def test_what_is_no_key_is_not_shown(wrong):
+    with pytest.raises(UsageError, match="the key of MINE has characters that no key has") as caught:
+        key_for("https://other.example/v1", "MINE", {"MINE": wrong})
+    assert wrong not in str(caught.value)
+
+
 def test_an_account_at_openai_is_told_to_nobody_else(monkeypatch):
     for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
         monkeypatch.setenv(name, f"private-{name}")
     with serving(Chat()) as chat:
-        one = Endpoint("toy", chat.url, key_for(chat.url, None), {}, calls=1)
-        with closing(one):
-            one.ask("?", IMAGE)
+        ask(Endpoint("toy", chat.url, key_for(chat.url, None), {}))
     assert "private" not in json.dumps(chat.headers)
 
 
@@ -243,8 +249,7 @@ def test_openai_hears_of_its_account(monkeypatch):
     monkeypatch.setenv("OPENAI_PROJECT_ID", "")
     with serving(Chat()) as chat:
         monkeypatch.setattr(endpoint, "DEFAULT_URL", chat.url)
-        with closing(Endpoint("toy", chat.url, KEY, {}, calls=1)) as one:
-            one.ask("?", IMAGE)
+        ask(Endpoint("toy", chat.url, KEY, {}))
     assert chat.headers[0]["openai-organization"] == "org-1"
     assert "openai-project" not in chat.headers[0]
 
@@ -256,8 +261,7 @@ def test_the_request_is_what_the_openai_client_sends():
     settings = {"temperature": 0, "stop": ['"', "IMAGE"], "response_format": {"type": "text"}}
     content = [{"type": "text", "text": words}, {"type": "image_url", "image_url": {"url": IMAGE}}]
     with serving(Chat()) as chat:
-        with closing(Endpoint(model, chat.url, KEY, settings, calls=1)) as one:
-            one.ask(words, IMAGE)
+        ask(Endpoint(model, chat.url, KEY, settings), words)
         with openai.OpenAI(base_url=chat.url, api_key=KEY, max_retries=0) as client:
             client.chat.completions.create(
                 model=model, messages=[{"role": "user", "content": content}], **settings
@@ -268,34 +272,30 @@ def test_the_request_is_what_the_openai_client_sends():
         assert chat.headers[0][header] == chat.headers[1][header]
 
 
-def test_connections_are_kept_and_made_anew_where_the_server_has_closed_them():
-    """A server that closes after each reply costs no failed call."""
-    closes = Reply(completion("tench"), 200, {"Connection": "close"})
-    with (
-        serving(Chat(fault=lambda n, image, request: closes if n == 1 else None)) as chat,
-        closing(Endpoint("toy", chat.url, KEY, {}, calls=1)) as one,
-    ):
-        assert [one.ask("?", IMAGE).text for _ in range(3)] == ["tench"] * 3
+def test_something_else_is_done_while_an_answer_is_on_its_way():
+    """Between sending and receiving: not before all of the request has come."""
+    seen, came = [], threading.Event()
 
+    def fault(n, image, request):
+        came.set()
+        assert done.wait(10)
 
-def test_a_proxy_of_the_environment_is_taken(monkeypatch):
-    """With its own account, and not for this machine's addresses where the environment says so."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    assert connections("https://a.example/v1", 1).proxy is None
-    monkeypatch.setenv("https_proxy", "http://me:p%40ss@proxy.example:3128")
-    monkeypatch.setenv("no_proxy", "b.example")
-    through = connections("https://a.example/v1", 1)
-    assert through.proxy.host == "proxy.example"
-    assert through.proxy_headers == {"proxy-authorization": "Basic " + base64.b64encode(b"me:p@ss").decode()}
-    assert connections("https://b.example/v1", 1).proxy is None
-    assert connections("http://a.example/v1", 1).proxy is None
+    done = threading.Event()
+
+    def meanwhile():
+        seen.append(came.wait(10))
+        done.set()
+
+    with serving(Chat(fault=fault)) as chat:
+        one = Endpoint("toy", chat.url, KEY, {})
+        with closing(one.connection()) as connection:
+            assert one.ask(connection, one.request("?", IMAGE), meanwhile).text == "tench"
+    assert seen == [True]
 
 
 def test_the_extra_is_named(monkeypatch):
     import sys
 
-    monkeypatch.setitem(sys.modules, "urllib3", None)
+    monkeypatch.setitem(sys.modules, "truststore", None)
     with pytest.raises(UsageError, match=r"api:toy needs the extra: pip install 'imagenet-hard\[api\]'"):
-        Endpoint("toy", "http://localhost/v1", "none", {}, calls=1)
+        Endpoint("toy", "https://localhost/v1", "none", {})
