@@ -36,7 +36,7 @@ def read_record(path: Path, record: type[R]) -> R:
         # First: pydantic's parser bounds the nesting, so the second look below cannot run away.
         # Strict: a number is a number, not a string that looks like one.
         value = record.model_validate_json(data, strict=True)
-        json.loads(data, object_pairs_hook=_no_repeats, parse_constant=_no_constant)
+        json.loads(data, object_pairs_hook=no_repeats, parse_constant=_no_constant)
     except ValidationError as error:
         raise ResultError(f"{path}: {first_problem(error)}") from None
     except (ValueError, RecursionError) as error:
@@ -137,13 +137,25 @@ def place(loc: Sequence[int | str]) -> str:
     return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in loc).removeprefix(".")
 
 
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object for ``json.loads``, which by itself keeps the last of two values of one key.
+
+    Raises:
+        ValueError: a key stands twice.
+    """
     keys = dict(pairs)
     if len(keys) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in keys if names.count(name) > 1)
         raise ValueError(f"the key {repeated!r} stands twice in one object")
     return keys
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a line is no JSON, in a few words."""
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    return str(error) if isinstance(error, ValueError) else type(error).__name__
 
 
 def _no_constant(name: str) -> None:

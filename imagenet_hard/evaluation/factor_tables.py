@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import read_bounded
+from imagenet_hard.base.records import no_repeats, reason_of
 from imagenet_hard.base.tables import read_csv
 from imagenet_hard.base.text import counted, shorten
+from imagenet_hard.dataset.image_names import match_names
 from imagenet_hard.imagenet.originals import original_file
 
 MAX_BYTES = 256 * 2**20
@@ -47,18 +49,19 @@ class Factors:
     def found(self, ids: Sequence[str], sha256: Mapping[str, str]) -> NDArray[np.intp]:
         """intp (n,): the row of each image, -1 where there is none; ``sha256``: id -> hash, where known.
 
-        By its very name first, then by that of its original file, whole or without folder and ending.
+        By its very name first, then by that of its original file, as label files name images
+        (``dataset/image_names.py``). Images made of one original share its row.
 
         Raises:
-            ResultError: none has a row, or one that fits by its short name fits two.
+            ResultError: none has a row.
+            DatasetError: a row fits two images, or an image two rows.
         """
         if self.by in HASHES:
             rows = [self.rows.get(sha256.get(id, ""), -1) for id in ids]
         else:
-            short: dict[str, set[int]] = {}
-            for name, row in self.rows.items():
-                short.setdefault(PurePosixPath(name).stem, set()).add(row)
-            rows = [self._row(id, short) for id in ids]
+            called = {id: id if id in self.rows else original_file(id) or id for id in ids}
+            names = match_names(dict.fromkeys(called.values()), self.rows, str(self.path))
+            rows = [self.rows[names[name]] if (name := called[id]) in names else -1 for id in ids]
         if max(rows) < 0:
             how = "give --hashes, a CSV with id and sha256 of the images" if self.by in HASHES else ""
             raise ResultError(
@@ -67,16 +70,6 @@ class Factors:
                 + (f"; {how}" if how else "")
             )
         return np.array(rows, np.intp)
-
-    def _row(self, id: str, short: Mapping[str, set[int]]) -> int:
-        original = original_file(id)
-        for name in (id, original):
-            if name in self.rows:
-                return self.rows[name]
-        candidates = short.get(PurePosixPath(original or id).stem, set())
-        if len(candidates) > 1:
-            raise ResultError(f"{self.path}: {len(candidates)} rows fit the image {shorten(id)}: give its id")
-        return next(iter(candidates), -1)
 
 
 def read_factors(path: Path) -> Factors:
@@ -142,9 +135,11 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             continue
         place = f"{path}:{number}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            raise ResultError(f"{place}: expected a JSON object a line, or a file called .csv") from None
+            row = json.loads(line, object_pairs_hook=no_repeats)
+        except (ValueError, RecursionError) as error:
+            raise ResultError(
+                f"{place}: expected a JSON object a line, or a file called .csv ({reason_of(error)})"
+            ) from None
         if not isinstance(row, dict):
             raise ResultError(f"{place}: got {shorten(row)}, expected a JSON object")
         yield place, row

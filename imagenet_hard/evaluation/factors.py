@@ -43,6 +43,7 @@ class ByFactor(Record):
     n: int
     top1: Rate | None = None
     factors: dict[str, FactorRate] = Field(default_factory=dict)
+    absent: tuple[str, ...] = Field((), description="factors that none of these images has")
     superclasses: dict[str, Rate] = Field(description="top-1 on the images with a label in each of WordNet's")
 
 
@@ -78,6 +79,7 @@ def by_factor(
         factors={
             name: _rate(correct, present[:, i]) for i, name in enumerate(factors.names) if present[:, i].any()
         },
+        absent=tuple(name for i, name in enumerate(factors.names) if not present[:, i].any()),
     )
 
 
@@ -98,6 +100,7 @@ def factor_table(found: ByFactor) -> Table:
         (name, *_cells(each.top1), "" if each.error_ratio is None else _ratio(each))
         for name, each in sorted(found.factors.items(), key=lambda item: -(item[1].error_ratio or 0))
     ]
+    rows += [(name, "0", "", "", "") for name in found.absent]
     by_share = sorted(found.superclasses.items(), key=lambda item: item[1].accuracy)
     rows += [(f"superclass {name}", *_cells(rate), "") for name, rate in by_share]
     annotated = f", {found.top1.n_total:,} of them in the table" if found.top1 else ""

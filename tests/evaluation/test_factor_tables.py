@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from imagenet_hard.base.errors import ResultError
+from imagenet_hard.base.errors import DatasetError, ResultError
 from imagenet_hard.evaluation.factor_tables import read_factors, read_image_hashes
 
 VAL = "ILSVRC2012_val_{:08d}.JPEG"
@@ -80,5 +80,18 @@ def test_other_files_and_other_images_are_refused(tmp_path):
     path.write_text("file_name,pose\nx/a.jpg,1\ny/a.jpg,0\n")
     with pytest.raises(ResultError, match="has none of the 2 images: file_name is such as 'x/a.jpg'"):
         read_factors(path).found(["1", "2"], {})
-    with pytest.raises(ResultError, match="2 rows fit the image 'a.jpg'"):
+    with pytest.raises(DatasetError, match="has 2 names that fit the image 'a.jpg'"):
         read_factors(path).found(["a.jpg"], {})
+
+
+def test_a_row_is_one_image(tmp_path):
+    """Files of one name in other folders are other images; what is made of one image has its row."""
+    path = tmp_path / "f.csv"
+    path.write_text("file_name,pose\nn01443537/1.JPEG,1\nILSVRC2012_val_00000293.JPEG,0\n")
+    made = [f"c/{kind}/ILSVRC2012_val_00000293" for kind in ("fog", "snow")]
+    ids = ["n01440764/1.JPEG", "n01443537/1.JPEG", *made]
+    assert read_factors(path).found(ids, {}).tolist() == [-1, 0, 1, 1]
+    path.write_text("file_name,pose\nart_0.jpg,1\n")
+    ids = ["n01440764/art_0.jpg", "n01443537/art_0.jpg"]
+    with pytest.raises(DatasetError, match="'art_0.jpg', which fits '{}' and '{}'".format(*ids)):
+        read_factors(path).found([f"imagenet-r/{id}" for id in ids], {})

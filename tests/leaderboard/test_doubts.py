@@ -104,7 +104,7 @@ def test_what_is_refused(files, tmp_path, capsys):
         (labels, "--labels is for ANSWERS"),
         ((answers, few, *labels), "expected the same images in all"),
         ((answers, answers, *labels), "'a', which came before"),
-        ((few, "--labels", twins), "2 images called 'x/cat.jpg'"),
+        ((few, "--labels", twins), "no image called 'x/cat.jpg'"),
         ((answers, "--labels", few.with_suffix(".txt")), "few.txt"),
         ((answers, *here), "the ids are not those of imagenet-hard"),
         ((answers, *labels, "--truth", right), "drops the labels of 0 of the 4 images"),

@@ -18,6 +18,7 @@ import numpy as np
 
 from imagenet_hard.base.errors import ResultError
 from imagenet_hard.base.files import read_bounded, write_atomically
+from imagenet_hard.base.records import no_repeats, reason_of
 from imagenet_hard.base.text import counted, shorten
 from imagenet_hard.base.types import N_CLASSES, NO_CLASS, Predictions
 
@@ -97,7 +98,7 @@ def _rows(path: Path, limit: int) -> list[tuple[str, str, dict[str, Any]]]:
 def _row(line: str, where: str) -> tuple[str, str, dict[str, Any]]:
     expected = 'expected {"id": "...", "answer": "..."}'
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=no_repeats)
     except (ValueError, RecursionError) as error:
         raise ResultError(f"{where}: not JSON ({reason_of(error)}): {shorten(line)}; {expected}") from None
     if not isinstance(row, dict):
@@ -119,11 +120,6 @@ def _row(line: str, where: str) -> tuple[str, str, dict[str, Any]]:
         except UnicodeEncodeError:
             raise ResultError(f"{where}: {key} is not Unicode text: {shorten(value)}") from None
     return id, answer, row
-
-
-def reason_of(error: BaseException) -> str:
-    """Why a line is no JSON, in a few words."""
-    return error.msg if isinstance(error, json.JSONDecodeError) else type(error).__name__
 
 
 def write_answered(path: Path, raw: RawAnswers, predictions: Predictions) -> None:

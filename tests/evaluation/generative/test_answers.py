@@ -29,6 +29,10 @@ def test_lines_are_read_sorted_by_id(tmp_path):
     [
         ("{", "a.jsonl:2: not JSON"),
         ("[" * 100_000, "a.jsonl:2: not JSON"),
+        (
+            '{"id": "x", "answer": "tench", "answer": "jeep"}',
+            "a.jsonl:2: not JSON .the key 'answer' stands twice in one object.",
+        ),
         ("[]", r"a.jsonl:2: got \[\]; expected"),
         ('{"id": "x"}', "a.jsonl:2: no 'answer' among the keys"),
         ('{"answer": "x"}', "a.jsonl:2: no 'id' among the keys"),
