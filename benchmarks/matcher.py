@@ -13,7 +13,8 @@ from collections import Counter
 from pathlib import Path
 
 from imagenet_hard.base.tables import Table
-from imagenet_hard.evaluation.generative.matcher import KINDS, VERSION, match
+from imagenet_hard.evaluation.generative.matcher import VERSION, match
+from imagenet_hard.evaluation.generative.verdict import KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "generative.md"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from imagenet_hard.base.text import counted
 from imagenet_hard.cli.console import console
 from imagenet_hard.cli.options import FOLDER, PATH, path_option
 
@@ -38,7 +39,7 @@ def command(
     """
     from imagenet_hard.leaderboard.bridge import bridge
     from imagenet_hard.leaderboard.bridge_inputs import read_chain, read_models
-    from imagenet_hard.leaderboard.site.bridge_page import tables, write_page
+    from imagenet_hard.leaderboard.site.bridge_page import WORDS, tables, write_page
 
     chain, rows = read_chain(build)
     board = None if entries is None else entries.absolute().parent
@@ -50,6 +51,10 @@ def command(
     if as_json:
         click.echo(found.model_dump_json(indent=2))
         return 0
+    for each in found.entries:
+        for part, n in each.missing.items():
+            of = f"{n:,} of {counted(found.images[part], 'image')}"
+            click.echo(f"{each.name}: no score on {WORDS[part]}, it does not answer {of}", err=True)
     screen = console()
     for table in tables(found):
         screen.print(table.terminal())

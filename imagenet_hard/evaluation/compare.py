@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from imagenet_hard.base.errors import ResultError
-from imagenet_hard.base.types import NO_CLASS, SCHEMA_VERSION, ModelSpec, Predictions, Record, SchemaVersion
+from imagenet_hard.base.types import (
+    NO_CLASS,
+    SCHEMA_VERSION,
+    ModelSpec,
+    Predictions,
+    Record,
+    SchemaVersion,
+    says_nothing,
+)
 from imagenet_hard.evaluation.calibration import Count, Share
 from imagenet_hard.evaluation.intervals import RESAMPLES, kappa_of_right, mcnemar, paired_bootstrap
 from imagenet_hard.evaluation.metrics import Rate
@@ -57,6 +65,9 @@ class Side(Record):
     model: ModelSpec
     top1: Rate
     tta: str | None = Field(None, description="label of its test-time augmentation")
+    asked: str | None = Field(
+        None, exclude_if=says_nothing, description="how it was asked, where it answers in words"
+    )
 
 
 class Flip(Record):
@@ -167,20 +178,22 @@ def _same_images(a: Result, b: Result) -> None:
 
 
 def check_same_classes(a: Result, b: Result) -> None:
-    """Do the same classes compete in both?
+    """Do the same classes compete in both, or as many names?
 
     Raises:
         ResultError: they do not.
     """
-    masks = [each.protocol.classes for each in (a, b)]
-    if len({mask.indices if mask else () for mask in masks}) > 1:
-        said = [
-            f"{each.model.name} among {f'{len(mask.indices)} classes ({mask.name})' if mask else 'all 1000'}"
-            for each, mask in zip((a, b), masks, strict=True)
-        ]
+    if a.competing != b.competing:
+        said = [f"{each.model.name} among {_among(each)}" for each in (a, b)]
+        option = "--protocol" if a.competing[1] != b.competing[1] else "--classes"
         raise ResultError(
-            f"{said[0]}, {said[1]}: fewer classes are easier; score both with the same --classes"
+            f"{said[0]}, {said[1]}: fewer classes are easier; score both with the same {option}"
         )
+
+
+def _among(result: Result) -> str:
+    mask = result.protocol.classes
+    return f"{len(mask.indices)} classes ({mask.name})" if mask else result.among or "all 1000"
 
 
 def _flips(
@@ -212,4 +225,9 @@ def _flips(
 
 def _side(result: Result) -> Side:
     tta = result.protocol.tta
-    return Side(model=result.model, top1=result.metrics.top1, tta=tta.label if tta else None)
+    return Side(
+        model=result.model,
+        top1=result.metrics.top1,
+        tta=tta.label if tta else None,
+        asked=result.answers.how if result.answers else None,
+    )

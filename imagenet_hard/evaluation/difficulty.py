@@ -47,10 +47,8 @@ def results_on_one_benchmark(files: Sequence[Path]) -> list[tuple[Result, Predic
     for path, (result, predictions) in zip(files, pairs, strict=True):
         if result.benchmark.part:
             raise UsageError(f"{path} is a result on {result.benchmark.part} alone: expected all images")
-        if result.protocol.classes is not None:
-            raise UsageError(
-                f"{path} is a result among {result.protocol.classes.label}: expected all classes"
-            )
+        if result.among:
+            raise UsageError(f"{path} is a result among {result.among}: expected all classes")
         if result.benchmark.fingerprint != first.benchmark.fingerprint or predictions.ids != pairs[0][1].ids:
             raise ResultError(
                 f"{path} is a result on {result.benchmark.name} ({result.benchmark.fingerprint[:12]}...), "

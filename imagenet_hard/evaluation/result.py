@@ -231,6 +231,19 @@ class Result(Record):
             self.answers.check(self.metrics)
         return self
 
+    @property
+    def competing(self) -> tuple[tuple[int, ...], int]:
+        """Among what the model chose: the classes of a mask, () without; and how many names it was given, the
+        right one with them, 0 without. Scores compare only where this is the same: fewer are easier."""
+        mask = self.protocol.classes
+        return mask.indices if mask else (), self.answers.choices if self.answers else 0
+
+    @property
+    def among(self) -> str:
+        """The same in words: "" for all 1000 classes, else "imagenet-a" or "5 names"."""
+        mask, (_, names) = self.protocol.classes, self.competing
+        return mask.label if mask else f"{names} names" if names else ""
+
 
 def result_stem(
     model: ModelSpec,

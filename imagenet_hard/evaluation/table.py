@@ -115,7 +115,7 @@ def results_csv(results: Sequence[Result]) -> str:
                 *(top5, result.runtime.images_per_second),
                 str(used_in_curation(model, about)).lower(),
                 protocol.tta and protocol.tta.label,
-                protocol.classes and protocol.classes.label,
+                result.among or None,
                 *(rate and rate.accuracy for rate in rates),
                 *(None if estimate else own.get(name) for name in more),
                 *[estimate and estimate.images] * estimates,
@@ -183,9 +183,9 @@ def _name(model: ModelSpec) -> str:
 
 
 def _row_name(result: Result) -> str:
-    """The model, its test-time augmentation and its mask: another way to predict is another row."""
-    tta, classes = result.protocol.tta, result.protocol.classes
-    among = f" among {classes.label}" if classes else ""
+    """The model, its test-time augmentation, among what it chose: another way to predict is another row."""
+    tta = result.protocol.tta
+    among = f" among {result.among}" if result.among else ""
     return _name(result.model) + (f" + {tta.label}" if tta else "") + among
 
 
@@ -206,7 +206,8 @@ def _note(result: Result) -> str:
 
 def _who(side: Side) -> str:
     augmented = f"+ {side.tta}" if side.tta else ""
-    return " ".join(part for part in (_name(side.model), side.model.tag, augmented) if part)
+    asked = f"({side.asked})" if side.asked else ""
+    return " ".join(part for part in (_name(side.model), side.model.tag, augmented, asked) if part)
 
 
 def _data_set(result: Result) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.text import counted, shorten
 from imagenet_hard.base.types import Predictions
+from imagenet_hard.dataset.image_names import match_names
 from imagenet_hard.dataset.label_files import read_label_file
 from imagenet_hard.evaluation.result import read_result
+from imagenet_hard.evaluation.variant import variant
 from imagenet_hard.leaderboard.answer_tables import read_answer_table
 from imagenet_hard.leaderboard.answers import Answers
 from imagenet_hard.leaderboard.board import read_board
@@ -33,15 +36,18 @@ class Read:
 
 
 def read_board_answers(board: Path, gold: Gold) -> Read:
-    """All entries of a board's folder on the newest version of the benchmark ``gold``.
+    """All entries of a board's folder on the newest version of the benchmark ``gold``, among all classes.
 
     Raises:
         ResultError: there is none.
     """
     gold = newest(gold, read_corrections(board))
     fingerprint = gold.info.fingerprint
-    entries = (each for each in read_board(board) if each.gold.info.fingerprint == fingerprint)
-    ballots = tuple(_ballot(each.entry.id, each.answers) for each in entries)
+    ballots = tuple(
+        _ballot(each.entry.id, each.answers)
+        for each in read_board(board)
+        if each.gold.info.fingerprint == fingerprint and not each.entry.choices
+    )
     if not ballots:
         raise ResultError(
             f"the board in {board} has no entry on {gold.info.name}: give results or predictions"
@@ -63,16 +69,16 @@ def read_files(files: Sequence[Path], labels: Gold | Path) -> Read:
     ids: tuple[str, ...] = ()
     ballots: dict[str, Ballot] = {}
     for path in files:
-        for name, answers in answers_in(path, labels):
+        for name, model, answers in answers_in(path, labels):
             if ids and answers.ids != ids:
                 raise ResultError(
                     f"{path}: {name} answers {counted(len(answers.ids), 'image')} that are not the "
                     f"{len(ids):,} of {files[0]}: expected the same images in all"
                 )
             ids = answers.ids
-            if name in ballots:
-                raise UsageError(f"{path} has {shorten(name)}, which came before: each model counts once")
-            ballots[name] = _ballot(name, answers)
+            if model in ballots:
+                raise UsageError(f"{path} has {shorten(model)}, which came before: each model counts once")
+            ballots[model] = _ballot(name, answers)
     if isinstance(labels, Gold):
         return Read(labels, tuple(ballots.values()))
     found = labels_by_id(labels, ids)
@@ -84,21 +90,27 @@ def read_files(files: Sequence[Path], labels: Gold | Path) -> Read:
     return Read(gold, tuple(_rows(each, kept) for each in ballots.values()))
 
 
-def answers_in(path: Path, labels: Gold | Path | None = None) -> list[tuple[str, Answers]]:
-    """The models of a result (.json) or a table of classes, by name; of the images of ``labels``, if a gold.
+class Answered(NamedTuple):
+    """``name``: of a result, the model's and how it ran if that is not usual. ``model``: its key, or name."""
+
+    name: str
+    model: str
+    answers: Answers
+
+
+def answers_in(path: Path, labels: Gold | Path | None = None) -> list[Answered]:
+    """The models of a result (.json) or a table of classes; of the images of ``labels``, if a gold.
 
     Raises:
         ResultError: it cannot be read, or is of other images.
-        UsageError: a result among a part of the classes.
+        UsageError: a result among a part of the classes, or among a few names.
     """
     if path.suffix.lower() == ".json":
         result, predictions = read_result(path)
-        if result.protocol.classes is not None:
-            raise UsageError(
-                f"{path} is a result among {result.protocol.classes.label}: expected all classes"
-            )
-        tta = result.protocol.tta
-        found = [(f"{result.model.key} + {tta.label}" if tta else result.model.key, Answers.of(predictions))]
+        if result.among:
+            raise UsageError(f"{path} is a result among {result.among}: expected all classes")
+        key, how = result.model.key, variant(result.model, result.protocol, result.answers)
+        found = [Answered(f"{key} ({how})" if how else key, key, Answers.of(predictions))]
         if isinstance(labels, Gold) and result.benchmark.fingerprint != labels.info.fingerprint:
             raise ResultError(
                 f"{path} is a result on {result.benchmark.name} ({result.benchmark.fingerprint[:12]}...): "
@@ -107,12 +119,12 @@ def answers_in(path: Path, labels: Gold | Path | None = None) -> list[tuple[str,
     else:
         table = read_answer_table(path)
         found = [
-            (name, Answers.without_probabilities(table.ids, classes))
+            Answered(name, name, Answers.without_probabilities(table.ids, classes))
             for name, classes in sorted(table.models.items())
         ]
     if isinstance(labels, Gold):
-        for _, answers in found:
-            check_ids(answers, labels)
+        for each in found:
+            check_ids(each.answers, labels)
     return found
 
 
@@ -131,30 +143,21 @@ def _rows(ballot: Ballot, kept: NDArray[np.bool_]) -> Ballot:
 def labels_by_id(path: Path, ids: Sequence[str]) -> list[tuple[int, ...]]:
     """The labels that a file has for each image, () where it has none.
 
-    Names match whole, or else without folder and ending.
+    Names match as those of a folder's label file do (``dataset/image_names.py``).
 
     Raises:
-        ResultError, DatasetError: it cannot be read, lacks an image, or has two of one name.
+        ResultError, DatasetError: it cannot be read, lacks an image, or does not say which is which.
     """
     if path.suffix.lower() == ".parquet":
         gold = gold_of_labels(path, path.stem)
         table: Mapping[str, tuple[int, ...]] = dict(zip(gold.ids, gold.labels, strict=True))
     else:
         table = read_label_file(path)
-    short: dict[str, list[str]] = {}
-    for name in table:
-        short.setdefault(_short(name), []).append(name)
-    found = []
-    for id in ids:
-        names = [id] if id in table else short.get(_short(id), [])
-        if len(names) != 1:
-            raise ResultError(
-                f"{path} has {'no image' if not names else f'{len(names)} images'} called {id!r}"
-                f"{'' if not names else ': ' + shorten(names)}"
-            )
-        found.append(table[names[0]])
-    return found
-
-
-def _short(name: str) -> str:
-    return PurePosixPath(name).stem
+    names = match_names(ids, table, str(path))
+    missing = [id for id in ids if id not in names]
+    if missing:
+        raise ResultError(
+            f"{path} has no image called {missing[0]!r}"
+            + (f", nor {counted(len(missing) - 1, 'other')} of {len(ids):,}" if len(missing) > 1 else "")
+        )
+    return [table[names[id]] for id in ids]

@@ -12,8 +12,10 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from imagenet_hard.base.errors import UsageError
+from imagenet_hard.base.text import shorten
 from imagenet_hard.base.types import Record
 from imagenet_hard.dataset.versions import (
     Change,
@@ -61,7 +63,8 @@ class Bridged(Record):
     """One entry. ``scores``: None where images of the part are not answered. ``kept``: from before to common.
 
     ``committee``: the versions whose committee it is in, so that its score is biased low. ``unlike``: common
-    images that two of its files answer differently.
+    images that two of its files answer differently. ``missing``: of a part without a score, the images
+    without an answer.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Bridged(Record):
     kept: Moved | None
     committee: tuple[str, ...] = ()
     unlike: int = 0
+    missing: dict[str, int] = Field(default_factory=dict)
 
 
 class Cause(Record):
@@ -107,14 +111,16 @@ def bridge(
 
     Raises:
         ResultError: no such version.
-        UsageError: they are not in this order, or have no image in common.
+        UsageError: they are not in this order or have no image in common, or nobody answered one of theirs.
     """
     last = chain.index(after) if after else len(chain.versions) - 1
     first = chain.index(before) if before else last - 1
     if not 0 <= first < last:
         raise UsageError(f"a bridge goes from one version to a later one (got {before} to {after})")
     golds = _golds(chain.name, rows[first], rows[last])
-    right = {name: {part: _right(golds[part], sets) for part in PARTS} for name, sets in models.items()}
+    given = {name: _given(sets) for name, sets in models.items()}
+    _check_answered(chain.name, rows[first], rows[last], given)
+    right = {name: {part: _right(golds[part], best) for part in PARTS} for name, best in given.items()}
     committees = {v.version: set(v.classifiers.values()) for v in chain.versions[first : last + 1]}
     in_both = set(golds["common"].ids)
     kept = np.array([id in in_both for id in golds["before"].ids], np.bool_)
@@ -125,18 +131,23 @@ def bridge(
             kept=None if found["before"] is None else moved(found["before"], found["before"][kept], kept),
             committee=tuple(v for v, who in committees.items() if (keys or {}).get(name, name) in who),
             unlike=_unlike(golds["common"], models[name]),
+            missing={
+                part: sum(id not in given[name] for id in golds[part].ids)
+                for part, r in found.items()
+                if r is None
+            },
         )
         for name, found in right.items()
     ]
-    changes = _changes(chain, first, last)
+    left, came = _changes(chain, first, last)
     return Bridge(
         name=chain.name,
         before=chain.versions[first].version,
         after=chain.versions[last].version,
         images={part: gold.info.n for part, gold in golds.items()},
         fingerprints={part: gold.info.fingerprint for part, gold in golds.items()},
-        retired=_causes(changes[id] for id in rows[first] if id not in rows[last]),
-        added=_causes(changes[id] for id in rows[last] if id not in rows[first]),
+        retired=_causes(left[id] for id in rows[first] if id not in rows[last]),
+        added=_causes(came[id] for id in rows[last] if id not in rows[first]),
         relabelled=sum(id in rows[last] and id not in in_both for id in rows[first]),
         steps=tuple(_steps(golds, right)),
         entries=tuple(sorted(entries, key=_by_common)),
@@ -157,16 +168,29 @@ def _golds(name: str, before: Rows, after: Rows) -> dict[str, Gold]:
     }
 
 
-def _right(gold: Gold, sets: Sequence[Answers]) -> NDArray[np.bool_] | None:
-    """bool (n,): which images are right, by the first answers that have all of them; None where none has."""
-    for answers in sets:
-        if answers.ids == gold.ids:
-            return gold.hits(answers.top5[:, :1])[:, 0]
-        place = {id: i for i, id in enumerate(answers.ids)}
-        at = [place.get(id, -1) for id in gold.ids]
-        if min(at) >= 0:
-            return gold.hits(answers.top5[at, :1])[:, 0]
-    return None
+def _given(sets: Sequence[Answers]) -> dict[str, int]:
+    """Id -> the class that is answered, by the first that have the image."""
+    given: dict[str, int] = {}
+    for answers in reversed(sets):
+        given.update(zip(answers.ids, answers.top5[:, 0].tolist(), strict=True))
+    return given
+
+
+def _check_answered(name: str, before: Rows, after: Rows, given: Mapping[str, Mapping[str, int]]) -> None:
+    ids = {**before, **after}
+    if not any(not ids.keys().isdisjoint(best) for best in given.values()):
+        there = next((id for best in given.values() for id in best), "none")
+        raise UsageError(
+            f"nobody answered an image of these versions of {name}: got answers to images such as "
+            f"{shorten(there)}, expected such as {shorten(next(iter(ids)))}"
+        )
+
+
+def _right(gold: Gold, best: Mapping[str, int]) -> NDArray[np.bool_] | None:
+    """bool (n,): which images are right; None where one is not answered."""
+    if any(id not in best for id in gold.ids):
+        return None
+    return gold.hits(np.array([[best[id]] for id in gold.ids]))[:, 0]
 
 
 def _unlike(gold: Gold, sets: Sequence[Answers]) -> int:
@@ -214,9 +238,11 @@ def _step(
     )
 
 
-def _changes(chain: Versions, first: int, last: int) -> dict[str, Change]:
-    """Id -> the last change in between: why an image is there, or not."""
-    return {each.id: each for version in chain.versions[first + 1 : last + 1] for each in version.changes}
+def _changes(chain: Versions, first: int, last: int) -> tuple[dict[str, Change], dict[str, Change]]:
+    """Id -> the last time that it left, and that it came; what else changed of it is no reason for either."""
+    between = [each for version in chain.versions[first + 1 : last + 1] for each in version.changes]
+    left = {each.id: each for each in between if each.after is None}
+    return left, {each.id: each for each in between if each.before is None}
 
 
 def _causes(changes: Iterable[Change]) -> tuple[Cause, ...]:

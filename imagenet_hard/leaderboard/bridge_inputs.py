@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,7 +33,8 @@ def read_models(
     files: Iterable[Path], board: Path | None, fingerprints: Iterable[str]
 ) -> tuple[Models, dict[str, str]]:
     """Answers by name, from results and tables and of a board's entries on one of the versions; and the key
-    of each, as committees name models.
+    of each, as committees name models. Entries of one name bear the organisation that each is of. Those that
+    chose among a few names are of another board.
 
     Raises:
         ResultError, UsageError: a file cannot be read; or there is nothing.
@@ -41,14 +42,21 @@ def read_models(
     found: dict[str, list[Answers]] = defaultdict(list)
     keys: dict[str, str] = {}
     for path in files:
-        for name, answers in answers_in(path):
+        for name, model, answers in answers_in(path):
             found[name].append(answers)
-            keys[name] = name
+            keys[name] = model
     wanted = set(fingerprints)
-    for each in read_board(board) if board is not None else ():
-        if each.entry.benchmark.fingerprint in wanted:
-            found[each.entry.name].append(each.answers)
-            keys[each.entry.name] = each.entry.model.key
+    entries = [
+        each
+        for each in (read_board(board) if board is not None else ())
+        if each.entry.benchmark.fingerprint in wanted and not each.entry.choices
+    ]
+    bearers = Counter(name for _, name in {(each.entry.model_id, each.entry.name) for each in entries})
+    for each in entries:
+        name, org = each.entry.name, each.entry.org
+        name = f"{name} ({org})" if bearers[name] > 1 or name in keys else name
+        found[name].append(each.answers)
+        keys[name] = each.entry.model.key
     if not found:
         raise UsageError(
             "nobody answered: give results, tables of answers, or --entries of a board with some"

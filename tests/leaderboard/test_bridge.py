@@ -84,6 +84,7 @@ MODELS = {
     "late": [answers(set(range(20, 50)), ALL)],
     "first only": [answers(set(range(5, 25)), range(NEW))],
     "two files": [answers({11, 12}, range(NEW)), answers({11, 45}, range(10, 50))],
+    "halves": [answers({11}, range(20)), answers({30}, range(20, N))],
     "timm:new/x": [answers(set(range(10)), ALL)],
 }
 
@@ -104,9 +105,11 @@ def test_every_score_is_counted_from_the_answers():
     assert counts(found, "all") == [30, 19, 19]
     assert counts(found, "late") == [20, 20, 31]  # s/010 as well, which it calls class 2
     assert counts(found, "first only") == [20, 14, None]
-    assert counts(found, "two files") == [2, 2, 3]
+    assert counts(found, "two files") == [2, 2, 4]  # the first file's 11, 12 and s/010, the second's 45
+    assert counts(found, "halves") == [2, 2, 3]
     assert counts(found, "timm:new/x") == [10, 0, 1]
     said = {each.name: each for each in found.entries}
+    assert said["first only"].missing == {"after": 10}
     assert said["timm:new/x"].committee == ("2.0.0", "3.0.0")
     assert said["all"].committee == ()
     assert said["two files"].unlike == 1  # s/012
@@ -121,9 +124,9 @@ def test_places_are_among_those_who_answered_both():
     """Of each step its own; where nothing came, both and after are one."""
     found = bridged("1.0.0", "3.0.0")
     assert [(s.first, s.second, s.entries) for s in found.steps] == [
-        ("before", "common", 5),
-        ("common", "after", 4),
-        ("before", "after", 4),
+        ("before", "common", 6),
+        ("common", "after", 5),
+        ("before", "after", 5),
     ]
     first, _, whole = found.steps
     assert {name: [p.place for p in both] for name, both in first.places.items()} == {
@@ -131,9 +134,11 @@ def test_places_are_among_those_who_answered_both():
         "late": [2, 1],
         "first only": [2, 3],
         "two files": [5, 4],
-        "timm:new/x": [4, 5],
+        "halves": [5, 4],
+        "timm:new/x": [4, 6],
     }
-    assert first.swapped == 2  # all and late, two files and new; late and first only were equal
+    # All and late, two files and new, halves and new; late and first only were equal.
+    assert first.swapped == 3
     assert "first only" not in whole.places
     assert all(p.low <= p.place <= p.high for both in first.places.values() for p in both)
     (only,) = bridged("1.0.0", "2.0.0").steps
@@ -149,6 +154,8 @@ def test_a_bridge_to_nowhere():
         bridged("4.0.0")
     with pytest.raises(UsageError, match=r"from one version to a later one \(got 3\.0\.0 to 2\.0\.0\)"):
         bridged("3.0.0", "2.0.0")
+    with pytest.raises(UsageError, match="nobody answered .* such as 's/900', expected such as 's/010'"):
+        bridge(chain(), sets(), {"elsewhere": [answers(set(), range(900, 910))]})
     rows = sets()
     other = {each.id: each for each in (row(i, 3) for i in range(NEW))}
     with pytest.raises(UsageError, match="no image with the same labels in common"):

@@ -21,6 +21,7 @@ from imagenet_hard.base.errors import ResultError, UsageError
 from imagenet_hard.base.runtime import __version__
 from imagenet_hard.base.text import shorten, shorten_list
 from imagenet_hard.base.types import N_CLASSES, NO_CLASS, Predictions
+from imagenet_hard.evaluation.generative.matched_answers import RECORD_SUFFIX
 from imagenet_hard.evaluation.metrics import Rate, confidence
 from imagenet_hard.evaluation.result import Result, read_result
 from imagenet_hard.evaluation.table import protocol_words, used_in_curation
@@ -53,7 +54,7 @@ def read_results(paths: Sequence[Path]) -> SiteData:
         ResultError: a file that was named is no result, or results contradict each other.
     """
     left_out: list[str] = []
-    groups: dict[tuple[str, Any, int], _Group] = {}
+    groups: dict[tuple[str, Any], _Group] = {}
     files = _result_files(paths)
     for (path, named), id in zip(files.items(), _ids(list(files)), strict=True):
         try:
@@ -63,11 +64,9 @@ def read_results(paths: Sequence[Path]) -> SiteData:
         except ResultError as error:
             if named:
                 raise
-            left_out.append(f"{path} is left out: {error}")
+            left_out.append(str(error))
             continue
-        mask = result.protocol.classes
-        choices = result.answers.choices if result.answers else 0
-        key = (result.benchmark.fingerprint, mask.indices if mask else None, choices)
+        key = (result.benchmark.fingerprint, result.competing)
         groups.setdefault(key, _Group(predictions.ids)).add(path, id, result, predictions)
     if not groups:
         told = f": {shorten_list(left_out)}" if left_out else ""
@@ -94,13 +93,18 @@ def _result_files(paths: Sequence[Path]) -> dict[Path, bool]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """The JSON files of a folder and those inside, but for hidden ones and built sites."""
+    """The JSON files of a folder and those inside, but for hidden ones, built sites, and what else
+    `imagenet-hard match` writes beside its results."""
     for root, folders, names in os.walk(folder, onerror=_refused):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         if MANIFEST in names:
             folders.clear()
             continue
-        yield from (Path(root, name) for name in sorted(names) if name.endswith(".json") and name[0] != ".")
+        yield from (
+            Path(root, name)
+            for name in sorted(names)
+            if name.endswith(".json") and not name.endswith(RECORD_SUFFIX) and name[0] != "."
+        )
 
 
 def _refused(error: OSError) -> None:
@@ -173,10 +177,9 @@ class _Group:
         """The ranked board."""
         results = [each.result for each in self._read]
         first, metrics = results[0], results[0].metrics
-        mask = first.protocol.classes
+        mask, (_, choices) = first.protocol.classes, first.competing
         kinds = (min(each.benchmark.part for each in results), f"among {mask.label}" if mask else "")
         warned = sum(bool(each.protocol.warnings) for each in results)
-        choices = first.answers.choices if first.answers else 0
         notes = [NOTE, choice_note(choices)]
         notes += [f"{warned} of the results have a warning: see their pages."] * bool(warned)
         into = Gathering(

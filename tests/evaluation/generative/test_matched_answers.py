@@ -127,6 +127,18 @@ def test_the_command(tmp_path, capsys, sample_answers):
     check_recomputed(record, raw, benchmark.ids, benchmark.labels, benchmark.origins)
 
 
+def test_no_other_result_is_replaced(tmp_path, capsys, sample_answers):
+    """The same answers again are fine; others, of a file that is called the same, are not."""
+    out = tmp_path / "out"
+    for _ in range(2):
+        assert command(str(sample_answers), "-d", "sample", "-o", str(out)) == 0
+    before = (out / "vlm.json").read_bytes()
+    sample_answers.write_text(sample_answers.read_text().replace("null", '"kite"'))
+    assert command(str(sample_answers), "-d", "sample", "-o", str(out), "--name", "second") == 2
+    assert "vlm.json is a result of other answers, vlm's: give another --out" in capsys.readouterr().err
+    assert (out / "vlm.json").read_bytes() == before
+
+
 def test_gold_gives_the_same_score(tmp_path, capsys, sample_answers):
     from imagenet_hard.leaderboard.gold import make_gold, write_gold
 

@@ -226,11 +226,11 @@ def test_names_that_classes_share_count_for_either(tmp_path):
 def test_tables_and_comparisons(scored, tmp_path):
     result, path, _ = scored
     with endpoint([*NAMES[:10], *["nothing that I know"] * 10]) as chat:
-        other = evaluate("api:other", "sample", base_url=chat.url, out=tmp_path, protocol="choices")
+        other = evaluate("api:other", "sample", base_url=chat.url, out=tmp_path, protocol="list")
     table = results_table([result, other])
     assert "top-1 only; 1 general, 1 ambiguous, 1 refusal, 1 empty, 2 unmatched" in table.rows[0][-1]
     assert [row[table.header.index("top-5 %")] for row in table.rows] == ["", ""]
-    assert [row[table.header.index("protocol")] for row in table.rows] == ["open 1", "choices 1"]
+    assert [row[table.header.index("protocol")] for row in table.rows] == ["open 1", "list 1"]
     assert results_csv([result]).splitlines()[1].split(",")[10] == ""
     comparison = compare(path, next(tmp_path.glob("sample/api-other*.json")))
     assert (comparison.cells.only_a, comparison.cells.only_b, comparison.cells.both_right) == (2, 0, 10)
