@@ -15,6 +15,7 @@ from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.options import FILE, path_option
 
 if TYPE_CHECKING:
+    from imagenet_hard.dataset.benchmark import Benchmark
     from imagenet_hard.dataset.copies import Copy, HashedImages
 
 COLUMNS = ("id", "images", "copy", "relation", "similarity")
@@ -54,10 +55,12 @@ def command(
 
     found: list[tuple[str, Copy]] = []
     with at_work():
-        ours = _hashed(images, quiet)
+        # All are opened before the first is hashed, which may take hours.
+        opened = {name: _opened(name) for name in (images, *others)}
+        ours = _hashed(images, opened[images], quiet)
         seen = {images: ours}
         for each in others or (images,):
-            theirs = _hashed(each, quiet) if others else None
+            theirs = _hashed(each, opened[each], quiet) if others else None
             seen[each] = theirs or ours
             with _bar(f"comparing {each}", len(ours.rows), quiet) as update:
                 found += ((each, copy) for copy in find_copies(ours, theirs, update))
@@ -79,15 +82,20 @@ def _write(name: str, path: Path, quiet: bool) -> int:
     return 0
 
 
-def _hashed(name: str, quiet: bool) -> HashedImages:
+def _opened(name: str) -> Benchmark | HashedImages:
     from imagenet_hard.dataset.copies import HashedImages
     from imagenet_hard.dataset.hash_file import read_hashes
     from imagenet_hard.dataset.load import load_images
+
+    return HashedImages(read_hashes(Path(name))) if Path(name).is_file() else load_images(name)
+
+
+def _hashed(name: str, images: Benchmark | HashedImages, quiet: bool) -> HashedImages:
+    from imagenet_hard.dataset.copies import HashedImages
     from imagenet_hard.dataset.perceptual import hash_images
 
-    if Path(name).is_file():
-        return HashedImages(read_hashes(Path(name)))
-    images = load_images(name)
+    if isinstance(images, HashedImages):
+        return images
     rows = []
     with _bar(f"hashing {name}", len(images), quiet) as update:
         for row in hash_images(images, range(len(images))):

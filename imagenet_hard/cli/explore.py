@@ -70,6 +70,9 @@ def command(
     if dataset is None and (split or revision or labels or fiftyone):
         raise click.UsageError("--split, --revision, --labels and --fiftyone need --dataset")
     exports = export or ids_out or fiftyone
+    files = [path.resolve() for path in (export, ids_out, fiftyone) if path is not None]
+    if len(set(files)) < len(files):
+        raise click.UsageError("--export, --ids-out and --fiftyone: expected a place of its own for each")
     if out and exports:
         raise click.UsageError("--out is for the page, --export, --ids-out and --fiftyone are in its place")
     site = _read(results, entries, benchmark)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import click
 
+from imagenet_hard.base.records import read_record
 from imagenet_hard.base.types import BenchmarkInfo
 from imagenet_hard.cli.console import at_work, console
 from imagenet_hard.cli.options import PATH, path_option
@@ -67,6 +68,7 @@ def command(
         benchmark = labels_by(
             dataset, gold, golds, lambda ids, of: check_same_ids(raw, ids, of, str(answers))
         )
+        check_free(out / f"{answers.stem}.json", raw.sha256, benchmark.info)
         record = score_answers(raw, *benchmark, name=name or answers.stem, where=str(answers))
         path = write_matched(out, answers.stem, record, raw)
         about = dict(zip(benchmark.ids, zip(benchmark.labels, benchmark.origins, strict=True), strict=True))
@@ -80,6 +82,26 @@ def command(
         for table in matched_tables(record):
             console().print(table.terminal())
     return 0
+
+
+def check_free(path: Path, answers_sha256: str, benchmark: BenchmarkInfo) -> None:
+    """No result of other answers, or on another benchmark, is replaced.
+
+    Raises:
+        click.UsageError: there is one; or there is a file that is none.
+    """
+    from imagenet_hard.evaluation.result import Result
+
+    if not path.exists():
+        return
+    there = read_record(path, Result)
+    if there.benchmark.fingerprint != benchmark.fingerprint:
+        other = f"on {there.benchmark.name}"
+    elif there.answers is None or there.answers.answers_sha256 != answers_sha256:
+        other = f"of other answers, {there.model.name}'s"
+    else:
+        return
+    raise click.UsageError(f"{path} is a result {other}: give another --out, or remove it")
 
 
 def check_which(dataset: str | None, gold: str | None, golds: Path | None) -> None:

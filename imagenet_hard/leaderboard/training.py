@@ -106,6 +106,8 @@ class TrainingSet(Record):
     @field_validator("name")
     @classmethod
     def _as_it_is_written(cls, name: str) -> str:
+        if not name.isascii():  # or a letter of another alphabet would make a known set an unknown one
+            raise ValueError(f"{name!a} has letters beyond ASCII: write it in those of the English alphabet")
         if (known := _SPELT.get(_plain(name), name)) != name:
             raise ValueError(f"{name!r} is written {known!r}")
         return name

@@ -53,6 +53,12 @@ def test_sets_of_images(results, tmp_path, capsys):
     assert capsys.readouterr().err.strip() == f"{len(expected)} of 40 images"
 
 
+def test_each_file_has_its_own_place(results, tmp_path, capsys):
+    assert explore(results, "--ids-out", tmp_path / "z.txt", "--export", tmp_path / "z.txt") == 2
+    assert "expected a place of its own for each" in capsys.readouterr().err
+    assert not (tmp_path / "z.txt").exists()
+
+
 def test_a_boards_entries(entries, tmp_path, capsys):
     """With the labels of its gold."""
     out = tmp_path / "images.csv"

@@ -60,6 +60,7 @@ def test_a_set_that_is_refused(typed, said):
         ({"trained_on": [{"name": f"s{i}"} for i in range(21)]}, "at most 20"),
         ({"trained_on": [{"name": "a", "images": 2**63}]}, "less than"),
         ({"trained_on": [{"name": "a", "role": "x"}]}, "Extra inputs"),
+        ({"trained_on": [{"name": "Im\u0430geNet-1k"}]}, "letters beyond ASCII"),
         ({"trained_on": [{"name": "a"}], "said_by": "rumour"}, "'submitter' or 'tag'"),
     ],
 )

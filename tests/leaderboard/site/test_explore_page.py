@@ -69,6 +69,16 @@ def test_the_page_and_the_command_mean_the_same_images(board, built, visit):
         assert saved(page, "#save-csv") == images_csv(images, image_set(board, images, text)), text
 
 
+def test_what_means_nothing_to_the_command_means_nothing_to_the_page(built, visit):
+    """A name of two classes, and a range of three numbers."""
+    watched = visit(built)
+    for text in ("class=missile", "other=sunglasses", "right=0-10-x"):
+        page = watched.open(f"{PAGE}#{text}")
+        page.reload()
+        page.wait_for_selector("body[data-ready]")
+        assert f"The address says {text}, which means nothing here" in page.inner_text("#count")
+
+
 def test_filters_by_the_keyboard(board, built, visit):
     """Controls write the address, which says what is shown; Back undoes, Reset ends all."""
     page = visit(built).open(PAGE)

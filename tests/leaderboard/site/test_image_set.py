@@ -111,6 +111,8 @@ def test_a_whole_address(board):
         ("other=1000", "other: 1000; expected an index"),
         ("labels=two", "labels: 'two' is no whole number"),
         ("right=50", "expected LOW-HIGH in percent"),
+        ("right=0-10-x", "'10-x' is no whole number of 0 to 100"),
+        ("class=missile", "'missile' is the name of 2 classes: give the wnid"),
         ("right=0-101", "'101' is no whole number of 0 to 100"),
         ("agree=-1", "'-1' is no whole number"),
         ("who=lab2__model-10", "expected right:ENTRY, wrong:ENTRY or none:ENTRY"),

@@ -9,7 +9,8 @@
   function imageSet(slug, head, images, names) {
     const m = head.entries.length, n = images.id.length;
     const entries = new Map(head.entries.map((e) => [e[0], e]));
-    const byName = new Map(names.map((name, i) => [name.toLowerCase(), i]));
+    const byName = new Map();
+    for (const [i, name] of names.entries()) byName.set(name.toLowerCase(), byName.has(name.toLowerCase()) ? null : i); // null: of two classes
     const origin = (i) => images.origins[images.origin[i]];
     const labels = (i) => images.labels[i].map((c) => names[c]).join(", ");
     const classOf = (text) => whole(text, 999) ?? byName.get(text.toLowerCase()) ?? null;
@@ -27,8 +28,8 @@
       class(value) { const c = labelled ? classOf(value) : null; return c === null ? null : (i) => images.labels[i].includes(c); },
       labels(value) { const k = labelled ? whole(value, 1000) : null; return k === null ? null : (i) => images.labels[i].length === k; },
       right(value) {
-        const [low, high] = value.split("-").map((each) => whole(each, 100));
-        if (low === null || high === null || high === undefined) return null;
+        const [low, high, ...more] = value.split("-").map((each) => whole(each, 100));
+        if (low === null || high === null || high === undefined || more.length) return null;
         return (i) => 100 * images.solvedBy[i] >= m * low && 100 * images.solvedBy[i] <= m * high;
       },
       other(value) { const c = classOf(value); return c === null ? null : (i) => images.wrong[i] === c; },
