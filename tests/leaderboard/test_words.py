@@ -59,7 +59,7 @@ ROW = '{"id": "a", "answer": "lion"}\n'
         ("[" * 100_000, "not JSON"),
         ('{"id": "b", "answer": "x"}\n' + ROW, "is not as `imagenet-hard submit` writes it"),
         ('{"id": "a", "answer": "lion", "more": [1]}\n', "is not as"),
-        ('{"id": "a", "answer": "x", "answer": "lion"}\n', "is not as"),
+        ('{"id": "a", "answer": "x", "answer": "lion"}\n', "the key 'answer' stands twice in one object"),
         ('{"id": "a", "answer": "lion", "class": 291}\n', "is not as"),
         (ROW.replace(" ", ""), "is not as"),
         (ROW + "\n\n", "is not as"),
