@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -42,3 +43,13 @@ def test_every_dependency_has_a_floor():
     ]
     without = [each for each in [*SETTINGS["dependencies"], *extras] if ">=" not in each]
     assert without == []
+
+
+def test_what_is_run_on_an_installed_package_is_there():
+    """Its tests are named by hand, and one that is moved would be noticed by the release alone."""
+    part = re.search(r"^part=\($.*?^\)$", (ROOT / ".ci/installed").read_text(), re.MULTILINE | re.DOTALL)[0]
+    named = subprocess.run(
+        ["bash", "-c", f'{part}\nprintf "%s\\n" "${{part[@]}}"'], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert len(named) > 20
+    assert [each for each in named if not (ROOT / each).exists()] == []
