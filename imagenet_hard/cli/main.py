@@ -110,7 +110,13 @@ def _collect_rarely() -> None:
     """Python looks for garbage in cycles seldom, and not at all as it ends: what imports make is none, and to
     look through it took a tenth of a framework's import or more, and a quarter as long again at the end."""
     gc.set_threshold(10_000, 20)
-    atexit.register(gc.freeze)
+    atexit.register(_leave_it)
+
+
+def _leave_it() -> None:
+    """What is there as Python ends; but triton (of ``torch.compile``) counts it, and tells of leaks."""
+    if "triton" not in sys.modules:
+        gc.freeze()
 
 
 def run(command: click.Command, args: list[str] | None, name: str) -> int:

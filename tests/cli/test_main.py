@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import types
 
 import pytest
 
-from imagenet_hard.cli.main import group, run
+from imagenet_hard.cli.main import _leave_it, group, run
 
 
 def imagenet_hard(*args: str) -> int:
@@ -70,3 +72,14 @@ def test_the_two_entry_points_are_one():
         outs.append(done.stdout)
     assert "--precision" in outs[0]
     assert "doctor" in outs[1]
+
+
+def test_garbage_is_left_as_python_ends(monkeypatch):
+    """Unless triton is there, which then tells of hundreds of leaks."""
+    before = gc.get_freeze_count()
+    monkeypatch.setitem(sys.modules, "triton", types.ModuleType("triton"))
+    _leave_it()
+    assert gc.get_freeze_count() == before
+    monkeypatch.delitem(sys.modules, "triton")
+    _leave_it()
+    assert gc.get_freeze_count() > before
