@@ -118,11 +118,20 @@ def bridge(
     if not 0 <= first < last:
         raise UsageError(f"a bridge goes from one version to a later one (got {before} to {after})")
     golds = _golds(chain.name, rows[first], rows[last])
-    given = {name: _given(sets) for name, sets in models.items()}
-    _check_answered(chain.name, rows[first], rows[last], given)
-    right = {name: {part: _right(golds[part], best) for part in PARTS} for name, best in given.items()}
+    _check_answered(chain.name, rows[first], rows[last], models)
+    ids = {part: set(gold.ids) for part, gold in golds.items()}
+    right: dict[str, dict[str, NDArray[np.bool_] | None]] = {}
+    missing: dict[str, dict[str, int]] = {}
+    for (
+        name,
+        sets,
+    ) in models.items():  # one at a time: the answers of a thousand entries take a gigabyte as dicts
+        best = _given(sets)
+        absent = {part: len(ids[part] - best.keys()) for part in PARTS}
+        right[name] = {part: None if absent[part] else _right(golds[part], best) for part in PARTS}
+        missing[name] = {part: n for part, n in absent.items() if n}
     committees = {v.version: set(v.classifiers.values()) for v in chain.versions[first : last + 1]}
-    in_both = set(golds["common"].ids)
+    in_both = ids["common"]
     kept = np.array([id in in_both for id in golds["before"].ids], np.bool_)
     entries = [
         Bridged(
@@ -131,11 +140,7 @@ def bridge(
             kept=None if found["before"] is None else moved(found["before"], found["before"][kept], kept),
             committee=tuple(v for v, who in committees.items() if (keys or {}).get(name, name) in who),
             unlike=_unlike(golds["common"], models[name]),
-            missing={
-                part: sum(id not in given[name] for id in golds[part].ids)
-                for part, r in found.items()
-                if r is None
-            },
+            missing=missing[name],
         )
         for name, found in right.items()
     ]
@@ -176,27 +181,27 @@ def _given(sets: Sequence[Answers]) -> dict[str, int]:
     return given
 
 
-def _check_answered(name: str, before: Rows, after: Rows, given: Mapping[str, Mapping[str, int]]) -> None:
-    ids = {**before, **after}
-    if not any(not ids.keys().isdisjoint(best) for best in given.values()):
-        there = next((id for best in given.values() for id in best), "none")
+def _check_answered(name: str, before: Rows, after: Rows, models: Models) -> None:
+    ids, answered = {**before, **after}, [answers.ids for sets in models.values() for answers in sets]
+    if all(ids.keys().isdisjoint(each) for each in answered):
+        there = next((id for each in answered for id in each), "none")
         raise UsageError(
             f"nobody answered an image of these versions of {name}: got answers to images such as "
             f"{shorten(there)}, expected such as {shorten(next(iter(ids)))}"
         )
 
 
-def _right(gold: Gold, best: Mapping[str, int]) -> NDArray[np.bool_] | None:
-    """bool (n,): which images are right; None where one is not answered."""
-    if any(id not in best for id in gold.ids):
-        return None
-    return gold.hits(np.array([[best[id]] for id in gold.ids]))[:, 0]
+def _right(gold: Gold, best: Mapping[str, int]) -> NDArray[np.bool_]:
+    """bool (n,): which images are right."""
+    return gold.hits(np.fromiter((best[id] for id in gold.ids), np.int64, len(gold.ids))[:, None])[:, 0]
 
 
 def _unlike(gold: Gold, sets: Sequence[Answers]) -> int:
     """Images of ``gold`` to which these answers give more than one class."""
     given: dict[str, set[int]] = defaultdict(set)
-    for answers in sets if len(sets) > 1 else ():
+    if len(sets) < 2:
+        return 0
+    for answers in sets:
         for id, best in zip(answers.ids, answers.top5[:, 0].tolist(), strict=True):
             given[id].add(best)
     return sum(len(given[id]) > 1 for id in gold.ids)
