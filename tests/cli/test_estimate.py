@@ -25,6 +25,7 @@ def matching(pattern: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("small_networks")
 def test_the_page_s_examples_run(tmp_path, monkeypatch, capsys):
     """As they stand, but for the number of images; what they print is what the page says."""
     folder_of_samples(tmp_path / "my-images", copies=2)

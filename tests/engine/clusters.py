@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +28,13 @@ class Slow(nn.Module):
         return self.inner(x)
 
 
+class Fatal(nn.Module):
+    """Takes its process down."""
+
+    def forward(self, x: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def slow_classifier(seconds: float = 0.05) -> Classifier:
     model = classifier()
     return dataclasses.replace(model, module=Slow(model.module, seconds))
@@ -40,6 +49,9 @@ def two_machines() -> Iterator[tuple[Any, Any]]:
     options = {
         "num_cpus": 1,
         "include_dashboard": False,
+        # Two processes that nothing here asks for anything.
+        "include_log_monitor": False,
+        "no_monitor": True,
         # A machine that is gone is noticed within seconds, not half a minute.
         "_system_config": {
             "health_check_initial_delay_ms": 1000,

@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from functools import partial
 
 import numpy as np
 import psutil
@@ -27,7 +28,7 @@ from imagenet_hard.evaluation.draw import difficulties, write_difficulties
 from imagenet_hard.imagenet.classes import wnids
 from tests.classifiers.small_transformers import save_classifier
 from tests.classifiers.test_transformers_zero_shot import save
-from tests.engine.clusters import assert_same, slow_classifier
+from tests.engine.clusters import Fatal, assert_same, slow_classifier
 from tests.engine.small import benchmark, classifier, score
 from tests.evaluation.test_estimate_runs import Reads, pixels
 from tests.evaluation.test_estimate_runs import data as greys
@@ -71,14 +72,10 @@ def test_a_worker_runs_openvino_on_its_own_cores(workers):
     expected, _ = score(model, benchmark(50), RunSettings(device="cpu"), Store(None, "k"))
     assert_same(outcome[0], expected)
     assert outcome[1].optimizations[-1] == f"OpenVINO {openvino_version()}"
-    assert workers.call(_threads) == 1
+    # A function of this module would have the worker import all that the tests need.
+    graph = partial(converted, model, model.module, torch.zeros(1, 3, 32, 32), "fp32")
+    assert workers.call(lambda: graph().threads) == 1
     assert choose_runtime("auto", model, AUTO, RayEngine(workers)) in ("torch", "openvino")
-
-
-def _threads():
-    """What a graph takes on a worker."""
-    model = classifier()
-    return converted(model, model.module, torch.zeros(1, 3, 32, 32), "fp32").threads
 
 
 def test_models_of_transformers_are_those_of_one_machine(workers, tmp_path):
@@ -170,13 +167,6 @@ def test_a_worker_that_is_killed_costs_its_shards_only(workers):
     expected, _ = score(classifier(), benchmark(160), RunSettings(device="cpu"), Store(None, "k"))
     assert_same(scored, expected)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-
-
-class Fatal(nn.Module):
-    """Takes its process down."""
-
-    def forward(self, x):
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_what_kills_every_worker_ends_alone(workers):

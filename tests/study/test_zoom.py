@@ -17,7 +17,6 @@ from imagenet_hard.imagenet.zoom import ZoomGrid
 from imagenet_hard.study.zoom_map import zoom_map
 from imagenet_hard.study.zoom_page import write_zoom_page
 from tests.curation.small import SETTINGS, made
-from tests.leaderboard.site.conftest import visit  # noqa: F401  (a fixture)
 from tests.study.small import classifiers, sources
 
 AXE = Path(site_tests.__file__).parent / "vendor" / "axe.min.js"
@@ -88,7 +87,7 @@ def pages(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["labelled", "plain"])
-def test_the_page_in_a_browser(pages, visit, name):  # noqa: F811
+def test_the_page_in_a_browser(pages, visit, name):
     """The map, the pictures and the keys work; no request, complaint or overflow; axe is content."""
     for options in ({}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}}):
         page = visit(pages, **options).open(f"{name}.html")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from imagenet_hard.imagenet.classes import names
-from imagenet_hard.leaderboard.site.build import build_explorer, build_site, server_of
+from imagenet_hard.leaderboard.site.build import build_explorer, server_of
 from imagenet_hard.leaderboard.site.data import SiteData
 from imagenet_hard.leaderboard.site.data_files import images_data
 from imagenet_hard.leaderboard.site.downloads import images_csv
@@ -18,7 +18,7 @@ from imagenet_hard.leaderboard.site.explore import Zooms
 from imagenet_hard.leaderboard.site.image_set import image_set
 from imagenet_hard.leaderboard.site.own_copy import OwnCopy, picture_at
 from tests.browser import until
-from tests.leaderboard.site.boards import made_up, site
+from tests.leaderboard.site.boards import made_up
 from tests.leaderboard.site.test_image_set import CASES
 from tests.leaderboard.site.test_own_copy import own
 
@@ -28,14 +28,8 @@ A, B = "lab3__model-11", "lab2__model-10"
 
 @pytest.fixture(scope="module")
 def board():
+    """The one that is built."""
     return made_up()
-
-
-@pytest.fixture(scope="module")
-def built(board, tmp_path_factory):
-    out = tmp_path_factory.mktemp("explored")
-    build_site(site(board), out)
-    return out
 
 
 def ids(board, text):
@@ -55,7 +49,7 @@ def saved(page, button):
 
 def test_the_page_and_the_command_mean_the_same_images(board, built, visit):
     """Every text of the command's tests, in every order: the same ids and the same CSV from both."""
-    watched = visit(built, accept_downloads=True)
+    watched = visit(built)
     images = images_data(board)
     orders = [f"right=0-50&sort={sort}" for sort in ("hard", "easy", "agree", "doubt", "id")]
     for text in [*CASES, *orders, "class=5&origin=ObjectNet&labels=3"]:

@@ -49,14 +49,6 @@ PAGES = (
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """A board of 12 entries, built."""
-    out = tmp_path_factory.mktemp("site")
-    build_site(site(made_up()), out)
-    return out
-
-
-@pytest.fixture(scope="module")
 def eventful(tmp_path_factory):
     """A board on which entries were replaced and withdrawn, of models that stand on a second one too."""
     out, board, big = tmp_path_factory.mktemp("eventful"), made_up(), made_up(m=3, n=90, seed=1)
@@ -270,9 +262,7 @@ def test_an_address_that_means_nothing_is_harmless(built, visit):
 
 def test_what_is_shown_as_csv(built, visit):
     """The visible rows and columns in their order, with plain numbers."""
-    page = visit(built, accept_downloads=True).open(
-        "index.html#backend=timm&sort=params&columns=interval,params,o1"
-    )
+    page = visit(built).open("index.html#backend=timm&sort=params&columns=interval,params,o1")
     with page.expect_download() as got:
         page.click("#save-shown")
     assert got.value.suggested_filename == "made-up-shown.csv"
@@ -488,7 +478,7 @@ def test_image_group_page(built, visit):
 
 def test_downloads(built, visit):
     """The table comes as CSV and JSON with the same numbers."""
-    page = visit(built, accept_downloads=True).open("index.html")
+    page = visit(built).open("index.html")
     with page.expect_download() as got:
         page.click(".downloads a:has-text('CSV')")
     rows = list(csv.DictReader(Path(got.value.path()).read_text().splitlines()))
