@@ -38,6 +38,9 @@ HINTS = {"fp32": {"INFERENCE_PRECISION_HINT": "f32"}, "bf16": {"INFERENCE_PRECIS
 WORTH = 0.9
 """Of torch's time, up to which ``auto`` takes it."""
 
+PART = 4
+"""Images that a thread computes: parts of a batch go beside each other, so no layer waits for all threads."""
+
 
 class NotConvertible(Exception):
     """Why OpenVINO does not run a module, in a few words."""
@@ -75,22 +78,32 @@ def may_convert(settings: RunSettings, device_type: str) -> bool:
 
 
 class OpenVinoModule:
-    """A compiled graph for batches of one ``shape``; called like the module that it is made of.
+    """A compiled graph for batches of one ``shape``, in equal parts; called like the module it is made of.
 
     ``threads``: that it takes; ``kept``: the graph, if it is; ``how``: what runs it here.
     """
 
-    def __init__(self, compiled: Any, shape: tuple[int, ...], kept: KeptGraph | None, how: str) -> None:
-        self._request, self.shape, self._kept = compiled.create_infer_request(), shape, kept
+    def __init__(
+        self, compiled: Any, shape: tuple[int, ...], parts: int, kept: KeptGraph | None, how: str
+    ) -> None:
+        self._requests = [compiled.create_infer_request() for _ in range(parts)]
+        self.shape, self._kept = shape, kept
         self.threads: int = compiled.get_property("INFERENCE_NUM_THREADS")
         self._how = f"{how}, {self.threads} threads"
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        """float32 (n, 3, H, W), read and not written -> float32 (n, classes)."""
+        """float32 (n, 3, H, W), read and not written -> float32 (n, classes), in memory of its own."""
+        import numpy as np
         import torch
 
         pixels = batch.permute(0, 2, 3, 1).contiguous().numpy()  # no copy where they are channels last
-        return torch.from_numpy(self._request.infer([pixels], share_inputs=True)[0])
+        for request, part in zip(self._requests, np.split(pixels, len(self._requests)), strict=True):
+            request.start_async([part], share_inputs=True)
+        for request in self._requests:
+            request.wait()
+        return torch.from_numpy(
+            np.concatenate([request.get_output_tensor().data for request in self._requests])
+        )
 
     @property
     def has_agreed(self) -> bool:
@@ -127,31 +140,46 @@ def converted(classifier: Classifier, module: nn.Module, batch: torch.Tensor, pr
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise NotConvertible("this CPU has no arithmetic for bfloat16")
     told = classifier.spec.weights_sha256 is not None and not brings_own_code(classifier)
-    kept = KeptGraph(classifier, module, batch) if told else None
+    threads = torch.get_num_threads()
+    part = batch[: part_of(len(batch), threads)]
+    parts = len(batch) // len(part)
+    kept = KeptGraph(classifier, module, part) if told else None
     try:
         graph = kept.read(core) if kept is not None else None
         if graph is None:
-            graph = _exported(module, batch)
+            graph = _exported(module, part)
             if kept is not None:
                 kept.write(graph)
+        graph.reshape(list(part.shape))  # the converter leaves every size open, which costs time
         compiled = core.compile_model(
             _channels_last(graph),
             "CPU",
             {
                 **HINTS[precision],
-                "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "NUM_STREAMS": 1,
-                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_NUM_THREADS": threads,
+                "NUM_STREAMS": min(threads, parts),
                 "ENABLE_HYPER_THREADING": True,  # or of two threads on one core it takes one
                 "ENABLE_CPU_PINNING": False,  # or several workers would share a core
             },
         )
         how = f"{core.get_property('CPU', 'FULL_DEVICE_NAME')}, {precision}"
-        return OpenVinoModule(compiled, tuple(batch.shape), kept, how)
+        return OpenVinoModule(compiled, tuple(batch.shape), parts, kept, how)
     except NotConvertible:
         raise
     except Exception as error:  # anything may go wrong in an exporter or a compiler
         raise NotConvertible(reason(error).splitlines()[0][:120]) from error
+
+
+def part_of(n: int, threads: int) -> int:
+    """Images of each part of a batch of ``n``: ``PART``, or half as many where that leaves threads idle.
+
+    One that cannot be divided by them is computed whole, by all threads.
+
+    >>> part_of(16, 2), part_of(16, 8), part_of(6, 2), part_of(1, 2), part_of(15, 2)
+    (4, 2, 2, 1, 15)
+    """
+    fitting = [size for size in (PART, PART // 2) if n % size == 0]
+    return next((size for size in fitting if n // size >= threads), fitting[-1] if fitting else n)
 
 
 def faster(one: Callable[[Any], Any], other: Callable[[Any], Any], batch: torch.Tensor) -> bool:

@@ -261,27 +261,47 @@ def test_arithmetic_that_the_processor_has_not_is_torchs(precision, pixels, monk
     assert one.optimizations[0].startswith("not OpenVINO: ")
 
 
-def test_it_takes_the_threads_that_torch_has(monkeypatch):
-    """A Ray worker of one core gives torch one; by itself it would take all of the machine."""
+@pytest.fixture
+def taken(monkeypatch):
+    """The graphs that are compiled; torch has its threads back afterwards."""
     keep_graphs(monkeypatch)
-    package, taken = openvino._without_telemetry(), []
+    package, found = openvino._without_telemetry(), []
     compile_model = package.Core.compile_model
 
     def noting(self, *args):
-        taken.append(compile_model(self, *args))
-        return taken[-1]
+        found.append(compile_model(self, *args))
+        return found[-1]
 
     monkeypatch.setattr(package.Core, "compile_model", noting)
     threads = torch.get_num_threads()
-    model, batch = classifier(), torch.randn(2, 3, 32, 32)
-    try:
-        for n in (1, 2):
-            torch.set_num_threads(n)
-            assert openvino.converted(model, model.module, batch, "fp32").threads == n
-            assert not taken[-1].get_property("ENABLE_CPU_PINNING")
-            assert str(taken[-1].get_property("INFERENCE_PRECISION_HINT")) == "<Type: 'float32'>"
-    finally:
-        torch.set_num_threads(threads)
+    yield found
+    torch.set_num_threads(threads)
+
+
+def test_it_takes_the_threads_that_torch_has(taken):
+    """A Ray worker of one core gives torch one; by itself it would take all of the machine."""
+    model, batch = classifier(), torch.randn(4, 3, 32, 32)
+    for n in (1, 2):
+        torch.set_num_threads(n)
+        assert openvino.converted(model, model.module, batch, "fp32").threads == n
+        assert not taken[-1].get_property("ENABLE_CPU_PINNING")
+        assert str(taken[-1].get_property("INFERENCE_PRECISION_HINT")) == "<Type: 'float32'>"
+
+
+@pytest.mark.parametrize(
+    ("images", "part", "beside"), [(16, 4, 2), (6, 2, 2), (4, 2, 2), (5, 5, 1), (1, 1, 1)]
+)
+def test_a_batch_is_computed_in_parts_beside_each_other(images, part, beside, taken):
+    """Each image has its own logits, wherever it stands, also where the images do not divide into parts."""
+    torch.set_num_threads(2)
+    model = classifier()
+    batch = torch.randn(images, 3, 32, 32).to(memory_format=torch.channels_last)
+    module = openvino.converted(model, model.module, batch, "fp32")
+    assert list(taken[-1].inputs[0].shape) == [part, 32, 32, 3]
+    assert taken[-1].get_property("NUM_STREAMS") == beside
+    with torch.no_grad():
+        for given in (batch, batch.flip(0)):
+            torch.testing.assert_close(module(given), model.module(given), rtol=1e-5, atol=1e-5)
 
 
 def test_auto_takes_the_faster_one_and_remembers_it(tmp_path, monkeypatch):
