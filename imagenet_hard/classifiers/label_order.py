@@ -48,7 +48,8 @@ def label_order(labels: Sequence[str], said: str) -> LabelOrder:
         raise ClassifierError(_other_classes(len(labels), said))
     background = _background(labels, said) if len(labels) == N_CLASSES + 1 else None
     kept = [label for place, label in enumerate(labels) if place != background]
-    meant = [meanings(label, folded=one_case(kept)) for label in kept]
+    folded = one_case(kept)
+    meant = [meanings(label, folded=folded) for label in kept]
     fits = all(index in found for index, found in enumerate(meant) if found)
     if fits and sum(not found for found in meant) <= N_CLASSES // 100:
         order = list(range(N_CLASSES))

@@ -213,7 +213,8 @@ def class_indices(names: Sequence[str], where: str) -> tuple[int, ...]:
         DatasetError: names that are not understood, have two meanings, or mean the same class; the first
             of them are listed.
     """
-    meant = [meanings(name, folded=one_case(names)) for name in names]
+    folded = one_case(names)
+    meant = [meanings(name, folded=folded) for name in names]
     if (order := _in_known_order(meant)) is not None:
         return order
     meant = by_elimination(meant)
