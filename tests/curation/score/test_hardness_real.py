@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.classifiers.transform_policy import with_policy
@@ -22,6 +21,7 @@ from imagenet_hard.curation.score.classifiers import ZoomClassifier
 from imagenet_hard.curation.store import CurationStore
 from imagenet_hard.dataset.decode import decode
 from imagenet_hard.dataset.load import load_dataset
+from imagenet_hard.engine.allocator import keep_activations
 from imagenet_hard.engine.forward import Forward
 from imagenet_hard.engine.openvino import openvino_version
 from imagenet_hard.engine.settings import RunSettings
@@ -38,7 +38,7 @@ def score_slowly(data: Made, log: Path, path: Path) -> None:
     plain = Forward.logits
 
     def slow(self, pixels, ids):
-        time.sleep(0.02)
+        time.sleep(0.01)
         with log.open("a") as file:
             for id, p in zip(ids, pixels, strict=True) if len(ids) > 1 else ():  # one: a near-tie is settled
                 file.write(f"{self.classifier is net(0).model} {id} {hash(p.tobytes())}\n")
@@ -56,7 +56,7 @@ def test_killed_at_random_moments(tmp_path):
     for _ in range(60):
         process = started(score_slowly, data, log, path)
         if kills < 20:
-            time.sleep(rng.uniform(0.02, 0.3))
+            time.sleep(rng.uniform(0.01, 0.15))
             process.kill()
             kills += 1
         process.join()
@@ -112,21 +112,29 @@ def real(shared, scales):
 
 def survivors(images, classifiers) -> set[str]:
     """Ids of the images that no zoom solves; of these photographs there is one at least."""
-    found = {each.id for each in images if not any(solves(who, each) for who in classifiers)}
+    with keep_activations():  # the allocator changes the time, not the numbers
+        found = {each.id for each in images if not any(solves(who, each) for who in classifiers)}
     assert found
     return found
 
 
 def solves(who, example) -> bool:
     """Whether a zoom does, by the protocol; the scale of the standard view first, where most are solved."""
-    image = decode(example.image, id=example.id).convert("RGB")
     scales = sorted(who.grid.scales, key=lambda scale: abs(scale - 256))
-    return any(np.isin(predictions(who, image, scale), example.labels).any() for scale in scales)
+    return any(np.isin(predictions(who, example, scale), example.labels).any() for scale in scales)
 
 
-def predictions(who, image: Image.Image, scale: int) -> np.ndarray:
+_known: dict[tuple[str, str, int], np.ndarray] = {}
+"""(network, image, scale) -> the protocol's predictions, so that both tests ask for each once."""
+
+
+def predictions(who, example, scale: int) -> np.ndarray:
     """int (9,): a plain pass over the image resized to this scale and cut at each anchor."""
-    large = resized(image, scale)
-    pixels = [cut(large, z.row, z.column) for z in who.grid if z.scale == scale]
-    with torch.inference_mode():
-        return who.model.module(who.model.transform.batch(pixels, "cpu")).argmax(dim=1).numpy()
+    key = (who.id, example.id, scale)
+    if key not in _known:
+        large = resized(decode(example.image, id=example.id).convert("RGB"), scale)
+        pixels = [cut(large, z.row, z.column) for z in who.grid if z.scale == scale]
+        with torch.inference_mode():
+            logits = who.model.module(who.model.transform.batch(pixels, "cpu"))
+        _known[key] = logits.argmax(dim=1).numpy()
+    return _known[key]

@@ -273,7 +273,7 @@ def test_a_billion_rows_are_not_read(board: Board) -> None:
     with pq.ParquetWriter(path, table.schema, compression="zstd") as writer:
         big = pa.table(
             {name: pa.chunked_array([table[name].chunk(0)] * 100_000) for name in table.column_names}
-        )
+        ).combine_chunks()  # written faster
         for _ in range(6):
             writer.write_table(big)
     assert path.stat().st_size < 2_000_000
