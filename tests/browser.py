@@ -8,6 +8,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,38 +57,56 @@ class Watched:
         return self.page
 
     def leave(self) -> None:
-        """An empty page, nothing stored, nobody listening."""
-        if self.page.url != "about:blank":
-            self.page.evaluate("localStorage.clear(), sessionStorage.clear()")
-            self.page.goto("about:blank")
+        """Listen no longer."""
         for event, listener in self._heard.items():
             self.page.remove_listener(event, listener)
 
 
+class KeptPages:
+    """Pages, each in a profile of its own, that go from test to test with nothing stored.
+
+    To open one takes longer than most tests, and one that was in use knows the scripts by now.
+    """
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._free = defaultdict[str, list[Any]](list)
+
+    @contextmanager
+    def page(self, **options: Any) -> Iterator[Any]:
+        """An empty page of a context with these options, for the block."""
+        free = self._free[json.dumps(options, sort_keys=True)]
+        page = free.pop() if free else self._browser.new_context(**options).new_page()
+        yield page
+        if page.url != "about:blank":
+            page.evaluate("localStorage.clear(), sessionStorage.clear()")
+            page.goto("about:blank")
+        page.context.clear_cookies()
+        page.emulate_media(color_scheme=options.get("color_scheme", "light"))
+        free.append(page)
+
+
 @pytest.fixture(scope="session")
-def kept_pages(browser: Any) -> defaultdict[str, list[Any]]:
-    """Pages that nobody shows anything on, each in a profile of its own, by the options that they were opened
-    with: to open one takes longer than most tests, and one that is in use knows the scripts by now."""
-    return defaultdict(list)
+def kept_pages(browser: Any) -> KeptPages:
+    """Those of the session."""
+    return KeptPages(browser)
 
 
 @pytest.fixture
-def visit(browser: Any, kept_pages: defaultdict[str, list[Any]]) -> Iterator[Callable[..., Watched]]:
+def visit(kept_pages: KeptPages) -> Iterator[Callable[..., Watched]]:
     """``visit(folder, **context)`` gives a watched page; what went wrong on any fails the test."""
-    opened: list[tuple[dict[str, Any], Watched]] = []
+    opened: list[Watched] = []
 
-    def start(root: Path, **options: Any) -> Watched:
-        kept = kept_pages[json.dumps(options, sort_keys=True)]
-        page = kept.pop() if kept else browser.new_context(**options).new_page()
-        opened.append((options, Watched(page, root)))
-        return opened[-1][1]
+    with ExitStack() as stack:
 
-    yield start
-    for options, watched in opened:
-        watched.leave()
-        watched.page.emulate_media(color_scheme=options.get("color_scheme", "light"))
-        kept_pages[json.dumps(options, sort_keys=True)].append(watched.page)
-    assert [watched.wrong for _, watched in opened if watched.wrong] == []
+        def start(root: Path, **options: Any) -> Watched:
+            watched = Watched(stack.enter_context(kept_pages.page(**options)), root)
+            stack.callback(watched.leave)
+            opened.append(watched)
+            return watched
+
+        yield start
+    assert [each.wrong for each in opened if each.wrong] == []
 
 
 def until(page: Any, condition: str, seconds: float = 30) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
+from tests.base.forked import started
 from tests.conftest import ROOT
 from tests.hub.server import TOKENS, hub_client_env
 
@@ -44,6 +48,60 @@ def test_there_are_four():
     assert [path.stem for path in NOTEBOOKS] == ["clip", "hard_set", "score", "zoom"]
 
 
+def kernel(connection: str, folder: str) -> None:
+    """A kernel of a notebook in ``folder``, in a process that has imported what takes seconds."""
+    from ipykernel.kernelapp import IPKernelApp
+
+    os.chdir(folder)
+    app = IPKernelApp.instance()
+    app.initialize(["-f", connection, "--HistoryManager.hist_file=:memory:"])
+    app.shell.system = lambda line: print(output(shlex.split(app.shell.var_expand(line, depth=1))), end="")
+    app.start()
+
+
+def output(words: list[str]) -> str:
+    """What a command line of ours prints, run in a process of its own as the kernel's ``!`` does."""
+    assert words[0] == "imagenet-hard"
+    process = started(command, words[1:], str(Path.cwd()), f"{os.getpid()}.out")
+    process.join()
+    text = Path(f"{os.getpid()}.out").read_text()
+    assert process.exitcode == 0, text
+    return text
+
+
+def command(args: list[str], folder: str, said: str) -> None:
+    """``imagenet-hard`` with ``args`` in a folder, which tells the file ``said`` what it prints."""
+    from imagenet_hard.cli.main import group, run
+
+    os.chdir(folder)
+    with Path(said).open("w") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    sys.exit(run(group, args, "imagenet-hard"))
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Any]:
+    """The manager of a kernel in ``folder``."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Manager(AsyncKernelManager):
+        has_kernel = True
+
+        async def is_alive(self) -> bool:
+            return process.is_alive()
+
+    manager = Manager(owns_kernel=False, connection_file=str(folder / "kernel.json"))
+    manager.write_connection_file()
+    process = started(kernel, manager.connection_file, str(folder), daemon=False)
+    try:
+        yield manager
+    finally:
+        process.kill()
+        process.join()
+        manager.cleanup_connection_file()
+
+
 @pytest.fixture
 def executed(tmp_path, monkeypatch):
     """Run a notebook in an empty folder, with parameters in place of its own; what its cells print."""
@@ -60,10 +118,8 @@ def executed(tmp_path, monkeypatch):
         assert set(parameters) <= set(known)
         mine = "\n".join(f"{key} = {value!r}" for key, value in parameters.items())
         notebook.cells.insert(at + 1, nbformat.v4.new_code_cell(mine))
-        client = nbclient.NotebookClient(
-            notebook, timeout=280, resources={"metadata": {"path": str(tmp_path)}}
-        )
-        client.execute()
+        with running(tmp_path) as manager:
+            nbclient.NotebookClient(notebook, manager, timeout=280).execute(cleanup_kc=True)
         outputs = [out for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs]
         return "".join(out.text for out in outputs if out.output_type == "stream")
 

@@ -20,7 +20,7 @@ from imagenet_hard.curation.review.decisions import DecisionRow, read_decisions
 from imagenet_hard.curation.review.page import serve
 from imagenet_hard.curation.review.pictures import Pictures
 from imagenet_hard.curation.review.session import ReviewSession
-from tests.browser import until
+from tests.browser import KeptPages, until
 from tests.curation.review.survivors import RECIPE, free_port, open_source, survivors
 from tests.dataset.images import encoded, picture
 
@@ -52,27 +52,31 @@ def csv(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def opened(browser: Any, controller: Controller, **options: Any) -> Iterator[Any]:
+def opened(pages: KeptPages, controller: Controller, **options: Any) -> Iterator[Any]:
     """A page of a running server; whatever it asks of other machines or logs as an error fails the test."""
     running = serve(controller, free_port())
-    context = browser.new_context(**options)
-    page = context.new_page()
-    page.set_default_timeout(20_000)
     requests, problems = list[str](), list[str]()
-    page.on("request", lambda request: requests.append(request.url))
-    page.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+    heard = {
+        "request": lambda request: requests.append(request.url),
+        "console": lambda m: problems.append(m.text) if m.type in ("error", "warning") else None,
+        "pageerror": lambda error: problems.append(str(error)),
+        "dialog": lambda dialog: (problems.append(dialog.message), dialog.dismiss()),
+    }
     try:
-        page.goto(running.url)
-        page.wait_for_selector("#figure[data-id]")
-        page.wait_for_selector("#keep")
-        yield page
-        assert not problems
-        assert requests
-        assert [url for url in requests if not url.startswith((running.url, "data:", "blob:"))] == []
+        with pages.page(**options) as page:
+            page.set_default_timeout(20_000)
+            for event, listener in heard.items():
+                page.on(event, listener)
+            page.goto(running.url)
+            page.wait_for_selector("#figure[data-id]")
+            page.wait_for_selector("#keep")
+            yield page
+            assert not problems
+            assert requests
+            assert [url for url in requests if not url.startswith((running.url, "data:", "blob:"))] == []
+            for event, listener in heard.items():
+                page.remove_listener(event, listener)
     finally:
-        context.close()
         running.close()
 
 
@@ -106,9 +110,9 @@ def said(csv: Path) -> list[str]:
     return [f"{row.id.rpartition('/')[2]} {row} {row.reason}".strip() for row in read_decisions(csv)]
 
 
-def test_keys_decide_and_land_in_the_csv(browser, csv, data):
+def test_keys_decide_and_land_in_the_csv(kept_pages, csv, data):
     """k, reason and d, u, arrows and j; each on disk when the page goes on."""
-    with opened(browser, make_desk(csv, data)) as page:
+    with opened(kept_pages, make_desk(csv, data)) as page:
         assert page.evaluate("document.querySelector('#figure img').naturalWidth") == 320
         assert page.locator("#views li").count() == 11
         assert press(page, "k") == "imagenet/one.jpg is kept."
@@ -135,9 +139,9 @@ def test_keys_decide_and_land_in_the_csv(browser, csv, data):
     ]
 
 
-def test_typing_is_not_deciding(browser, csv, data):
+def test_typing_is_not_deciding(kept_pages, csv, data):
     """Letters go into the field; after Esc they are keys again; the note is saved with the decision."""
-    with opened(browser, make_desk(csv, data)) as page:
+    with opened(kept_pages, make_desk(csv, data)) as page:
         page.keyboard.press("n")
         page.keyboard.type("kdu junk")
         assert page.locator("#note textarea").input_value() == "kdu junk"
@@ -150,9 +154,9 @@ def test_typing_is_not_deciding(browser, csv, data):
         assert page.locator("#note textarea").input_value() == ""
 
 
-def test_labels_are_searched_and_saved(browser, csv, data):
+def test_labels_are_searched_and_saved(kept_pages, csv, data):
     """By name, wnid and index; Enter with nothing typed chooses nothing; Ctrl+Enter saves."""
-    with opened(browser, make_desk(csv, data)) as page:
+    with opened(kept_pages, make_desk(csv, data)) as page:
         for search in ("tiger sh", "n01443537", "#999"):
             page.keyboard.press("l")
             page.keyboard.type(search)
@@ -171,19 +175,19 @@ def test_labels_are_searched_and_saved(browser, csv, data):
         says(page, "#facts", "tiger shark")
 
 
-def test_a_restart_continues(browser, csv, data):
+def test_a_restart_continues(kept_pages, csv, data):
     """Another server on the same file shows the next image."""
-    with opened(browser, make_desk(csv, data)) as page:
+    with opened(kept_pages, make_desk(csv, data)) as page:
         press(page, "k")
         press(page, "k")
-    with opened(browser, make_desk(csv, data)) as page:
+    with opened(kept_pages, make_desk(csv, data)) as page:
         shows(page, "imagenet/three.jpg")
         assert page.locator("#head li").first.inner_text() == "2 kept"
 
 
-def test_a_hammered_key_decides_only_what_was_seen(browser, csv, data):
+def test_a_hammered_key_decides_only_what_was_seen(kept_pages, csv, data):
     """Keys before the answer, held keys and double clicks act once."""
-    with opened(browser, make_desk(csv, data)) as page:
+    with opened(kept_pages, make_desk(csv, data)) as page:
         send = """([keys, repeat]) => {
             for (const key of keys)
                 document.body.dispatchEvent(new KeyboardEvent("keydown", {key, repeat, bubbles: true}))
@@ -198,9 +202,9 @@ def test_a_hammered_key_decides_only_what_was_seen(browser, csv, data):
         assert said(csv) == ["one.jpg keep", "two.jpg keep"]
 
 
-def test_hostile_ids_are_only_text(browser, csv, data):
+def test_hostile_ids_are_only_text(kept_pages, csv, data):
     """Markup and templates in an id are shown, not run; the invisible is shown as its code."""
-    with opened(browser, make_desk(csv, data)) as page:
+    with opened(kept_pages, make_desk(csv, data)) as page:
         page.locator("#jump").locator("input, textarea").first.fill("onerror")
         answered(page, lambda: page.keyboard.press("Enter"))
         caption = page.locator("#figure .id").inner_text()
@@ -212,9 +216,9 @@ def test_hostile_ids_are_only_text(browser, csv, data):
     assert read_decisions(csv)[0].id == f"imagenet/{NAMES[3]}"
 
 
-def test_filters_and_jump(browser, csv, data):
+def test_filters_and_jump(kept_pages, csv, data):
     """By source, by undecided, by a part of the id; the numbers tell where one is."""
-    with opened(browser, make_desk(csv, data)) as page:
+    with opened(kept_pages, make_desk(csv, data)) as page:
         press(page, "k")
         press(page, "ArrowLeft")
         answered(page, lambda: page.locator("#undecided input").click())
@@ -236,17 +240,17 @@ def test_filters_and_jump(browser, csv, data):
         assert "No image has an id with" in answered(page, lambda: page.keyboard.press("Enter"))
 
 
-def test_what_others_said_is_shown_only_where_it_is_asked_for(browser, csv, data):
+def test_what_others_said_is_shown_only_where_it_is_asked_for(kept_pages, csv, data):
     """For the one who settles conflicts."""
     controller = make_desk(csv, data)
     row = controller.session.decide("imagenet/two.jpg", "drop", "duplicate")
-    with opened(browser, make_desk(csv.with_name("x.csv"), data, {"imagenet/one.jpg": [row]})) as page:
+    with opened(kept_pages, make_desk(csv.with_name("x.csv"), data, {"imagenet/one.jpg": [row]})) as page:
         assert "REVIEWERS DIFFER" in page.locator("#facts").inner_text().upper()
         press(page, "j")
         assert "DIFFER" not in page.locator("#facts").inner_text().upper()
 
 
-def test_an_image_that_changed_is_shown_as_such_and_not_decided(browser, csv, data):
+def test_an_image_that_changed_is_shown_as_such_and_not_decided(kept_pages, csv, data):
     """The message stands in its place."""
     controller = make_desk(csv, data)
     data[0] = data[5]
@@ -258,18 +262,18 @@ def test_an_image_that_changed_is_shown_as_such_and_not_decided(browser, csv, da
         RECIPE,
         list(controller.session.survivors.values()),
     )
-    with opened(browser, Controller(controller.session, changed)) as page:
+    with opened(kept_pages, Controller(controller.session, changed)) as page:
         says(page, "#figure", "has changed since it was scored")
         assert "has changed since it was scored" in press(page, "k")
         assert not csv.exists()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_phone_shows_it_all(browser, csv, data, scheme):
+def test_a_phone_shows_it_all(kept_pages, csv, data, scheme):
     """390 pixels wide: nothing sticks out to the right, a tap decides, and the next image is in sight."""
     size = {"width": 390, "height": 844}
     with opened(
-        browser, make_desk(csv, data), viewport=size, has_touch=True, is_mobile=True, color_scheme=scheme
+        kept_pages, make_desk(csv, data), viewport=size, has_touch=True, is_mobile=True, color_scheme=scheme
     ) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         page.locator("#relabel").scroll_into_view_if_needed()

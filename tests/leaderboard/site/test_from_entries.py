@@ -179,13 +179,18 @@ def test_imagenet_v2_end_to_end(shared, tmp_path):
     None is flagged: the thresholds leave room for ports of one network's weights.
     """
     folder = shared / "data" / "predictions" / "imagenetv2-matched-frequency"
-    write_imported(tmp_path, import_v2(folder), accepted=True)
+    found = import_v2(folder)
+    assert (len(found.entries), found.gold.info.n) == (67, 10_000)
+    (claim,) = (entry.claim for entry, _ in found.entries if entry.name == "resnet50")
+    assert (claim.n_correct, claim.n_top5) == (6333, 8465)
+    write_imported(tmp_path, found, accepted=True)
     site = read_site(tmp_path / "entries")
     (board,) = site.boards
     assert [(e.id, c.detail) for e in board.entries if e.report for c in e.report.flags] == []
     entry = next(e for e in board.entries if e.name == "resnet50")
     assert (entry.top1.n_correct, entry.top5.n_correct, entry.tier) == (6333, 8465, "re-scored")
     assert entry.calibration is None
+    assert {e.tier for e in board.entries} == {"re-scored"}
     assert (len(board.entries), board.neighbours_apart) == (67, 6)
     page = dict(site_files(site))[f"entries/{entry.id}.html"].decode()
     assert "carry no probabilities" in page
