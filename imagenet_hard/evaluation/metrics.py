@@ -213,13 +213,14 @@ class Metrics(Record):
     def _check_superclasses(self) -> None:
         """Each holds the images of its classes: no more than they have together, no fewer than any has."""
         of = np.array(superclass_of(), dtype=object)
+        n_total, n_correct = np.array(self.per_class.n_total), np.array(self.per_class.n_correct)
         for name, rate in self.per_superclass.items():
             inside = of == name
             for what, own, counts in (
-                ("images", rate.n_total, self.per_class.n_total),
-                ("right answers", rate.n_correct, self.per_class.n_correct),
+                ("images", rate.n_total, n_total),
+                ("right answers", rate.n_correct, n_correct),
             ):
-                each = np.array(counts)[inside]
+                each = counts[inside]
                 if not each.size or not each.max() <= own <= each.sum():
                     raise ValueError(
                         f"per_superclass has {own} {what} for {name!r}: per_class contradicts it"

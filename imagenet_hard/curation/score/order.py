@@ -92,15 +92,17 @@ class ZoomOrder:
         self, wanted: Mapping[str, set[int]], rates: Mapping[str, NDArray[np.float64]]
     ) -> Iterator[tuple[str, list[int]]]:
         best: dict[int, float] = {}
+        blocks: dict[tuple[int, str], list[int]] = {}
         for name, grid in self.grids.items():
+            for zoom in sorted(wanted[name]):
+                blocks.setdefault((grid.scale_of(zoom), name), []).append(zoom)
             for scale, rate in zip(
                 grid.scales, rates[name].reshape(-1, len(ANCHORS)).mean(axis=1), strict=True
             ):
                 best[scale] = max(best.get(scale, 0.0), float(rate))
         for scale in sorted(best, key=lambda s: (-best[s], s)):
-            for name, grid in self.grids.items():
-                block = sorted(zoom for zoom in wanted[name] if grid.scale_of(zoom) == scale)
-                if block:
+            for name in self.grids:
+                if block := blocks.get((scale, name)):
                     yield name, block
 
 

@@ -85,8 +85,9 @@ def imagenet_real(spec: SourceSpec, root: Path, exif: bool) -> Listing:
     if spec.original_labels is None:
         return listing
     path = file_of(spec.original_labels, root, "original_labels")
-    original = {stable_name(f"{name}.x"): own for name, own in read_label_file(path).items()}
-    original |= {stable_name(name): own for name, own in read_label_file(path).items()}
+    table = read_label_file(path)
+    original = {stable_name(f"{name}.x"): own for name, own in table.items()}
+    original |= {stable_name(name): own for name, own in table.items()}
     missing = [name for name in listing.names if name not in original]
     if missing:
         raise DatasetError(
