@@ -65,8 +65,9 @@ def _package_folders() -> Folders:
     return tuple(found)
 
 
-# Both read the metadata of installed packages, a tenth of a second: only where a folder changed.
-@lru_cache(maxsize=1)
+# Both read the metadata of installed packages, a tenth of a second: only where a folder changed. Two sets of
+# folders are known, as a program may add one for a while.
+@lru_cache(maxsize=2)
 def _versions(folders: Folders) -> dict[str, str]:
     versions = {}
     for name in PACKAGES:
@@ -77,7 +78,7 @@ def _versions(folders: Folders) -> dict[str, str]:
     return versions
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _points(folders: Folders) -> EntryPoints:
     return entry_points()  # type: ignore[return-value]  # Python 3.11: a dict of them with the same select
 

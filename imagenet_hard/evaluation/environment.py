@@ -43,16 +43,12 @@ def checkout_state(root: Path) -> tuple[str | None, bool | None]:
     """
     if not (root / ".git").exists():
         return None, None
-    commit = _git(root, "rev-parse", "--verify", "HEAD")
-    status = _git(root, "status", "--porcelain", "--", "imagenet_hard")
-    if not commit or status is None:
-        return None, None
-    return commit.strip(), bool(status.strip())
-
-
-def _git(root: Path, *arguments: str) -> str | None:
     try:
-        done = run_git(root, *arguments, seconds=20)
+        done = run_git(root, "status", "--porcelain=v2", "--branch", "--", "imagenet_hard", seconds=20)
     except (OSError, subprocess.SubprocessError):
-        return None
-    return None if done.returncode else done.stdout.decode(errors="replace")
+        return None, None
+    lines = done.stdout.decode(errors="replace").splitlines()
+    found = [commit for line in lines if (commit := line.removeprefix("# branch.oid ")) != line]
+    if done.returncode or not found or found[0] == "(initial)":
+        return None, None
+    return found[0], any(not line.startswith("# ") for line in lines)
