@@ -13,7 +13,7 @@ from tests.hub.server import LoopbackHub
 
 pytest.importorskip("timm")
 
-TORCH = ("torch", "torchvision")
+FIRST = ("torch", "torchvision", "timm", "imagenet_hard.classifiers.registry")
 
 PUSH_TIMM = """
 import timm, torch
@@ -47,7 +47,7 @@ def load(name, **options):
 def run(hub: LoopbackHub, *calls: str, before: str = "", **options: Any) -> list[dict[str, Any]]:
     """What ``load(...)`` gives for each call, in one client process."""
     code = LOAD + before + "".join(f"\nprint('>>>' + json.dumps(load({call})))" for call in calls)
-    done: subprocess.CompletedProcess[str] = hub.client(code, first=TORCH, **options)
+    done: subprocess.CompletedProcess[str] = hub.client(code, first=FIRST, **options)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "hf_" not in done.stdout.replace("hf_hub", ""), "a token reached a message"
     return [json.loads(line[3:]) for line in done.stdout.splitlines() if line.startswith(">>>")]
@@ -78,7 +78,7 @@ def tiny_timm(**changes: Any) -> dict[str, bytes]:
 
 def test_a_timm_model_pushed_by_timm_loads_by_name_also_without_network(minihub: LoopbackHub) -> None:
     """Same logits; the commit is part of the tag, can be asked for, and is found again without network."""
-    pushed = minihub.client(PUSH_TIMM, token="hf_alice", first=TORCH)
+    pushed = minihub.client(PUSH_TIMM, token="hf_alice", first=FIRST)
     assert pushed.returncode == 0, pushed.stderr[-3000:]
     logit = float(pushed.stdout.split()[-1])
     commit = minihub.repos["model", "alice/tiny"].resolve("main")
@@ -146,7 +146,7 @@ with tempfile.TemporaryDirectory() as folder:
 
 def test_an_open_clip_model_loads_by_name(minihub: LoopbackHub) -> None:
     """``open_clip_config.json`` decides, also beside a transformers config; the head is built."""
-    pushed = minihub.client(PUSH_OPEN_CLIP, token="hf_alice", first=TORCH)
+    pushed = minihub.client(PUSH_OPEN_CLIP, token="hf_alice", first=FIRST)
     assert pushed.returncode == 0, pushed.stderr[-3000:]
     repo = minihub.repos["model", "alice/clip"]
     commit = repo.resolve("main")

@@ -19,8 +19,10 @@ REPO = "alice/hard"
 # One interpreter for several calls: importing the clients takes longer than all of them.
 LOAD = """
 import json
+import datasets.config
 from imagenet_hard.dataset import load_dataset
 from imagenet_hard.base.errors import ImageNetHardError
+datasets.config.TORCH_AVAILABLE = False  # a stream would import it, to be read by torch's loader as well
 for name, options in {calls}:
     try:
         b = load_dataset(name, **options)

@@ -6,10 +6,12 @@ Every repo is a real bare git repository; LFS content lives in <root>/lfs/<sha25
     hub.faults.append(Fault("POST", r"/commit/", times=1, status=500))
     python minihub.py --root DIR --port N [--log FILE]
 """
-import argparse, base64, hashlib, http.server, json, os, re, socket, struct, subprocess, sys, threading, time
+import argparse, atexit, base64, hashlib, http.server, json, os, re, shutil, socket, struct, subprocess, sys, tempfile
+import threading, time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -46,16 +48,25 @@ def now():
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
+@cache
+def empty_repository():
+    """Made once, with no hooks: a copy of it costs less than a process."""
+    folder = tempfile.mkdtemp(prefix="minihub-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    subprocess.run(["git", "init", "-q", "--bare", "--template=", "-b", "main", folder], check=True)
+    return folder
+
+
 class Repo:
     """One bare git repository plus a meta.json (type, id, private, discussions)."""
 
     def __init__(self, path, lfs_dir):
-        self.path, self.lfs_dir, self.lock = Path(path), lfs_dir, threading.RLock()
+        self.path, self.lfs_dir, self.lock, self.objects = Path(path), lfs_dir, threading.RLock(), {}
         self.meta = json.loads((self.path / "meta.json").read_text()) if (self.path / "meta.json").exists() else {}
 
     @classmethod
     def create(cls, path, lfs_dir, user, **meta):
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(path)], check=True)
+        shutil.copytree(empty_repository(), path, dirs_exist_ok=True)
         repo = cls(path, lfs_dir)
         repo.meta = {"discussions": [], "createdAt": now(), **meta}
         readme = f"---\nsdk: {meta['sdk']}\n---\n".encode() if meta.get("sdk") else None
@@ -68,6 +79,13 @@ class Repo:
         (self.path / "meta.json").write_text(json.dumps(self.meta))
 
     def git(self, *args, stdin=None, check=True):
+        if args[0] in ("ls-tree", "cat-file"):  # of what has a hash: always the same
+            if args not in self.objects:
+                self.objects[args] = self._git(*args, check=check)
+            return self.objects[args]
+        return self._git(*args, stdin=stdin, check=check)
+
+    def _git(self, *args, stdin=None, check=True):
         env = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "HOME": str(self.path), "LC_ALL": "C"}
         p = subprocess.run(["git", "--git-dir", str(self.path), *args], input=stdin, capture_output=True, env=env)
         if check and p.returncode:

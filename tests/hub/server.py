@@ -122,7 +122,7 @@ def run_client(
 
     The clients of one hub share their caches, so a second call finds what the first one loaded.
     ``cwd`` is an empty folder unless given: a folder named like a data set would win over the Hub.
-    ``first``: modules that ask nothing of the environment, which are imported once for all clients.
+    ``first``: modules to import once for all clients, or for all of this environment where they read it.
     """
     if cwd is None:
         cwd = hub.home / "empty"

@@ -92,11 +92,13 @@ def serve() -> None:
     known: dict[frozenset[tuple[str, str]], _Environment | list[str]] = {}
     for line in sys.stdin:
         order = json.loads(line)
+        later = [name for name in order["first"] if name.partition(".")[0] in LATER]
         for name in order["first"]:
-            importlib.import_module(name)
+            if name not in later:
+                importlib.import_module(name)
         assert not set(LATER) & set(sys.modules)
         lasting = frozenset((k, v) for k, v in order["env"].items() if k not in PASSING)
-        started = known.pop(lasting, None)
+        started = known.pop(lasting, later or None)
         if isinstance(started, list):
             started = _Environment(dict(lasting), started)
         known[lasting] = started or []
@@ -149,13 +151,18 @@ def _serve_clients(env: Mapping[str, str], names: Sequence[str], lines: TextIO, 
     os.environ.clear()
     os.environ.update(env)
     for line in lines:
-        for name in names:
-            if name not in sys.modules:
-                with suppress(Exception):  # a part that is not for this environment
-                    importlib.import_module(name)
+        _import(names)
         order = json.loads(line)
+        _import(order["first"])
         print(_answer(order), file=sink, flush=True)
         names = _imported(order)
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in sys.modules:
+            with suppress(Exception):  # a part that is not for this environment
+                importlib.import_module(name)
 
 
 def _answer(order: dict[str, Any]) -> str:
