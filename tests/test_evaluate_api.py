@@ -98,11 +98,11 @@ def test_the_fingerprint_is_the_benchmarks_own():
 def test_a_classifier_is_scored_under_the_transform_that_is_recorded():
     """What the result says of the transform is what was done."""
     classifier = imagenet_hard.load_classifier("efficientnet_lite0")
-    native = imagenet_hard.evaluate(classifier, "sample", device="cpu", limit=4)
-    paper = imagenet_hard.evaluate(classifier, "sample", device="cpu", limit=4, transform="paper")
+    native = imagenet_hard.evaluate(classifier, "sample", device="cpu", limit=1)
+    paper = imagenet_hard.evaluate(classifier, "sample", device="cpu", limit=1, transform="paper")
     assert paper.model.transform["interpolation"] == "bilinear"
     assert paper.model.transform_sha256 != native.model.transform_sha256
-    module = imagenet_hard.evaluate(Constant(1), "sample", device="cpu", limit=4, transform="paper")
+    module = imagenet_hard.evaluate(Constant(1), "sample", device="cpu", limit=1, transform="paper")
     assert (module.protocol.transform, module.model.transform["rgb"]) == ("paper", "last")
 
 

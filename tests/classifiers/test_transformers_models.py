@@ -136,20 +136,20 @@ def test_outputs_come_in_the_order_of_the_classes(tmp_path: Path, background: in
 def test_it_runs_like_any_other(plain: Path, tmp_path: Path) -> None:
     """In one pass with another backend, under the study's zoom, and with test-time augmentation."""
     names = [f"transformers:{plain}", "efficientnet_lite0"]
-    together = dict(evaluate_all(names, "sample", limit=6))
-    alone = evaluate(names[0], "sample", limit=6)
+    together = dict(evaluate_all(names, "sample", limit=3))
+    alone = evaluate(names[0], "sample", limit=3)
     first = together[names[0]]
     assert not isinstance(first, Exception), first
     assert first.predictions_sha256 == alone.predictions_sha256
     assert alone.witness is None
     assert alone.environment.versions["transformers"] == transformers.__version__
-    studied = evaluate(names[0], "sample", limit=4, transform={"resize": 40, "crop": 32})
+    studied = evaluate(names[0], "sample", limit=2, transform={"resize": 40, "crop": 32})
     assert studied.model.transform["kind"] == "standard"
     with pytest.raises(ClassifierError, match="cannot take 224 x 224 pixels, its own size is 32 x 32"):
         load_classifier(names[0], transform="study")
-    zoomed = evaluate(names[0], "sample", limit=4, tta="zoom")
+    zoomed = evaluate(names[0], "sample", limit=2, tta="zoom")
     assert zoomed.protocol.tta is not None
-    assert zoomed.metrics.n_total == 4
+    assert zoomed.metrics.n_total == 2
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_curation_and_study_find_what_they_find_of_its_twin(
     grid = plan.grid(SIZE)
     own = load_zoom_classifier(mine, grid)
     both = [own, ZoomClassifier(its.id, with_policy(other, {"crop": SIZE, "interpolation": "bicubic"}), grid)]
-    images = made(12)
+    images = made(6)
     seen = np.stack([by_every_zoom(data, other.module, grid) for data in images.data])
     assert len(np.unique(seen)) > 10
     # Two of three images have the class of one of their zooms as label, the third has none of theirs.
@@ -187,9 +187,9 @@ def test_curation_and_study_find_what_they_find_of_its_twin(
         for i, row in enumerate(seen)
     ]
     images = replace(images, labels=labels)
-    first = images.source(order=range(8))
+    first = images.source(order=range(4))
     renamed = [id.replace("imagenet/", "imagenet-sketch/") for id in images.ids]
-    found = [first, replace(images, ids=renamed).source("imagenet-sketch", order=range(8, 12))]
+    found = [first, replace(images, ids=renamed).source("imagenet-sketch", order=range(4, 6))]
     score(plan, found, tmp_path / "all", SETTINGS, mode="exhaustive", classifiers=both)
     matrix = collect(plan, tmp_path / "all")
     expected = seen == np.array(labels)
@@ -198,7 +198,7 @@ def test_curation_and_study_find_what_they_find_of_its_twin(
     for number, each in enumerate(both):
         alone = plan.model_copy(update={"classifiers": (plan.classifiers[number],)})
         summary = score(alone, found, tmp_path / f"{number}", SETTINGS, classifiers=[each])
-        assert sum(summary.hard.values()) == int((~expected.any(axis=1)).sum()) == 4
+        assert sum(summary.hard.values()) == int((~expected.any(axis=1)).sum()) == 2
 
 
 def by_every_zoom(data: bytes, module: torch.nn.Module, grid: ZoomGrid) -> np.ndarray:

@@ -27,6 +27,9 @@ CROP = {"size": {"shortest_edge": SIZE}, "crop_size": {"height": SIZE, "width": 
 ALIGN = {"size": {"height": SIZE, "width": SIZE}, "rescale_offset": True, "rescale_factor": 1 / 127.5}
 SQUARE = {"size": {"height": SIZE, "width": SIZE}}
 TEMPLATES = ["a photo of a {}.", "art of the small {}, with much else around it."]
+SOME = slice(None, None, 20)
+"""Of the 1000 classes, those whose texts the model itself is asked about: each is by itself."""
+
 WORDS = [word for text in [*names(), *TEMPLATES] for word in text.replace("{}", "").split()]
 
 
@@ -131,13 +134,14 @@ def test_one_template_gives_the_models_own_logits(
     """With its scale and its bias; the result says both, and the text tower is not kept."""
     folder = saved(family)
     classifier = load_classifier(f"transformers:{folder}", templates="single")
-    model, given = own_inputs(folder, family, [f"a photo of a {name}." for name in names()])
+    model, given = own_inputs(folder, family, [f"a photo of a {name}." for name in names()[SOME]])
     with torch.inference_mode():
         expected = model(**given).logits_per_image
         batch = classifier.transform.batch([classifier.transform.pixels(i) for i in fixed_images()], "cpu")
         got = classifier.module(batch)
     assert float(expected.std(dim=1).min()) > 1e-3
-    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+    assert got.shape == (len(batch), 1000)
+    torch.testing.assert_close(got[:, SOME], expected, rtol=1e-4, atol=1e-4)
     spec = classifier.spec
     assert (spec.backend, spec.name, spec.parameters) == (
         "transformers", family, sum(p.numel() for p in model.parameters()),
@@ -172,17 +176,18 @@ def test_siglips_own_tokenizer(tmp_path: Path) -> None:
     assert not (folder / "tokenizer.json").exists()
     assert own("A photo of a Tench!")["input_ids"] == own("a photo of a tench")["input_ids"]
     classifier = load_classifier(f"transformers:{folder}", templates="single")
-    model, given = own_inputs(folder, "siglip", prompts)
+    model, given = own_inputs(folder, "siglip", prompts[SOME])
     assert set(given) == {"input_ids", "pixel_values"}
-    assert given["input_ids"].shape == (1000, 64)
+    assert given["input_ids"].shape == (50, 64)
     assert set(given["input_ids"][:, -1].tolist()) == {1}  # the end, over and over
     batch = classifier.transform.batch([classifier.transform.pixels(i) for i in fixed_images()], "cpu")
     with torch.inference_mode():
         expected, got = model(**given).logits_per_image, classifier.module(batch)
-        short = own(prompts, padding=True, return_tensors="pt")["input_ids"]
+        short = own(prompts[SOME], padding=True, return_tensors="pt")["input_ids"]
         other = model(input_ids=short, pixel_values=given["pixel_values"]).logits_per_image
     assert float(expected.std(dim=1).min()) > 1e-3
-    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-4)
+    assert got.shape == (len(batch), 1000)
+    torch.testing.assert_close(got[:, SOME], expected, rtol=1e-4, atol=1e-4)
     assert not torch.allclose(other, expected, rtol=1e-2, atol=1e-2)
 
 
@@ -197,11 +202,12 @@ def test_an_ensemble_is_the_mean_of_its_templates(
     first = load_classifier(f"transformers:{folder}", templates=str(tmp_path / "two.txt"))
     embeddings = []
     for template in TEMPLATES:
-        model, given = own_inputs(folder, family, [template.format(name) for name in names()])
+        model, given = own_inputs(folder, family, [template.format(name) for name in names()[SOME]])
         with torch.inference_mode():
             embeddings.append(F.normalize(model(**given).text_embeds, dim=-1))
     expected = F.normalize(torch.stack(embeddings).mean(dim=0), dim=-1).T
-    torch.testing.assert_close(first.module.head, expected, rtol=1e-4, atol=1e-5)
+    assert first.module.head.shape == (len(expected), 1000)
+    torch.testing.assert_close(first.module.head[:, SOME], expected, rtol=1e-4, atol=1e-5)
     monkeypatch.setattr("imagenet_hard.classifiers.zero_shot.module.build_head", None)
     assert load_classifier(f"transformers:{folder}", templates=str(tmp_path / "two.txt")).spec == first.spec
     with pytest.raises(TypeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from imagenet_hard.classifiers.weights_file import INDEX
 from imagenet_hard.classifiers.weights_source import WeightsSource
 
 URL = "https://there.example/models/net-0123abcd.pth"
+HOMES = ({}, {"TORCH_HOME": "~/own"}, {"XDG_CACHE_HOME": "/var/cache/me"})
 
 
 def test_an_address_has_its_place_in_torchs_cache(monkeypatch, tmp_path):
@@ -27,29 +27,30 @@ def test_an_address_has_its_place_in_torchs_cache(monkeypatch, tmp_path):
     assert source.sha256() == hashlib.sha256(b"x").hexdigest()
 
 
-def test_it_is_the_same_place_without_torch():
-    """As torch says itself, in one process that finds each place before and after importing it."""
+def test_it_is_the_same_place_without_torch(monkeypatch):
+    """As torch says itself: each place in a process without it, and in this one that has it."""
     probe = f"""
 import os, sys
 from imagenet_hard.classifiers.download import place_of
-homes = {{}}, {{"TORCH_HOME": "~/own"}}, {{"XDG_CACHE_HOME": "/var/cache/me"}}
-bare = dict(os.environ)
-def places():
-    for home in homes:
-        os.environ.clear()
-        os.environ.update(bare | home)
-        yield place_of({URL!r})
-before = list(places())
+for home in {HOMES!r}:
+    os.environ.update(home)
+    print(place_of({URL!r}))
+    for name in home:
+        del os.environ[name]
 assert "torch" not in sys.modules
-assert len(set(before)) == 3
-import torch
-assert list(places()) == before, (list(places()), before)
 """
-    environment = {k: v for k, v in os.environ.items() if k not in ("TORCH_HOME", "XDG_CACHE_HOME")}
-    done = subprocess.run(
-        [sys.executable, "-c", probe], env=environment, capture_output=True, text=True, check=False
-    )
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    places = []
+    for home in HOMES:
+        with monkeypatch.context() as patched:
+            for name, value in home.items():
+                patched.setenv(name, value)
+            places.append(str(place_of(URL)))
+    assert done.stdout.splitlines() == places
+    assert len(set(places)) == 3
     assert place_of(URL).name == "net-0123abcd.pth"
 
 

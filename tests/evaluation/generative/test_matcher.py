@@ -167,16 +167,16 @@ def test_any_text_has_a_verdict(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["(" * 50_000, "[" * 50_000, "a " * 50_000, "<" * 50_000, "not " * 20_000, "or " * 20_000, "{" * 50_000,
-     '{"a":' * 20_000, "zebra " * 10_000, "the answer is " * 5_000, "\\boxed{" * 10_000, "<think>" * 9_000,
-     "z" * 100_000, "\n" * 50_000, ", " * 20_000, "_" * 50_000, "close up " * 8_000,
-     "big piece of " * 1_500, "big cup of " * 1_700, "zebra . " * 2_500],
+    ["(" * 25_000, "[" * 25_000, "a " * 25_000, "<" * 25_000, "not " * 10_000, "or " * 10_000, "{" * 25_000,
+     '{"a":' * 10_000, "zebra " * 5_000, "the answer is " * 2_500, "\\boxed{" * 5_000, "<think>" * 4_500,
+     "z" * 50_000, "\n" * 25_000, ", " * 10_000, "_" * 25_000, "close up " * 4_000,
+     "big piece of " * 750, "big cup of " * 850, "zebra . " * 1_250],
     ids=lambda text: repr(text[:8]),
 )  # fmt: skip
 def test_long_answers_end_soon(text):
     start = time.perf_counter()
     assert match(text).kind in KINDS
-    assert time.perf_counter() - start < 20
+    assert time.perf_counter() - start < 5
 
 
 def test_an_answer_is_matched_the_same_whatever_came_before():

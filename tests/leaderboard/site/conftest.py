@@ -16,3 +16,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("site")
     build_site(site(made_up()), out)
     return out
+
+
+@pytest.fixture(autouse=True)
+def _few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the interval around a correlation, which half of a page's time goes into: its figures are stats'."""
+    monkeypatch.setattr("imagenet_hard.leaderboard.stats.imagenet.RESAMPLES", 100)
