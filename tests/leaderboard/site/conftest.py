@@ -1,4 +1,4 @@
-"""A small board, built once for all tests that look at it in a browser."""
+"""A small board, built once for all tests that look at it in a browser, and less to compute for any page."""
 
 from __future__ import annotations
 
