@@ -397,7 +397,8 @@ for name in (
     except ImageNetHardError as error:
         print(">", type(error).__name__, error)
 """
-    online, offline = (minihub.client(code, offline=offline) for offline in (False, True))
+    first = ("torch", "torchvision")
+    online, offline = (minihub.client(code, offline=offline, first=first) for offline in (False, True))
     assert online.returncode == offline.returncode == 0, online.stderr + offline.stderr
     told = [line for line in online.stdout.splitlines() if line.startswith(">")]
     spec = load_classifier(f"transformers:{plain}").spec
