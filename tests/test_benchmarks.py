@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.engine.small import jpeg
+
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
@@ -121,8 +123,8 @@ def gpu(monkeypatch):
 
 
 @pytest.fixture
-def tiny(gpu):
-    """A run of a few images on the CPU."""
+def tiny(gpu, tmp_path):
+    """A run of a few small images on the CPU."""
     import torch
     from torch import nn
 
@@ -132,7 +134,10 @@ def tiny(gpu):
         layers = nn.Conv2d(3, 8, 16, stride=16), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1000)
         return nn.Sequential(*layers)
 
-    device, source = torch.device("cpu"), imagenet_hard.load_dataset("sample")
+    for number in range(16):
+        (tmp_path / f"{number:02}.jpg").write_bytes(jpeg(number))
+    (tmp_path / "labels.txt").write_text("".join(f"{number:02}.jpg {number}\n" for number in range(16)))
+    device, source = torch.device("cpu"), imagenet_hard.load_dataset(tmp_path)
     return gpu.Run(device, source, 16, 4, {"tiny": lambda: gpu.random_model(network)})
 
 

@@ -72,7 +72,7 @@ def unknown_model(name: str, backend: str | None = None) -> str:
     for model in models:
         by_name.setdefault(model.name.lower(), []).append(model)
     # An architecture may be followed by a tag, and follow an organisation.
-    parts = (wanted, wanted.partition("/")[0], wanted.rpartition("/")[2].partition(".")[0])
+    parts = dict.fromkeys((wanted, wanted.partition("/")[0], wanted.rpartition("/")[2].partition(".")[0]))
     near = list(
         dict.fromkeys(n for part in parts for n in get_close_matches(part, by_name, n=4, cutoff=0.6))
     )[:4]

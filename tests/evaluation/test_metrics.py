@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from sklearn.metrics import accuracy_score, top_k_accuracy_score
@@ -96,6 +96,7 @@ def test_golden() -> None:
     assert NEAR_TIE_EPSILON["fp32"] < NEAR_TIE_EPSILON["fp16"] < NEAR_TIE_EPSILON["bf16"]
 
 
+@settings(max_examples=40)
 @given(st.permutations(range(25)), st.integers(0, 3))
 def test_order_does_not_matter(order: list[int], seed: int) -> None:
     """Shuffling images, predictions, labels and origins alike changes no count."""
@@ -107,6 +108,7 @@ def test_order_does_not_matter(order: list[int], seed: int) -> None:
     assert two.correct().tolist() == one.correct()[order].tolist()
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 50), st.integers(3, 60))
 def test_parts_sum_to_the_whole(seed: int, n: int) -> None:
     """Scoring each origin alone and adding up gives the whole, for every count."""
