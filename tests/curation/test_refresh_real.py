@@ -31,10 +31,13 @@ for _name in NETWORKS:
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
+SIZE = 96
+"""Of a crop: wider ones hold no more of an image at scale 64, which at 224 pixels is called 150."""
+
 RECIPE = """\
 name: rolling-{version}
 version: {version}.0.0
-scales: [64]
+scales: [150]
 sources:
   - {{variant: imagenet, path: val, labels: truth.csv}}
 classifiers: [{classifiers}]
@@ -48,8 +51,9 @@ def labelled() -> list[tuple[bytes, int]]:
 
     Of four images in turn: what no network says, and what each of the three says at scale 64.
     """
-    images, grid = list(imagenet_hard.load_dataset("sample")), ZoomGrid((64,))
-    networks = [load_zoom_classifier(ClassifierSpec(model=each), grid).model for each in NETWORKS]
+    images, grid = list(imagenet_hard.load_dataset("sample")), ZoomGrid((64,), SIZE)
+    specs = [ClassifierSpec(model=each, size=SIZE) for each in NETWORKS]
+    networks = [load_zoom_classifier(spec, grid).model for spec in specs]
     middles = [dict(grid.crops(to_rgb(decode(each.image, id=each.id)), [4]))[4] for each in images]
     with torch.inference_mode():
         logits = [each.module(each.transform.batch(middles, "cpu")) for each in networks]
@@ -90,7 +94,7 @@ def place(refreshed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def recipe(version: int, networks: tuple[str, ...]) -> str:
-    listed = ", ".join(f"{{model: {each}}}" for each in networks)
+    listed = ", ".join(f"{{model: {each}, size: {SIZE}}}" for each in networks)
     Path(f"{version}.yaml").write_text(RECIPE.format(version=version, classifiers=listed))
     return f"{version}.yaml"
 
@@ -115,6 +119,10 @@ def command(folder: Path, args: list[str]) -> None:
         call(*args)
 
 
+def of(network: str) -> str:
+    return ClassifierSpec(model=network, size=SIZE).id
+
+
 def hard(work: str) -> set[str]:
     with CurationStore(Path(work) / FILE) as store:
         return {each.id for each in store.survivors()}
@@ -135,9 +143,9 @@ def test_a_refresh_is_a_run_from_the_start(place, capsys):
     second, third = chain.versions[1:]
     assert second.retired
     assert not second.added  # a larger committee can only solve more
-    assert {(each.reason, each.classifier) for each in second.retired} == {("solved", NETWORKS[1])}
-    assert {(each.reason, each.classifier) for each in third.added} == {("freed", NETWORKS[0])}
-    assert {(each.reason, each.classifier) for each in third.retired} == {("solved", NETWORKS[2])}
+    assert {(each.reason, each.classifier) for each in second.retired} == {("solved", of(NETWORKS[1]))}
+    assert {(each.reason, each.classifier) for each in third.added} == {("freed", of(NETWORKS[0]))}
+    assert {(each.reason, each.classifier) for each in third.retired} == {("solved", of(NETWORKS[2]))}
     capsys.readouterr()
 
     table = place / "answers.csv"
