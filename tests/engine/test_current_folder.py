@@ -24,6 +24,7 @@ with Path(os.environ["SEEN"]).open("a") as file:
 ON_RAY = """
 from importlib.util import find_spec
 
+from imagenet_hard.base.runtime import available_cores
 from imagenet_hard.classifiers.registry import load_classifier
 from imagenet_hard.engine.job import Job
 from imagenet_hard.engine.ray.engine import RayEngine
@@ -32,7 +33,7 @@ from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from tests.engine.small import benchmark
 
-with WorkerPool("local", device="cpu") as workers:
+with WorkerPool("local", device="cpu", cpus=available_cores()) as workers:  # few are enough
     assert workers.call(lambda: find_spec("planted")) is None
     job = Job(load_classifier("own_model:build"), RunSettings(), Store(None, "k"))
     (outcome,) = RayEngine(workers).score([job], benchmark(8))
