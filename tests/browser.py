@@ -52,6 +52,15 @@ class Watched:
         """Go to a page of the site, ``#fragment`` and all, and wait until its scripts are done."""
         path, mark, fragment = path.partition("#")
         self.page.goto((self.root / path).as_uri() + mark + fragment)
+        return self._ready()
+
+    def follow(self, link: str) -> Any:
+        """Click a link to another page of the site, and wait likewise: a click alone waits for nothing."""
+        with self.page.expect_navigation():
+            self.page.click(link)
+        return self._ready()
+
+    def _ready(self) -> Any:
         if self.page.evaluate("document.body.dataset.board !== undefined"):
             self.page.wait_for_selector("body[data-ready]", timeout=20_000)
         return self.page

@@ -323,9 +323,8 @@ def test_charts_show_and_change(built, visit):
 def test_entry_page(built, visit):
     """An entry's page shows its numbers, and compares it with another, image by image."""
     watched = visit(built)
-    page = watched.open("index.html")
-    page.click("text=Model 9")
-    page.wait_for_selector("body[data-ready]")
+    watched.open("index.html")
+    page = watched.follow("text=Model 9")
     assert page.inner_text("h1") == "Model 9"
     board = made_up()
     mine = next(i for i, e in enumerate(board.entries) if e.name == "Model 9")
@@ -373,8 +372,9 @@ def test_the_changes_are_short(built, visit):
 
 def test_the_page_of_corrections(eventful, visit):
     """Entries with their change and places; images with labels by name, and words escaped."""
-    page = visit(eventful).open("index.html")
-    page.click("nav a:has-text('Corrections')")
+    watched = visit(eventful)
+    watched.open("index.html")
+    page = watched.follow("nav a:has-text('Corrections')")
     rows = page.locator("table").first.locator("tbody tr").all_inner_texts()
     assert len(rows) == 12
     assert rows[0].split("\t")[1:] == ["16.67", "17.67", "+1.00", "+0.00 to +2.00", "1", "1"]
@@ -393,10 +393,11 @@ def test_the_changes_of_an_eventful_board(eventful, visit):
     assert "lab0__gone by github:alice: scored with the wrong weights" in text
     headings = page.locator("section:has(h3) :is(h2, h3)").all_inner_texts()
     assert headings == ["2026-02-01", "Withdrawn", "2026-01-02", "Replaced"]
-    page = visit(eventful).open("entries/lab3__model-11.html")
-    assert page.inner_text(".also") == "Also on Big: 10.00\u00a0%, rank 1 of 3."
-    page.click(".also a")
-    assert page.url.endswith("entries/lab2__model-2__big.html")
+    watched = visit(eventful)
+    assert watched.open("entries/lab3__model-11.html").inner_text(".also") == (
+        "Also on Big: 10.00\u00a0%, rank 1 of 3."
+    )
+    assert watched.follow(".also a").url.endswith("entries/lab2__model-2__big.html")
 
 
 def newcombe(both, only_a, only_b, neither):
