@@ -1,7 +1,7 @@
 """Evaluation: ours against the notebook's loop and timm's way, on the same images, in one run.
 
     python benchmarks/evaluation.py [--data FOLDER] [--images N] [--repeats N] [--model NAME] [--weights FILE]
-        [--way WAY]... [--bare] [--overlap]
+        [--way WAY]... [--bare] [--overlap] [--whole]
 
 The loop is the paper's notebook: a DataLoader of batch 32 with 2 workers over PIL images, float32.
 timm's way is that of its validate.py: the same with a batch of 256, 4 workers, channels last and
@@ -11,7 +11,8 @@ interleaved repeats, since machines are noisy. Without --data the 20 sample imag
 OpenVINO is installed (the extra cpu) it is measured as well, against a bare forward of its own and against
 torch; its graph is exported once before, and kept. "--weights random" writes random ones to a file, for an
 architecture of torchvision whose own are not at hand: graphs are kept only of weights that have a name.
---overlap decodes while the network runs as well, in place of turns (docs/decisions/0002).
+--overlap decodes while the network runs as well, in place of turns (docs/decisions/0002); --whole gives
+OpenVINO each batch in one piece as well, in place of parts beside each other (docs/decisions/0014).
 """
 
 from __future__ import annotations
@@ -161,6 +162,7 @@ def main() -> None:
     parser.add_argument("--weights", metavar="FILE", help="or random")
     parser.add_argument("--way", action="append", choices=WAYS, help="default: all")
     parser.add_argument("--overlap", action="store_true", help="beside turns")
+    parser.add_argument("--whole", action="store_true", help="OpenVINO's of whole batches as well")
     parser.add_argument("--bare", action="store_true", help="without the loop and timm's way")
     options = parser.parse_args()
     n = options.images
@@ -180,6 +182,10 @@ def main() -> None:
         if options.overlap:
             contestants[f"overlap {way}"] = partial(ours_overlapped, benchmark, classifier, WAYS[way])
         contestants[f"forward {way}"] = partial(bare_forward, n, classifier, module, way)
+        if way == "openvino" and options.whole:
+            with mock.patch("imagenet_hard.engine.openvino.part_of", lambda n, threads: n):
+                module = bare_module(classifier, WAYS[way])
+            contestants["forward whole"] = partial(bare_forward, n, classifier, module, way)
         ours(Repeated(load_dataset(options.data), 16), classifier, WAYS[way])  # whatever is made once
     if options.bare:
         del contestants["loop"], contestants["timm"]

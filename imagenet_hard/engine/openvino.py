@@ -17,6 +17,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from imagenet_hard.base.errors import UsageError
 from imagenet_hard.base.text import reason
 from imagenet_hard.base.types import Precision
@@ -93,7 +95,6 @@ class OpenVinoModule:
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """float32 (n, 3, H, W), read and not written -> float32 (n, classes), in memory of its own."""
-        import numpy as np
         import torch
 
         pixels = batch.permute(0, 2, 3, 1).contiguous().numpy()  # no copy where they are channels last
