@@ -122,10 +122,8 @@ def bridge(
     ids = {part: set(gold.ids) for part, gold in golds.items()}
     right: dict[str, dict[str, NDArray[np.bool_] | None]] = {}
     missing: dict[str, dict[str, int]] = {}
-    for (
-        name,
-        sets,
-    ) in models.items():  # one at a time: the answers of a thousand entries take a gigabyte as dicts
+    # One at a time: the answers of a thousand entries take a gigabyte as dicts.
+    for name, sets in models.items():
         best = _given(sets)
         absent = {part: len(ids[part] - best.keys()) for part in PARTS}
         right[name] = {part: None if absent[part] else _right(golds[part], best) for part in PARTS}
@@ -198,9 +196,9 @@ def _right(gold: Gold, best: Mapping[str, int]) -> NDArray[np.bool_]:
 
 def _unlike(gold: Gold, sets: Sequence[Answers]) -> int:
     """Images of ``gold`` to which these answers give more than one class."""
-    given: dict[str, set[int]] = defaultdict(set)
     if len(sets) < 2:
         return 0
+    given: dict[str, set[int]] = defaultdict(set)
     for answers in sets:
         for id, best in zip(answers.ids, answers.top5[:, 0].tolist(), strict=True):
             given[id].add(best)

@@ -33,7 +33,7 @@ from imagenet_hard.engine.settings import RunSettings
 from imagenet_hard.engine.store import Store
 from tests.engine.small import benchmark
 
-with WorkerPool("local", device="cpu", cpus=available_cores()) as workers:  # few are enough
+with WorkerPool("local", device="cpu", cpus=available_cores()) as workers:  # one for all cores
     assert workers.call(lambda: find_spec("planted")) is None
     job = Job(load_classifier("own_model:build"), RunSettings(), Store(None, "k"))
     (outcome,) = RayEngine(workers).score([job], benchmark(8))

@@ -52,8 +52,8 @@ def test_the_page_and_the_command_mean_the_same_images(board, built, visit):
     watched = visit(built)
     images = images_data(board)
     orders = [f"right=0-50&sort={sort}" for sort in ("hard", "easy", "agree", "doubt", "id")]
-    texts = [each for each in CASES if "none:" not in each and "n0" not in each]
     # No entry here is without a class; the page knows no wnids.
+    texts = [each for each in CASES if "none:" not in each and "n0" not in each]
     for text in [*texts, *orders, "class=5&origin=ObjectNet&labels=3"]:
         text = "&".join(part for part in text.split("&") if not part.startswith(("image=", "of=")))
         if text in ("", "labels=2"):  # an address that is opened, and others that are changed to
