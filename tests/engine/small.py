@@ -98,7 +98,8 @@ def keep_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = openvino._exported
 
     def exported(module: Any, batch: Any) -> Any:
-        state = [(name, each.numpy().tobytes()) for name, each in module.state_dict().items()]
+        # How weights lie in memory is a part of the graph, and of the files that it is kept in.
+        state = [(name, each.stride(), each.numpy().tobytes()) for name, each in module.state_dict().items()]
         key = pickle.dumps((str(module), tuple(batch.shape), state))
         if key not in _graphs:
             _graphs[key] = plain(module, batch)
